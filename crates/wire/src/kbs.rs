@@ -177,6 +177,26 @@ pub enum TeePubKey {
 }
 
 impl TeePubKey {
+    fn canonical(&self) -> CanonicalKey<'_> {
+        match self {
+            Self::EC { alg, crv, x, y } => CanonicalKey::Ec { alg: Some(alg), crv, kty: "EC", x, y },
+            Self::RSA { alg, n, e } => CanonicalKey::Rsa { alg: Some(alg), e, kty: "RSA", n },
+        }
+    }
+
+    /// The JSON whose SHA-256 is the key's thumbprint: the required members in the order of their names (RFC 7638, section 3).
+    ///
+    /// # Errors
+    /// When the JSON cannot be written, which no value that was parsed here causes.
+    pub fn thumbprint_preimage(&self) -> Result<Vec<u8>, Error> {
+        let mut key = self.canonical();
+        match &mut key {
+            CanonicalKey::Ec { alg, .. } | CanonicalKey::Rsa { alg, .. } => *alg = None,
+        }
+        serde_json::to_vec(&key)
+            .map_err(|error| Error::unexpected("tee-pubkey", 0, "a value that JSON can write", error))
+    }
+
     /// The JWK of a P-256 point, given as SEC 1 writes it uncompressed: `04 || x || y`.
     ///
     /// # Errors
@@ -277,13 +297,41 @@ impl Attestation {
 /// # Errors
 /// When the JSON cannot be written, which no value that was parsed here causes.
 pub fn report_data_preimage(runtime_data: &RuntimeData, additional_evidence: &str) -> Result<Vec<u8>, Error> {
-    let members = serde_json::json!({
-        "additional-evidence": additional_evidence,
-        "nonce": runtime_data.nonce,
-        "tee-pubkey": runtime_data.tee_pubkey,
-    });
-    serde_json_canonicalizer::to_vec(&members)
+    let bound =
+        Bound { additional_evidence, nonce: &runtime_data.nonce, tee_pubkey: runtime_data.tee_pubkey.canonical() };
+    serde_json::to_vec(&bound)
         .map_err(|error| Error::unexpected("runtime-data", 0, "a value that JSON can write", error))
+}
+
+/// What the evidence binds. Objects of texts alone, with their members in the order of their names, are canonical as `serde_json` writes
+/// them: it escapes what RFC 8785 escapes, in the same way.
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Bound<'a> {
+    additional_evidence: &'a str,
+    nonce: &'a str,
+    tee_pubkey: CanonicalKey<'a>,
+}
+
+/// The members of a JWK in the order of their names.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum CanonicalKey<'a> {
+    Ec {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        alg: Option<&'a str>,
+        crv: &'a str,
+        kty: &'static str,
+        x: &'a str,
+        y: &'a str,
+    },
+    Rsa {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        alg: Option<&'a str>,
+        e: &'a str,
+        kty: &'static str,
+        n: &'a str,
+    },
 }
 
 /// The report data that carries a SHA-384 digest: the digest, then zeros.

@@ -108,6 +108,23 @@ fn report_data_hashes_what_the_real_client_hashes() {
     assert!(text.contains(r#""tee-pubkey":{"alg":"ECDH-ES+A256KW","crv":"P-256","kty":"EC","x":"#), "{text}");
 }
 
+proptest! {
+    /// Whatever a client writes into its texts, the canonical JSON is that of a general canonicaliser.
+    #[test]
+    fn report_data_preimages_are_canonical(texts in proptest::collection::vec(any::<String>(), 6), rsa in any::<bool>()) {
+        let [nonce, additional, alg, crv, x, y] = texts.try_into().unwrap();
+        let tee_pubkey = if rsa { TeePubKey::RSA { alg, n: x, e: y } } else { TeePubKey::EC { crv, alg, x, y } };
+        let members = json!({ "tee-pubkey": tee_pubkey, "nonce": nonce, "additional-evidence": additional });
+        let expected = serde_json_canonicalizer::to_vec(&members).unwrap();
+        let data = RuntimeData { nonce, tee_pubkey };
+        prop_assert_eq!(report_data_preimage(&data, &additional).unwrap(), expected);
+        let mut required = json!(data.tee_pubkey);
+        required.as_object_mut().unwrap().remove("alg");
+        let expected = serde_json_canonicalizer::to_vec(&required).unwrap();
+        prop_assert_eq!(data.tee_pubkey.thumbprint_preimage().unwrap(), expected);
+    }
+}
+
 #[test]
 fn report_data_is_the_digest_and_zeros() {
     let data = report_data(&Digest([0xab; 48]));

@@ -1,4 +1,9 @@
-//! The one thread that writes the log: it takes whatever is waiting, writes it, makes it durable once, and answers all who wait.
+//! Who writes the log: whoever has an entry while nobody else does, and otherwise the one thread that takes whatever is waiting, writes it,
+//! makes it durable once, and answers all who wait.
+//!
+//! Handing an entry to the thread and waiting for it costs about as much processor time as writing it, so on a disk that answers quickly
+//! an entry that is alone is written where it is. It holds up its thread for no longer than judging the evidence has; a disk that takes
+//! longer is left to the thread until it has become quick again.
 
 use super::{ChainError, Entry, FORMAT, Head, MAX_LINE, chain};
 use crate::files::FileError;
@@ -10,8 +15,9 @@ use std::{
     io::{self, Write},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, TryLockError},
     thread::JoinHandle,
+    time::{Duration, Instant},
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -19,6 +25,8 @@ use tokio::sync::{mpsc, oneshot};
 const QUEUE: usize = 1024;
 /// The most entries that are made durable at once.
 const BATCH: usize = 256;
+/// How long a write may have taken if the next entry is to be written where it is.
+const PROMPT: Duration = Duration::from_millis(1);
 
 /// Why an entry was not recorded. The decision that it is about must not be carried out.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -51,6 +59,7 @@ struct Job {
 pub struct Audit {
     path: PathBuf,
     queue: Option<mpsc::Sender<Job>>,
+    writer: Arc<Mutex<Writer>>,
     head: Arc<Mutex<Head>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -74,10 +83,13 @@ impl Audit {
         }
         let shared = Arc::new(Mutex::new(head));
         let (queue, waiting) = mpsc::channel(QUEUE);
-        let writer = Writer { file, head, shared: Arc::clone(&shared), broken: None };
-        let thread = std::thread::Builder::new().name("audit".to_owned()).spawn(move || writer.run(waiting));
+        let writer = Writer { file, head, shared: Arc::clone(&shared), broken: None, prompt: true };
+        let writer = Arc::new(Mutex::new(writer));
+        let of_thread = Arc::clone(&writer);
+        let thread =
+            std::thread::Builder::new().name("audit".to_owned()).spawn(move || write_waiting(&of_thread, waiting));
         let thread = Some(thread.map_err(FileError::io(path))?);
-        Ok((Self { path: path.to_owned(), queue: Some(queue), head: shared, thread }, torn))
+        Ok((Self { path: path.to_owned(), queue: Some(queue), writer, head: shared, thread }, torn))
     }
 
     /// Records an entry; durable on return.
@@ -85,10 +97,23 @@ impl Audit {
     /// # Errors
     /// When it could not be made durable. The caller must then not do what the entry says.
     pub async fn record(&self, entry: Entry) -> Result<Recorded, AuditError> {
-        let (done, answer) = oneshot::channel();
         let queue = self.queue.as_ref().ok_or(AuditError::Closed)?;
+        if let Some(outcome) = self.write_alone(&entry) {
+            return outcome;
+        }
+        let (done, answer) = oneshot::channel();
         queue.send(Job { entry, done }).await.map_err(|_| AuditError::Closed)?;
         answer.await.map_err(|_| AuditError::Closed)?
+    }
+
+    /// Writes the entry here and now, unless somebody else is writing or the disk is slow.
+    fn write_alone(&self, entry: &Entry) -> Option<Result<Recorded, AuditError>> {
+        let mut writer = match self.writer.try_lock() {
+            Ok(writer) => writer,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        if writer.prompt { writer.write_batch(std::iter::once(entry)).pop() } else { None }
     }
 
     /// The last `count` lines that are durable, oldest first, as they stand in the file; fewer when they are long.
@@ -121,20 +146,25 @@ struct Writer {
     shared: Arc<Mutex<Head>>,
     /// Set when the end of the file is not known any more; nothing is written after that.
     broken: Option<Arc<io::Error>>,
+    /// Whether the last write took no longer than [`PROMPT`].
+    prompt: bool,
+}
+
+/// What the thread does, until the log is closed.
+fn write_waiting(writer: &Mutex<Writer>, mut waiting: mpsc::Receiver<Job>) {
+    let mut jobs = Vec::with_capacity(BATCH);
+    while waiting.blocking_recv_many(&mut jobs, BATCH) > 0 {
+        let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let outcomes = writer.write_batch(jobs.iter().map(|job| &job.entry));
+        drop(writer);
+        for (job, outcome) in jobs.drain(..).zip(outcomes) {
+            // Whoever has stopped waiting does not need the answer.
+            drop(job.done.send(outcome));
+        }
+    }
 }
 
 impl Writer {
-    fn run(mut self, mut waiting: mpsc::Receiver<Job>) {
-        let mut jobs = Vec::with_capacity(BATCH);
-        while waiting.blocking_recv_many(&mut jobs, BATCH) > 0 {
-            let outcomes = self.write_batch(jobs.iter().map(|job| &job.entry));
-            for (job, outcome) in jobs.drain(..).zip(outcomes) {
-                // Whoever has stopped waiting does not need the answer.
-                drop(job.done.send(outcome));
-            }
-        }
-    }
-
     fn write_batch<'a>(&mut self, entries: impl Iterator<Item = &'a Entry>) -> Vec<Result<Recorded, AuditError>> {
         let (mut head, mut bytes) = (self.head, Vec::new());
         let mut outcomes: Vec<_> = entries.map(|entry| append(&mut head, &mut bytes, entry)).collect();
@@ -152,7 +182,10 @@ impl Writer {
             return Err(Arc::clone(error));
         }
         // The file was opened so that a write returns when it is durable.
-        let error = match self.file.write_all(bytes) {
+        let begun = Instant::now();
+        let written = self.file.write_all(bytes);
+        self.prompt = begun.elapsed() <= PROMPT;
+        let error = match written {
             Ok(()) => return Ok(()),
             Err(error) => Arc::new(error),
         };

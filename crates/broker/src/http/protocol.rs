@@ -207,13 +207,9 @@ fn evidence_sha384(token: &VerifiedToken) -> Option<sealwright_wire::Digest<48>>
     token.evidence()?.get("evidence_sha384")?.as_str()?.parse().ok()
 }
 
-/// RFC 7638 over the required members of a JWK, in the order of their names.
+/// The name of a workload's key (RFC 7638).
 fn thumbprint(key: &TeePubKey) -> Option<String> {
-    let members = match key {
-        TeePubKey::EC { crv, x, y, .. } => serde_json::json!({ "crv": crv, "kty": "EC", "x": x, "y": y }),
-        TeePubKey::RSA { n, e, .. } => serde_json::json!({ "e": e, "kty": "RSA", "n": n }),
-    };
-    let json = serde_json::to_vec(&members).ok()?;
+    let json = key.thumbprint_preimage().ok()?;
     Some(encode_base64url(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &json).as_ref()))
 }
 
