@@ -206,7 +206,8 @@ impl Client {
         let runtime_data = RuntimeData { nonce: challenge.nonce, tee_pubkey: key.public().clone() };
         let collected = self.collect(&runtime_data).await?;
         let primary = PrimaryEvidence { quote: collected.quote, event_log: collected.event_log };
-        let tee_evidence = TeeEvidence { primary_evidence: primary.to_value(tee), additional_evidence: String::new() };
+        let primary_evidence = primary.into_json(tee).map_err(answer("attest"))?;
+        let tee_evidence = TeeEvidence { primary_evidence, additional_evidence: String::new() };
         let attestation = Attestation { init_data: None, runtime_data, tee_evidence };
         let body = attestation.to_json().map_err(answer("attest"))?;
         let reply = post(http, "attest", "/attest", cookie.as_ref(), body, Token::LIMIT).await?;

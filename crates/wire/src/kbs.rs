@@ -27,7 +27,10 @@ use serde::{
     Deserialize, Serialize,
     de::{DeserializeOwned, IntoDeserializer, value::StrDeserializer},
 };
-use serde_json::Value;
+use serde_json::{
+    Value,
+    value::{RawValue, to_raw_value},
+};
 
 /// The version that this implementation speaks, and the only one that the real client sends.
 pub const VERSION: &str = "0.4.0";
@@ -152,7 +155,7 @@ impl Challenge {
 
 /// The client's ephemeral public key, a JWK (RFC 7517). All values are base64url without padding.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kty")]
+#[serde(tag = "kty", try_from = "Jwk")]
 pub enum TeePubKey {
     /// RFC 7518, section 6.2.
     EC {
@@ -174,6 +177,33 @@ pub enum TeePubKey {
         /// The public exponent, big-endian.
         e: String,
     },
+}
+
+/// The members of any JWK that is accepted. What serde offers for a tagged enum would hold all of the object's other members in memory, many
+/// times as large as their text, before it looked at the tag.
+#[derive(Deserialize)]
+struct Jwk {
+    kty: String,
+    alg: String,
+    crv: Option<String>,
+    x: Option<String>,
+    y: Option<String>,
+    n: Option<String>,
+    e: Option<String>,
+}
+
+impl TryFrom<Jwk> for TeePubKey {
+    type Error = String;
+
+    fn try_from(jwk: Jwk) -> Result<Self, String> {
+        let member = |name: &str, value: Option<String>| value.ok_or_else(|| format!("missing field `{name}`"));
+        let Jwk { kty, alg, crv, x, y, n, e } = jwk;
+        match kty.as_str() {
+            "EC" => Ok(Self::EC { crv: member("crv", crv)?, alg, x: member("x", x)?, y: member("y", y)? }),
+            "RSA" => Ok(Self::RSA { alg, n: member("n", n)?, e: member("e", e)? }),
+            other => Err(format!("kty: expected EC or RSA, found {:?}", other.chars().take(16).collect::<String>())),
+        }
+    }
 }
 
 impl TeePubKey {
@@ -246,11 +276,42 @@ pub struct RuntimeData {
     pub tee_pubkey: TeePubKey,
 }
 
+/// JSON as its text. A tree of values takes up to a hundred times the memory of the text that it was read from, and whoever sends the text chooses
+/// how much; this takes as much as the text.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct JsonText(Box<RawValue>);
+
+impl JsonText {
+    /// The text of a value.
+    ///
+    /// # Errors
+    /// When the value cannot be written as JSON.
+    pub fn of(value: &impl Serialize) -> Result<Self, Error> {
+        to_raw_value(value)
+            .map(Self)
+            .map_err(|error| Error::unexpected("json", 0, "a value that JSON can write", error))
+    }
+
+    /// The text.
+    pub fn get(&self) -> &str {
+        self.0.get()
+    }
+}
+
+impl PartialEq for JsonText {
+    fn eq(&self, other: &Self) -> bool {
+        self.get() == other.get()
+    }
+}
+
+impl Eq for JsonText {}
+
 /// The evidence of the environment and of its devices.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TeeEvidence {
     /// What the members are depends on the environment; see [`PrimaryEvidence`].
-    pub primary_evidence: Value,
+    pub primary_evidence: JsonText,
     /// JSON text of the devices' evidence, or empty.
     #[serde(default)]
     pub additional_evidence: String,
@@ -352,7 +413,7 @@ pub struct PrimaryEvidence {
     pub event_log: Option<Vec<u8>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
 struct TdxMembers {
     #[serde(with = "base64_standard")]
     quote: Vec<u8>,
@@ -360,7 +421,7 @@ struct TdxMembers {
     cc_eventlog: Option<Vec<u8>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
 struct SgxMembers {
     #[serde(with = "base64_standard")]
     quote: Vec<u8>,
@@ -371,31 +432,31 @@ impl PrimaryEvidence {
     ///
     /// # Errors
     /// When a member is missing or no base64.
-    pub fn from_value(tee: Tee, value: &Value) -> Result<Self, Error> {
+    pub fn from_json(tee: Tee, json: &JsonText) -> Result<Self, Error> {
         let malformed = |error: serde_json::Error| {
             Error::unexpected("primary_evidence", 0, "an object whose `quote` is base64", error)
         };
         match tee {
             Tee::Sgx => {
-                let members = SgxMembers::deserialize(value).map_err(malformed)?;
-                Ok(Self { quote: members.quote, event_log: None })
+                let SgxMembers { quote } = serde_json::from_str(json.get()).map_err(malformed)?;
+                Ok(Self { quote, event_log: None })
             }
             Tee::Tdx => {
-                let members = TdxMembers::deserialize(value).map_err(malformed)?;
-                Ok(Self { quote: members.quote, event_log: members.cc_eventlog })
+                let TdxMembers { quote, cc_eventlog } = serde_json::from_str(json.get()).map_err(malformed)?;
+                Ok(Self { quote, event_log: cc_eventlog })
             }
         }
     }
 
     /// Writes the members that this kind of environment has.
-    pub fn to_value(&self, tee: Tee) -> Value {
-        let quote = STANDARD.encode(&self.quote);
+    ///
+    /// # Errors
+    /// When the JSON cannot be written, which no bytes cause.
+    pub fn into_json(self, tee: Tee) -> Result<JsonText, Error> {
+        let Self { quote, event_log } = self;
         match tee {
-            Tee::Sgx => serde_json::json!({ "quote": quote }),
-            Tee::Tdx => {
-                let log = self.event_log.as_ref().map(|log| STANDARD.encode(log));
-                serde_json::json!({ "quote": quote, "cc_eventlog": log })
-            }
+            Tee::Sgx => JsonText::of(&SgxMembers { quote }),
+            Tee::Tdx => JsonText::of(&TdxMembers { quote, cc_eventlog: event_log }),
         }
     }
 }

@@ -5,9 +5,9 @@ use proptest::prelude::*;
 use sealwright_wire::{
     Digest, Error, Kind, Tee,
     kbs::{
-        A256GCM, Attestation, Challenge, ECDH_ES_A256KW, EphemeralKey, ErrorInformation, Message, PrimaryEvidence,
-        ProtectedHeader, Request, ResourcePath, Response, RuntimeData, TeeEvidence, TeePubKey, Token, point_from_jwk,
-        report_data, report_data_preimage,
+        A256GCM, Attestation, Challenge, ECDH_ES_A256KW, EphemeralKey, ErrorInformation, JsonText, Message,
+        PrimaryEvidence, ProtectedHeader, Request, ResourcePath, Response, RuntimeData, TeeEvidence, TeePubKey, Token,
+        point_from_jwk, report_data, report_data_preimage,
     },
 };
 use serde_json::{Value, json};
@@ -23,7 +23,10 @@ fn attestation() -> Attestation {
     Attestation {
         init_data: None,
         runtime_data: RuntimeData { nonce: Challenge::new(&[9; 32]).nonce, tee_pubkey: key() },
-        tee_evidence: TeeEvidence { primary_evidence: evidence.to_value(Tee::Tdx), additional_evidence: String::new() },
+        tee_evidence: TeeEvidence {
+            primary_evidence: evidence.into_json(Tee::Tdx).unwrap(),
+            additional_evidence: String::new(),
+        },
     }
 }
 
@@ -67,7 +70,7 @@ fn reads_what_the_real_client_writes() {
         ours.runtime_data.tee_pubkey,
         TeePubKey::RSA { alg: "RSA-OAEP-256".into(), n: "AQAB".into(), e: "Aw".into() }
     );
-    let primary = PrimaryEvidence::from_value(Tee::Tdx, &ours.tee_evidence.primary_evidence).unwrap();
+    let primary = PrimaryEvidence::from_json(Tee::Tdx, &ours.tee_evidence.primary_evidence).unwrap();
     assert_eq!(primary, PrimaryEvidence { quote: vec![1, 2, 3], event_log: None });
 }
 
@@ -220,10 +223,16 @@ fn points_need_a_known_curve_and_whole_coordinates() {
 #[test]
 fn sgx_evidence_has_no_event_log() {
     let value = json!({ "quote": "AQID", "cc_eventlog": "AQID" });
-    assert_eq!(PrimaryEvidence::from_value(Tee::Sgx, &value).unwrap().event_log, None);
-    assert_eq!(PrimaryEvidence::from_value(Tee::Tdx, &json!({ "quote": 5 })).unwrap_err().field, "primary_evidence");
+    assert_eq!(PrimaryEvidence::from_json(Tee::Sgx, &JsonText::of(&value).unwrap()).unwrap().event_log, None);
+    assert_eq!(
+        PrimaryEvidence::from_json(Tee::Tdx, &JsonText::of(&json!({ "quote": 5 })).unwrap()).unwrap_err().field,
+        "primary_evidence"
+    );
     for quote in ["AQI", "AQID\n", "AQ-_"] {
-        assert!(PrimaryEvidence::from_value(Tee::Sgx, &json!({ "quote": quote })).is_err(), "{quote:?}");
+        assert!(
+            PrimaryEvidence::from_json(Tee::Sgx, &JsonText::of(&json!({ "quote": quote })).unwrap()).is_err(),
+            "{quote:?}"
+        );
     }
 }
 
@@ -293,11 +302,11 @@ proptest! {
         let ours = Attestation {
             init_data: None,
             runtime_data: RuntimeData { nonce: Challenge::new(&nonce).nonce, tee_pubkey: key() },
-            tee_evidence: TeeEvidence { primary_evidence: primary.to_value(Tee::Tdx), additional_evidence: text },
+            tee_evidence: TeeEvidence { primary_evidence: primary.clone().into_json(Tee::Tdx).unwrap(), additional_evidence: text },
         };
         let again = Attestation::from_json(&ours.to_json().unwrap()).unwrap();
         prop_assert_eq!(&again, &ours);
-        prop_assert_eq!(PrimaryEvidence::from_value(Tee::Tdx, &again.tee_evidence.primary_evidence).unwrap(), primary);
+        prop_assert_eq!(PrimaryEvidence::from_json(Tee::Tdx, &again.tee_evidence.primary_evidence).unwrap(), primary);
         prop_assert_eq!(
             report_data_preimage(&again.runtime_data, &again.tee_evidence.additional_evidence).unwrap(),
             ours.report_data_preimage().unwrap()

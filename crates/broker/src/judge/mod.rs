@@ -102,7 +102,7 @@ impl Ready {
         if let Some(check) = nonce_differs(challenge, message) {
             return Judged::refused(check);
         }
-        let evidence = PrimaryEvidence::from_value(challenge.tee, &message.tee_evidence.primary_evidence);
+        let evidence = PrimaryEvidence::from_json(challenge.tee, &message.tee_evidence.primary_evidence);
         match (evidence, message.report_data_preimage()) {
             (Ok(evidence), Ok(preimage)) => self.appraise(challenge, &evidence, &preimage, at),
             (Err(error), _) | (_, Err(error)) => Judged::Malformed(error),
