@@ -39,7 +39,7 @@ impl Collateral {
         let root = Certificate::parse(Part::RootCa, &root)?;
         let anchor = anchors.trust(&root)?;
         let root_crl = Crl::verify(Part::RootCrl, &bundle.root_ca_crl, &root)?;
-        let pck_ca = verify_pck_ca(&pck_ca, &root, &root_crl)?;
+        let pck_ca = verify_pck_ca(Part::PckCa, &pck_ca, &root, &root_crl)?;
         let pck_crl = Crl::verify(Part::PckCrl, &bundle.pck_crl, &pck_ca)?;
         let signers = Signers::verify(bundle, &root, &root_crl)?;
         let (tcb_info, qe_identity) = signers.documents(bundle)?;
@@ -125,8 +125,8 @@ pub(crate) fn chain<const N: usize>(part: Part, pem: &[u8]) -> Result<[Vec<u8>; 
 }
 
 /// The CA that issues PCK certificates.
-pub(crate) fn verify_pck_ca(der: &[u8], root: &Certificate, root_crl: &Crl) -> Result<Certificate, Error> {
-    let pck_ca = Certificate::parse(Part::PckCa, der)?;
+pub(crate) fn verify_pck_ca(part: Part, der: &[u8], root: &Certificate, root_crl: &Crl) -> Result<Certificate, Error> {
+    let pck_ca = Certificate::parse(part, der)?;
     pck_ca.check_role("common name containing \"CA\"", "CA")?;
     pck_ca.check_ca()?;
     pck_ca.issued_by(root)?;
@@ -135,11 +135,11 @@ pub(crate) fn verify_pck_ca(der: &[u8], root: &Certificate, root_crl: &Crl) -> R
 }
 
 /// A root that came with another chain must be the one already trusted, or a renewal of it with the same key.
-pub(crate) fn verify_same_root(der: &[u8], root: &Certificate) -> Result<Option<Certificate>, Error> {
+pub(crate) fn verify_same_root(part: Part, der: &[u8], root: &Certificate) -> Result<Option<Certificate>, Error> {
     if der == root.der() {
         return Ok(None);
     }
-    let other = Certificate::parse(Part::RootCa, der)?;
+    let other = Certificate::parse(part, der)?;
     if other.key_info() != root.key_info() {
         let sha256 = crypto::sha256(&[other.key_info()]).to_string();
         return Err(Error::UntrustedRoot { found: other.subject(), sha256, trusted: root.subject() });
@@ -177,10 +177,10 @@ impl Signers {
         verify_document(Part::QeIdentity, signer, &bundle.qe_identity, &bundle.qe_identity_signature)?;
         let malformed = |part| move |source| Error::Malformed { part, source };
         let mut tcb_info = TcbInfo::parse(&bundle.tcb_info).map_err(malformed(Part::TcbInfo))?;
-        let qe_identity = QeIdentity::parse(&bundle.qe_identity).map_err(malformed(Part::QeIdentity))?;
+        let mut qe_identity = QeIdentity::parse(&bundle.qe_identity).map_err(malformed(Part::QeIdentity))?;
         check_rules(&tcb_info, &qe_identity)?;
         check_qe_identity_kind(&tcb_info, &qe_identity)?;
-        tcb::sort_levels(&mut tcb_info);
+        tcb::sort_levels(&mut tcb_info, &mut qe_identity);
         Ok((tcb_info, qe_identity))
     }
 }
@@ -188,7 +188,7 @@ impl Signers {
 /// A certificate that signs collateral: directly below the root, and not revoked.
 fn verify_signer(part: Part, pem: &str, root: &Certificate, root_crl: &Crl) -> Result<(Certificate, Window), Error> {
     let [signer, its_root] = chain(part, pem.as_bytes())?;
-    let renewed = verify_same_root(&its_root, root)?;
+    let renewed = verify_same_root(Part::RootCa, &its_root, root)?;
     let signer = Certificate::parse(part, &signer)?;
     signer.check_role("common name containing \"SGX TCB Signing\"", "SGX TCB Signing")?;
     signer.issued_by(root)?;

@@ -14,6 +14,10 @@ pub enum Part {
     PckCa,
     /// The platform's certificate.
     Pck,
+    /// The CA's certificate in the platform's chain, where it is another than the one that came with the collateral.
+    ChainPckCa,
+    /// The root's certificate in the platform's chain, where it is another than the one that came with the collateral.
+    ChainRootCa,
     /// The certificate that signed TCB info.
     TcbSigner,
     /// The certificate that signed the QE identity.
@@ -39,6 +43,8 @@ impl Part {
             Self::RootCa => "root CA certificate",
             Self::PckCa => "PCK CA certificate",
             Self::Pck => "PCK certificate",
+            Self::ChainPckCa => "PCK CA certificate in the platform's chain",
+            Self::ChainRootCa => "root CA certificate in the platform's chain",
             Self::TcbSigner => "TCB info signing certificate",
             Self::QeIdentitySigner => "QE identity signing certificate",
             Self::RootCrl => "root CA CRL",
@@ -48,6 +54,13 @@ impl Part {
             Self::QeReport => "QE report",
             Self::Quote => "quote",
         }
+    }
+}
+
+impl Part {
+    /// Whether this is a certificate of the chain that comes with the quote.
+    const fn is_of_platform(self) -> bool {
+        matches!(self, Self::Pck | Self::ChainPckCa | Self::ChainRootCa)
     }
 }
 
@@ -241,7 +254,7 @@ impl Error {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Malformed { part: Part::Quote, .. } => "malformed-evidence",
-            Self::Malformed { part: Part::Pck, .. } => "malformed-pck-chain",
+            Self::Malformed { part, .. } if part.is_of_platform() => "malformed-pck-chain",
             Self::Malformed { .. } => "malformed-collateral",
             Self::Profile { part: Part::TcbInfo | Part::QeIdentity, .. } => "malformed-collateral",
             Self::Profile { .. } => "certificate-profile",
@@ -250,6 +263,7 @@ impl Error {
             Self::Issuer { .. } => "wrong-issuer",
             Self::Signature { part: Part::Quote, .. } => "quote-signature",
             Self::Signature { part: Part::QeReport, .. } => "qe-report-signature",
+            Self::Signature { part, .. } if part.is_of_platform() => "pck-chain-signature",
             Self::Signature { .. } => "collateral-signature",
             Self::Expired { .. } => "collateral-expired",
             Self::NotYetValid { .. } => "collateral-not-yet-valid",
@@ -352,6 +366,12 @@ impl Error {
             Self::Malformed { part: Part::Quote, .. } => {
                 "send the quote's bytes exactly as the platform made them (not hex, not base64, not cut short)"
             }
+            Self::Malformed { part, .. } | Self::Profile { part, .. } | Self::Signature { part, .. }
+                if part.is_of_platform() =>
+            {
+                "the certificates that came with the quote were changed: have the platform make a new quote, and look at what \
+                 carries it here (or fetch pck_certificate_chain again, if the collateral brought the chain)"
+            }
             Self::Malformed { .. } | Self::Profile { .. } | Self::ChainLength { .. } => {
                 "fetch the collateral again from the vendor's service; if the damaged part came with the quote, have the \
                  platform make a new quote"
@@ -362,7 +382,7 @@ impl Error {
             }
             Self::Issuer { .. } => {
                 "fetch collateral for this platform: the PCK CRL and its chain must be of the CA (Platform or Processor) \
-                 that issued the PCK certificate"
+                 that issued the PCK certificate; if they are, the certificates in the quote were changed"
             }
             Self::Signature { part: Part::Quote | Part::QeReport, .. } | Self::QeReportData { .. } => {
                 "the evidence was changed after it was signed, or pieces of different evidence were put together: have \

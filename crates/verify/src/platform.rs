@@ -64,7 +64,7 @@ impl Platform {
         verified.window.check(at)?;
         let [pck, ca, root] = chain(Part::Pck, pck_chain)?;
         let mut window = verified.window;
-        if let Some(renewed) = verify_same_root(&root, &verified.root)? {
+        if let Some(renewed) = verify_same_root(Part::ChainRootCa, &root, &verified.root)? {
             window = window.and(renewed.window());
         }
         if let Some(renewed) = verify_same_pck_ca(&ca, verified)? {
@@ -238,7 +238,7 @@ fn verify_same_pck_ca(der: &[u8], verified: &Verified) -> Result<Option<Certific
     if der == verified.pck_ca.der() {
         return Ok(None);
     }
-    let other = verify_pck_ca(der, &verified.root, &verified.root_crl)?;
+    let other = verify_pck_ca(Part::ChainPckCa, der, &verified.root, &verified.root_crl)?;
     if other.name() != verified.pck_ca.name() || other.key_info() != verified.pck_ca.key_info() {
         return Err(Error::Issuer { part: Part::PckCrl, expected: other.subject(), found: verified.pck_ca.subject() });
     }

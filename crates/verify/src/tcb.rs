@@ -30,9 +30,13 @@ pub(crate) struct Evaluation {
     pub(crate) module: Option<TcbStatus>,
 }
 
-/// Puts the levels into the order in which they are tried, highest first, whatever order the document has.
-pub(crate) fn sort_levels(info: &mut TcbInfo) {
+/// Puts all levels into the order in which they are tried, highest first, whatever order the documents have.
+pub(crate) fn sort_levels(info: &mut TcbInfo, qe_identity: &mut QeIdentity) {
     info.tcb_levels.sort_by_key(|level| Reverse(rank(&level.tcb)));
+    for module in &mut info.tdx_module_identities {
+        module.tcb_levels.sort_by_key(|level| Reverse(level.tcb.isvsvn));
+    }
+    qe_identity.tcb_levels.sort_by_key(|level| Reverse(level.tcb.isvsvn));
 }
 
 type Svns = [u16; 16];

@@ -66,7 +66,12 @@ fn the_order_of_the_document_does_not_matter() {
     for site in [Site::sgx(), Site::tdx()] {
         let mut reversed = site.clone();
         reversed.tcb_info.tcb_levels.reverse();
+        reversed.qe_identity.tcb_levels.reverse();
+        for module in &mut reversed.tcb_info.tdx_module_identities {
+            module.tcb_levels = vec![module_level(0, S::OutOfDate, &[]), module_level(1, S::UpToDate, &[])];
+        }
         assert_eq!(reversed.status(), (S::UpToDate, vec![]));
+        assert!(reversed.verify().unwrap().tcb().below_highest.is_empty());
     }
     // Levels that differ in their TDX components alone.
     let mut site = Site::tdx();

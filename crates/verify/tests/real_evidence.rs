@@ -106,7 +106,10 @@ fn no_byte_can_be_changed(case: &Case, signed: usize) {
         // The lowest bit, the bit that changes a letter's case, the bits between LF and CR, all bits.
         for mask in [0x01, 0x20, 0x07, 0xff] {
             let result = with_byte(case, &collateral, at, mask);
-            assert!(result.is_err(), "byte {at} with mask {mask:#04x} is not noticed");
+            let Err(error) = result else { panic!("byte {at} with mask {mask:#04x} is not noticed") };
+            // The collateral is as the vendor sent it: whoever fetches it again has the same quote still.
+            let blamed = ["collateral-signature", "malformed-collateral"].contains(&error.code());
+            assert!(!blamed, "byte {at} with mask {mask:#04x}: {error}");
         }
     }
     for at in signed..case.quote.len() {

@@ -103,7 +103,7 @@ fn certificates_in_the_wrong_role_are_refused() {
 fn certificates_of_the_wrong_issuer_are_refused() {
     let stranger = || Cert { key: Key::generate(), ..Site::tdx().pck_ca };
     // Same name, other key; other name; the right CA for something else.
-    assert_eq!(refused(|site| site.pck_issuer = Some(stranger())), "collateral-signature");
+    assert_eq!(refused(|site| site.pck_issuer = Some(stranger())), "pck-chain-signature");
     assert_eq!(refused(|site| site.pck_issuer = Some(site.root.clone())), "wrong-issuer");
     assert_eq!(refused(|site| site.signer_issuer = Some(site.pck_ca.clone())), "wrong-issuer");
     assert_eq!(
