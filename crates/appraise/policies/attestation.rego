@@ -101,6 +101,20 @@ of_environment := {"tdx": [
 		"remedy": "log every extension of RTMR3 as a runtime event behind the boot log",
 	},
 	{
+		"code": {"passed": "sept-ve-disabled", "failed": "sept-ve-enabled"},
+		"claim": "tdx.sept_ve_disable",
+		"expected": "true, or attributes that the reference values name (td_attributes)",
+		"weighs": {"configuration": 96},
+		"remedy": "start the domain with SEPT_VE_DISABLE: without it its host takes pages away and injects exceptions at will",
+	},
+	{
+		"code": {"passed": "service-td-known", "failed": "service-td-unknown"},
+		"claim": "tdx.mr_service_td",
+		"expected": "zero, or a service domain that the reference values name (mr_service_td)",
+		"weighs": {"configuration": 96},
+		"remedy": "start the domain without a service domain, or name the one that may be bound to it",
+	},
+	{
 		"code": {"passed": "migration-known", "failed": "migration-unknown"},
 		"claim": "tdx.migratable",
 		"expected": "false, or a migration service that the reference values name (mr_service_td)",
@@ -149,12 +163,28 @@ holds contains "registers-explained" if {
 	input.tdx.rtmr3 == zero
 }
 
+holds contains "sept-ve-disabled" if input.tdx.sept_ve_disable == true
+
+holds contains "sept-ve-disabled" if {
+	some set in data.reference.sets
+	input.tdx.td_attributes in set.values.td_attributes
+}
+
+holds contains "service-td-known" if input.tdx.mr_service_td == zero
+
+holds contains "service-td-known" if input.tdx.mr_service_td in service_domains
+
+# Reports of TDX 1.0 have no such register, and its domains no such service.
+holds contains "service-td-known" if input.tdx.body == "td10"
+
+service_domains contains value if {
+	some set in data.reference.sets
+	some value in set.values.mr_service_td
+}
+
 holds contains "migration-known" if input.tdx.migratable == false
 
-holds contains "migration-known" if {
-	some set in data.reference.sets
-	input.tdx.mr_service_td in set.values.mr_service_td
-}
+holds contains "migration-known" if input.tdx.mr_service_td in service_domains
 
 zero := "000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000"
 

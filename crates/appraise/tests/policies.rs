@@ -24,7 +24,8 @@ fn tdx_facts() -> Value {
         "report_data": hex("11", 64),
         "tdx": {
             "mrtd": hex("a0", 48), "rtmr0": hex("b0", 48), "rtmr1": hex("b1", 48), "rtmr2": hex("b2", 48),
-            "rtmr3": hex("00", 48), "mr_seam": hex("c0", 48), "mr_service_td": hex("c1", 48), "migratable": false,
+            "rtmr3": hex("00", 48), "mr_seam": hex("c0", 48), "mr_service_td": hex("00", 48), "migratable": false,
+            "sept_ve_disable": true, "td_attributes": hex("10", 8), "body": "td15",
         },
         "log": {"present": true, "enforced": ["rtmr0", "rtmr1", "rtmr2"], "unexplained": [], "runtime": []},
     })
@@ -129,6 +130,8 @@ fn a_vendor_machine_that_is_up_to_date_and_runs_what_was_predicted_is_affirmed()
             "debug-off",
             "log-present",
             "registers-explained",
+            "sept-ve-disabled",
+            "service-td-known",
             "migration-known",
             "measurement-matches",
             "measurement-matches",
@@ -136,7 +139,7 @@ fn a_vendor_machine_that_is_up_to_date_and_runs_what_was_predicted_is_affirmed()
             "measurement-matches",
         ]
     );
-    let mrtd = &output.checks[9];
+    let mrtd = &output.checks[11];
     assert_eq!(
         (mrtd.claim.as_str(), mrtd.actual.as_str(), mrtd.source.as_str()),
         ("tdx.mrtd", hex("a0", 48).as_str(), "reference values web")
@@ -164,6 +167,9 @@ fn each_wrong_fact_has_its_own_reason() {
         ("/log/enforced", json!(["rtmr0", "rtmr1"]), "register-unexplained", "log.enforced"),
         ("/log/enforced", json!("rtmr0 rtmr1 rtmr2 rtmr3"), "register-unexplained", "log.enforced"),
         ("/tdx/rtmr3", json!(hex("77", 48)), "register-unexplained", "log.enforced"),
+        ("/tdx/sept_ve_disable", json!(false), "sept-ve-enabled", "tdx.sept_ve_disable"),
+        ("/tdx/sept_ve_disable", json!("true"), "sept-ve-enabled", "tdx.sept_ve_disable"),
+        ("/tdx/mr_service_td", json!(hex("c1", 48)), "service-td-unknown", "tdx.mr_service_td"),
         ("/tdx/migratable", json!(true), "migration-unknown", "tdx.migratable"),
         ("/tdx/mrtd", json!(hex("ff", 48)), "measurement-differs", "tdx.mrtd"),
         ("/tdx/rtmr0", json!(hex("ff", 48)), "measurement-differs", "tdx.rtmr0"),
@@ -197,6 +203,8 @@ fn no_fact_that_is_missing_can_pass() {
         "/tdx/rtmr1",
         "/tdx/rtmr2",
         "/tdx/rtmr3",
+        "/tdx/sept_ve_disable",
+        "/tdx/mr_service_td",
         "/tdx/migratable",
         "/log",
         "/log/present",
@@ -352,9 +360,26 @@ fn rtmr3_is_zero_or_explained() {
 #[test]
 fn a_migratable_domain_needs_a_migration_service_that_is_named() {
     let migratable = changed(tdx_facts(), "/tdx/migratable", Some(json!(true)));
+    let migratable = changed(migratable, "/tdx/mr_service_td", Some(json!(hex("c1", 48))));
     let mut set = tdx_set("web");
     set["values"]["mr_service_td"] = json!([hex("c1", 48)]);
     assert_eq!(status(&attest(&migratable, &data(json!([set])))), Tier::Affirming);
+}
+
+#[test]
+fn attributes_that_the_reference_values_name_need_no_sept_ve_disable() {
+    let facts = changed(tdx_facts(), "/tdx/sept_ve_disable", Some(json!(false)));
+    let mut set = tdx_set("web");
+    set["values"]["td_attributes"] = json!([hex("10", 8)]);
+    assert_eq!(status(&attest(&facts, &data(json!([set])))), Tier::Affirming);
+    let other = changed(facts, "/tdx/td_attributes", Some(json!(hex("11", 8))));
+    assert!(status(&attest(&other, &data(json!([set])))) > Tier::Affirming);
+}
+
+#[test]
+fn a_report_of_tdx_1_0_has_no_service_domain() {
+    let facts = changed(changed(tdx_facts(), "/tdx/mr_service_td", None), "/tdx/body", Some(json!("td10")));
+    assert_eq!(status(&attest(&facts, &tdx_data())), Tier::Affirming);
 }
 
 #[test]
