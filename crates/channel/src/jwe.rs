@@ -142,7 +142,17 @@ fn rsa_key(n: &str, e: &str) -> Result<OaepPublicEncryptingKey, Error> {
     if key.key_size_bits() < MIN_MODULUS_BITS {
         return Err(Error::RsaKey("an RSA key needs at least 2048 bits"));
     }
-    OaepPublicEncryptingKey::new(key).map_err(unusable)
+    let key = OaepPublicEncryptingKey::new(key).map_err(unusable)?;
+    // Exponents below 3 and even numbers are noticed by the library when it encrypts; whoever sends them shall hear of it before any
+    // secret is looked up for them.
+    encrypt_to_rsa(&key, &[0; CEK_LEN]).map(|_| key)
+}
+
+fn encrypt_to_rsa(key: &OaepPublicEncryptingKey, cek: &[u8; CEK_LEN]) -> Result<Vec<u8>, Error> {
+    let mut wrapped = vec![0; key.ciphertext_size()];
+    key.encrypt(&OAEP_SHA256_MGF1SHA256, cek, &mut wrapped, None)
+        .map_err(|_| Error::RsaKey("modulus and exponent are no RSA key: nothing can be encrypted to it"))?;
+    Ok(wrapped)
 }
 
 fn expect(expected: &'static str, found: &str) -> Result<(), Error> {
@@ -179,11 +189,8 @@ fn wrap(cek: &[u8; CEK_LEN], to: &RecipientKey) -> Result<(ProtectedHeader, Vec<
         Recipient::P256(key) => wrap_by_agreement(cek, &ECDH_P256, "P-256", key),
         Recipient::P521(key) => wrap_by_agreement(cek, &ECDH_P521, "P-521", key),
         Recipient::Rsa(key) => {
-            let mut wrapped = vec![0; key.ciphertext_size()];
-            key.encrypt(&OAEP_SHA256_MGF1SHA256, cek, &mut wrapped, None)
-                .map_err(|_| Error::RsaKey("the key does not encrypt"))?;
             let header = ProtectedHeader { alg: RSA_OAEP_256.to_owned(), enc: A256GCM.to_owned(), epk: None };
-            Ok((header, wrapped))
+            Ok((header, encrypt_to_rsa(key, cek)?))
         }
     }
 }
@@ -472,6 +479,13 @@ mod tests {
         for n in [&n[..128], &[], &[0xff; 1025]] {
             let key = TeePubKey::RSA { alg: RSA_OAEP_256.to_owned(), n: encode_base64url(n), e: "AQAB".to_owned() };
             assert!(RecipientKey::new(&key).is_err(), "{} bytes", n.len());
+        }
+        let even = [&n[..255], &[n[255] & 0xfe]].concat();
+        for (n, e) in
+            [(n, &[1][..]), (n, &[2]), (n, &[]), (n, &[0]), (n, &[1, 0, 0]), (n, &[1; 9]), (&even, &[1, 0, 1])]
+        {
+            let key = TeePubKey::RSA { alg: RSA_OAEP_256.to_owned(), n: encode_base64url(n), e: encode_base64url(e) };
+            assert!(matches!(RecipientKey::new(&key), Err(Error::RsaKey(_))), "exponent {e:?}");
         }
     }
 
