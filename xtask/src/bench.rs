@@ -26,7 +26,8 @@ pub(crate) struct Options {
 struct Ratio {
     what: &'static str,
     ours: &'static str,
-    against: &'static str,
+    /// Together.
+    against: &'static [&'static str],
     target: Target,
 }
 
@@ -38,31 +39,48 @@ enum Target {
     AtMost(f64),
     /// `ours` takes at most so many microseconds more than `against`.
     MoreByAtMost(f64),
+    /// Nothing was promised; the figure explains another.
+    Told,
 }
 
-const RATIOS: [Ratio; 4] = [
+/// A clean build takes at most so many seconds.
+const BUILD_TARGET: f64 = 300.0;
+
+const RATIOS: [Ratio; 6] = [
     Ratio {
-        what: "verify the real TDX v4 quote, collateral and platform verified before, against dcap-qvl 0.7.1",
+        what: "verify the real TDX v4 quote, collateral and platform verified before (two signatures), against dcap-qvl 0.7.1",
+        ours: "verify/tdx-v4/sealwright warm, first quote",
+        against: &["verify/tdx-v4/dcap-qvl"],
+        target: Target::Faster(5.0),
+    },
+    Ratio {
+        what: "verify a further quote of its quoting enclave (one signature), against dcap-qvl 0.7.1",
         ours: "verify/tdx-v4/sealwright warm",
-        against: "verify/tdx-v4/dcap-qvl",
+        against: &["verify/tdx-v4/dcap-qvl"],
         target: Target::Faster(5.0),
     },
     Ratio {
         what: "verify it for the first time, against dcap-qvl 0.7.1",
         ours: "verify/tdx-v4/sealwright cold",
-        against: "verify/tdx-v4/dcap-qvl",
+        against: &["verify/tdx-v4/dcap-qvl"],
         target: Target::Faster(1.0),
     },
     Ratio {
         what: "/auth and /attest on a kept-alive connection, server CPU, against the sum of its own cryptography",
         ours: "handshake/server cpu",
-        against: "handshake/its cryptography",
+        against: &["handshake/its cryptography"],
         target: Target::AtMost(2.0),
+    },
+    Ratio {
+        what: "the same, against that cryptography and a bare server: as many bytes, a line as durable, nothing else",
+        ours: "handshake/server cpu",
+        against: &["handshake/its cryptography", "handshake/a bare server"],
+        target: Target::Told,
     },
     Ratio {
         what: "a prediction over RA-TLS, kept alive, against the same call in process",
         ours: "predict/over ra-tls",
-        against: "predict/in process",
+        against: &["predict/in process"],
         target: Target::MoreByAtMost(150.0),
     },
 ];
@@ -180,7 +198,11 @@ fn table(medians: &Medians, build: Option<f64>, machine: &str) -> String {
     // Writing into a string cannot fail.
     let _ = writeln!(page, "Machine: {machine}.\n");
     if let Some(seconds) = build {
-        let _ = writeln!(page, "{BUILD_LINE}{seconds:.0} s (`cargo xtask bench --clean-build`).\n");
+        let verdict = verdict(seconds <= BUILD_TARGET);
+        let _ = writeln!(
+            page,
+            "{BUILD_LINE}{seconds:.0} s (`cargo xtask bench --clean-build`); at most {BUILD_TARGET} s: {verdict}.\n"
+        );
     }
     page.push_str("## Against others, and against the floor\n\n| what | ours | against | result | target |\n|---|---|---|---|---|\n");
     for ratio in &RATIOS {
@@ -194,23 +216,29 @@ fn table(medians: &Medians, build: Option<f64>, machine: &str) -> String {
 }
 
 fn row(ratio: &Ratio, medians: &Medians) -> String {
-    let (Some(ours), Some(against)) = (medians.get(ratio.ours), medians.get(ratio.against)) else {
+    let against: Option<f64> = ratio.against.iter().map(|name| medians.get(*name)).sum();
+    let (Some(ours), Some(against)) = (medians.get(ratio.ours), against) else {
         return format!("| {} | not measured | | | |", ratio.what);
     };
-    let (result, target, met) = match ratio.target {
+    let judged = |target: String, met| format!("{target}: {}", verdict(met));
+    let (result, target) = match ratio.target {
         Target::Faster(target) => {
-            (format!("{:.2}x as fast", against / ours), format!("at least {target}x"), against / ours >= target)
+            (format!("{:.2}x as fast", against / ours), judged(format!("at least {target}x"), against / ours >= target))
         }
         Target::AtMost(target) => {
-            (format!("{:.2}x", ours / against), format!("at most {target}x"), ours / against <= target)
+            (format!("{:.2}x", ours / against), judged(format!("at most {target}x"), ours / against <= target))
         }
         Target::MoreByAtMost(target) => {
             let more = (ours - against) / 1_000.0;
-            (format!("{more:.0} us more"), format!("at most {target} us more"), more <= target)
+            (format!("{more:.0} us more"), judged(format!("at most {target} us more"), more <= target))
         }
+        Target::Told => (format!("{:.2}x", ours / against), String::new()),
     };
-    let verdict = if met { "met" } else { "**missed**" };
-    format!("| {} | {} | {} | {result} | {target}: {verdict} |", ratio.what, time(*ours), time(*against))
+    format!("| {} | {} | {} | {result} | {target} |", ratio.what, time(*ours), time(against))
+}
+
+const fn verdict(met: bool) -> &'static str {
+    if met { "met" } else { "**missed**" }
 }
 
 fn time(nanoseconds: f64) -> String {
@@ -229,7 +257,7 @@ mod tests {
     fn a_row_says_whether_the_target_is_met_and_where_we_lose() {
         let ratio = &RATIOS[0];
         let measured =
-            |ours, against| Medians::from([(ratio.ours.to_owned(), ours), (ratio.against.to_owned(), against)]);
+            |ours, against| Medians::from([(ratio.ours.to_owned(), ours), (ratio.against[0].to_owned(), against)]);
         assert!(
             row(ratio, &measured(100_000.0, 600_000.0))
                 .ends_with("| 100.0 us | 600.0 us | 6.00x as fast | at least 5x: met |")
