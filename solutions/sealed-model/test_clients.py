@@ -7,7 +7,8 @@ compared with onnxruntime's in samples.json.
     sealwright query --listen 127.0.0.1:8500 ... &
     python3 test_clients.py 127.0.0.1:8500
 
-Clients that are not installed are skipped, loudly; with --require, a skip is a failure. Nothing here knows Sealwright:
+Clients that are not installed are skipped, loudly. They do not all fit into one environment: --passed FILE collects what passed
+over several runs, and with --require-all in the last of them, a test that passed in none is a failure. Nothing here knows Sealwright:
 
 - `tritonclient[grpc,http]`: Open Inference REST (JSON and binary tensors) and gRPC;
 - `min-tfs-client` with `protobuf==3.20.3`: TensorFlow Serving gRPC (its stubs are TensorFlow's own), in an environment of
@@ -217,19 +218,29 @@ def test_fields_tensorflow(_address):
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("address", help="host:port of the proxy")
-    arguments.add_argument("--require", action="append", default=[], metavar="TEST", help="fail if this test is skipped")
+    arguments.add_argument("--passed", type=pathlib.Path, metavar="FILE", help="names of tests that passed, read and added to")
+    arguments.add_argument("--require-all", action="store_true", help="fail if a test passed neither now nor before")
     arguments = arguments.parse_args()
+    collected = arguments.passed
+    passed = set(collected.read_text().split()) if collected and collected.exists() else set()
     failed = False
-    for name, test in [(name, test) for name, test in globals().items() if name.startswith("test_")]:
+    tests = {name: test for name, test in globals().items() if name.startswith("test_")}
+    for name, test in tests.items():
         try:
             test(arguments.address)
             print(f"passed   {name}")
+            passed.add(name)
         except Skip as skip:
             print(f"SKIPPED  {name}: {skip}")
-            failed |= name in arguments.require
         except Exception as error:  # each client has errors of its own
             print(f"FAILED   {name}: {type(error).__name__}: {error}")
             failed = True
+    if collected:
+        collected.write_text("\n".join(sorted(passed)))
+    missing = sorted(tests.keys() - passed)
+    if arguments.require_all and missing:
+        print(f"FAILED   passed in no environment: {', '.join(missing)}")
+        failed = True
     sys.exit(failed)
 
 

@@ -133,17 +133,6 @@ fn judge(simulation: &Simulation, name: &str, quote: &[u8], tee: Tee) {
     assert_eq!(ours.anchor().kind, AnchorKind::Simulated, "{name}");
 }
 
-#[test]
-fn evidence_that_was_published_by_a_running_simulator_is_accepted() {
-    // Set by hand or by a script: a folder with quote, collateral.json and root.der.
-    let Some(folder) = std::env::var_os("SEALWRIGHT_SIM_EVIDENCE").map(PathBuf::from) else { return };
-    let read = |name: &str| fs::read(folder.join(name)).unwrap();
-    let bundle = Bundle::from_json(&read("collateral.json")).unwrap();
-    let (quote, root) = (read("quote"), read("root.der"));
-    let elapsed = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
-    agree("published", &quote, &bundle, &root, UnixTime(elapsed.as_secs())).unwrap();
-}
-
 /// The miniature site's verdict, which both must give.
 fn both(name: &str, site: &Site) -> Verdict {
     agree(name, &site.quote(), &site.bundle(), &site.root_der(), at())
