@@ -3,7 +3,7 @@
 //! Two steps, neither of which can be left out:
 //!
 //! 1. The handshake. The server's certificate follows CCC's interoperable profile ([`sealwright_wire::ratls`]): evidence
-//!    whose report data is the hash of claims that name the certificate's key. [`Verifier`] checks that the key of the
+//!    whose report data is the hash of claims that name the certificate's key. [`verifier()`] checks that the key of the
 //!    handshake is that key. This says nothing about *when* the evidence was made, or for whom, or whether it is genuine.
 //! 2. The exchange, as the first and only HTTP request of a new connection ([`Connection`], [`Connector`]): the client's
 //!    nonce and the session's TLS exporter go into new evidence, and a [`Judge`](crate::Judge) decides on that. A relay in
@@ -25,7 +25,7 @@ pub use sender::{Body, BoxError, Protocol, Sender, body, empty_body};
 pub use server::{Server, ServerError};
 pub use stream::{ServerStream, Tap, Tapped};
 pub(crate) use verifier::open_tagged;
-pub use verifier::{BindingError, Bound, Verifier, check_certificate};
+pub use verifier::{BindingError, Bound, check_certificate, verifier};
 
 use aws_lc_rs::digest::{Algorithm, SHA256, SHA384, SHA512, digest};
 use sealwright_wire::ratls::{HashAlgorithm, KeyHash};

@@ -11,7 +11,7 @@ use rustls::{
     version::TLS13,
 };
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject};
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 /// Whom a client of a broker trusts.
 #[derive(Clone, Debug)]
@@ -63,9 +63,7 @@ impl Trust {
     pub fn client_config(&self) -> Result<Arc<ClientConfig>, Error> {
         let verifier: Arc<dyn ServerCertVerifier> = match self {
             Self::Issuers(issuers) => issued_by(issuers)?,
-            Self::Certificate(certificate) => {
-                Arc::new(Pinned { certificate: certificate.clone(), provider: provider() })
-            }
+            Self::Certificate(certificate) => Arc::new(pinned(certificate.clone())),
         };
         let mut config = client_config(verifier)?;
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
@@ -99,13 +97,35 @@ fn issued_by(issuers: &[CertificateDer<'static>]) -> Result<Arc<WebPkiServerVeri
 }
 
 /// Accepts one certificate, byte for byte.
-#[derive(Debug)]
-struct Pinned {
-    certificate: CertificateDer<'static>,
+fn pinned(certificate: CertificateDer<'static>) -> impl ServerCertVerifier {
+    ByCertificate::new(move |shown: &CertificateDer<'_>| {
+        if *shown == certificate { Ok(()) } else { Err(CertificateError::ApplicationVerificationFailure.into()) }
+    })
+}
+
+/// Judges a server by the bytes of its certificate alone. Whatever the judge asks, the server must also prove that it has the certificate's
+/// key, as TLS 1.3 has it.
+pub(crate) struct ByCertificate<J> {
+    judge: J,
     provider: Arc<CryptoProvider>,
 }
 
-impl ServerCertVerifier for Pinned {
+impl<J: Fn(&CertificateDer<'_>) -> Result<(), rustls::Error>> ByCertificate<J> {
+    pub(crate) fn new(judge: J) -> Self {
+        Self { judge, provider: provider() }
+    }
+}
+
+impl<J> fmt::Debug for ByCertificate<J> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ByCertificate")
+    }
+}
+
+impl<J> ServerCertVerifier for ByCertificate<J>
+where
+    J: Fn(&CertificateDer<'_>) -> Result<(), rustls::Error> + Send + Sync,
+{
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -114,10 +134,7 @@ impl ServerCertVerifier for Pinned {
         _ocsp_response: &[u8],
         _now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        if *end_entity == self.certificate {
-            return Ok(ServerCertVerified::assertion());
-        }
-        Err(CertificateError::ApplicationVerificationFailure.into())
+        (self.judge)(end_entity).map(|()| ServerCertVerified::assertion())
     }
 
     fn verify_tls12_signature(
@@ -126,7 +143,8 @@ impl ServerCertVerifier for Pinned {
         _certificate: &CertificateDer<'_>,
         _signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Err(no_tls12())
+        // A version that no client here offers.
+        Err(rustls::Error::PeerIncompatible(rustls::PeerIncompatible::ServerDoesNotSupportTls12Or13))
     }
 
     fn verify_tls13_signature(
@@ -145,11 +163,6 @@ impl ServerCertVerifier for Pinned {
     fn root_hint_subjects(&self) -> Option<&[DistinguishedName]> {
         None
     }
-}
-
-/// What every verifier here says to a version that it never offers.
-pub(crate) fn no_tls12() -> rustls::Error {
-    rustls::Error::PeerIncompatible(rustls::PeerIncompatible::ServerDoesNotSupportTls12Or13)
 }
 
 /// A refusal by one of our own rules, with its words.

@@ -17,7 +17,7 @@ use http_body_util::{BodyExt as _, Full};
 use hyper_util::rt::TokioIo;
 use sealwright_channel::{
     BoxFuture, KeyError, KeySource, Secret,
-    ratls::{ConnectError, Verifier},
+    ratls::{self, ConnectError},
     receipt::{Expected, Unverified},
     seal,
     wire::{Digest, aael::RuntimeEvent, kbs::ResourcePath, sealed::LoadModel, tcg2::Log},
@@ -236,7 +236,7 @@ async fn unattested(address: SocketAddr) -> hyper::client::conn::http1::SendRequ
         .with_protocol_versions(&[&rustls::version::TLS13])
         .unwrap()
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Verifier::default()))
+        .with_custom_certificate_verifier(Arc::new(ratls::verifier()))
         .with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     let name = rustls_pki_types::ServerName::IpAddress(address.ip().into());

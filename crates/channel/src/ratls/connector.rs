@@ -4,7 +4,7 @@ use super::{
     sender::{Protocol, Sender, body},
     sha256,
     stream::{Tap, Tapped},
-    verifier::{BindingError, Verifier, open_tagged},
+    verifier::{BindingError, open_tagged, verifier},
 };
 use crate::{
     http::Endpoint,
@@ -225,13 +225,13 @@ impl Connector {
 }
 
 fn connector(protocol: &[u8]) -> Result<TlsConnector, ConnectError> {
-    let mut config: ClientConfig = tls::client_config(Arc::new(Verifier::default()))?;
+    let mut config: ClientConfig = tls::client_config(Arc::new(verifier()))?;
     config.alpn_protocols = vec![protocol.to_vec()];
     config.enable_sni = false;
     Ok(TlsConnector::from(Arc::new(config)))
 }
 
-/// A handshake that [`Verifier`] refused is a refusal with reasons, not a broken connection.
+/// A handshake that [`verifier()`] refused is a refusal with reasons, not a broken connection.
 fn refused_handshake(error: io::Error) -> ConnectError {
     let binding = error.get_ref().and_then(|inner| match inner.downcast_ref::<rustls::Error>()? {
         rustls::Error::InvalidCertificate(rustls::CertificateError::Other(other)) => {

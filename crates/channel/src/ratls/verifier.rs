@@ -1,18 +1,13 @@
 //! What can be said about an RA-TLS certificate during the handshake.
 
 use super::{names_key, sha256};
-use crate::tls::{no_tls12, provider, refuse};
-use rustls::{
-    DigitallySignedStruct, SignatureScheme,
-    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-    crypto::{CryptoProvider, verify_tls13_signature},
-};
-use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use crate::tls;
+use rustls::client::danger::ServerCertVerifier;
+use rustls_pki_types::CertificateDer;
 use sealwright_wire::{
     quote::Quote,
     ratls::{Certificate, CertificateEvidence, Claims, EvidenceKind, TaggedEvidence, report_data},
 };
-use std::sync::Arc;
 
 /// Why a certificate is not bound to its evidence.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -84,50 +79,10 @@ pub(crate) fn open_tagged<'a>(tagged: &TaggedEvidence<'a>) -> Result<(Quote<'a>,
 /// was signed by that key. Names and dates mean nothing in such a certificate and are not looked at.
 ///
 /// This is the first of two steps. A connection that passed it has an unknown peer until the exchange is through; only
-/// [`Connector`](super::Connector) should use it.
-#[derive(Debug)]
-pub struct Verifier {
-    provider: Arc<CryptoProvider>,
-}
-
-impl Default for Verifier {
-    fn default() -> Self {
-        Self { provider: provider() }
-    }
-}
-
-impl ServerCertVerifier for Verifier {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        check_certificate(end_entity).map_err(refuse)?;
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _message: &[u8],
-        _certificate: &CertificateDer<'_>,
-        _signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Err(no_tls12())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, certificate, signature, &self.provider.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
-    }
+/// [`Connector`](super::Connector) uses it.
+pub fn verifier() -> impl ServerCertVerifier {
+    tls::ByCertificate::new(|certificate: &CertificateDer<'_>| match check_certificate(certificate) {
+        Ok(_) => Ok(()),
+        Err(reason) => Err(tls::refuse(reason)),
+    })
 }
