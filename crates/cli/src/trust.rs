@@ -26,7 +26,7 @@ pub(crate) fn anchor(path: &Path) -> Result<Anchor> {
 }
 
 /// What the user trusts, ready to judge evidence: the built-in policy, what was named and nothing else. The environment must
-/// have measured one of the sealed `models`, where any are named.
+/// have measured one of the sealed `models` and no other model, where any are named.
 pub(crate) fn judge(args: &TrustArgs, models: &[PathBuf]) -> Result<Judge> {
     let named = args.anchors.iter().map(|path| anchor(path)).collect::<Result<Vec<_>>>()?;
     let accepted_anchors = named.iter().map(|anchor| anchor.id().sha256.to_string()).collect();
@@ -48,7 +48,7 @@ pub(crate) fn judge(args: &TrustArgs, models: &[PathBuf]) -> Result<Judge> {
     let appraiser =
         Appraiser::new(Arc::new(InProcess::new()?), Policy::default_attestation(), references(args)?, trust)?;
     let workloads = models.iter().map(|model| workload(model)).collect::<Result<Vec<_>>>()?;
-    Ok(Judge::new(Arc::new(library), appraiser).requiring_one_of(workloads))
+    Ok(Judge::new(Arc::new(library), appraiser).running_only(workloads))
 }
 
 fn references(args: &TrustArgs) -> Result<References> {

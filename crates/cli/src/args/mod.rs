@@ -5,6 +5,7 @@ mod evidence;
 mod model;
 mod sim;
 mod trust;
+mod values;
 
 pub(crate) use broker::{
     BrokerCommand, BrokerInit, BrokerServe, BrokerTarget, PolicyCommand, PolicyKind, ReferenceCommand, SecretCommand,
@@ -16,6 +17,7 @@ pub(crate) use evidence::{
 pub(crate) use model::{Query, ReceiptCommand, ReceiptVerify, Seal, Serve, Unseal};
 pub(crate) use sim::{SimBoot, SimCommand, SimFiles, SimTcb, SimTd, TdFiles};
 pub(crate) use trust::TrustArgs;
+pub(crate) use values::PolicyArg;
 
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;

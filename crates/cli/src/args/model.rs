@@ -1,4 +1,4 @@
-use super::{BackendArg, BrokerTarget, TrustArgs};
+use super::{BackendArg, BrokerTarget, PolicyArg, TrustArgs};
 use clap::{Args, Subcommand};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -84,7 +84,7 @@ pub(crate) struct Query {
     pub(crate) server: SocketAddr,
     #[command(flatten)]
     pub(crate) trust: TrustArgs,
-    /// The sealed model that the server must have measured. Repeatable: any one of them.
+    /// The sealed model that the server must have measured. Repeatable: any one of them, and no model that is not named.
     #[arg(long = "model-file", value_name = "SEALED_FILE", required = true, help_heading = "Trust")]
     pub(crate) model_files: Vec<PathBuf>,
     /// Send these samples and compare the answers with the expected ones.
@@ -120,9 +120,12 @@ pub(crate) struct ReceiptVerify {
     pub(crate) evidence: PathBuf,
     #[command(flatten)]
     pub(crate) trust: TrustArgs,
-    /// The sealed model that the server must have measured.
+    /// The sealed model that must have given the answer. Repeatable: any one of them.
     #[arg(long = "model-file", value_name = "SEALED_FILE", help_heading = "Trust")]
     pub(crate) model_files: Vec<PathBuf>,
+    /// The attestation policy that the receipt must name: the file of its text, or SHA-384 of it as `broker policy show` prints it.
+    #[arg(long, value_name = "FILE|SHA384", help_heading = "Trust")]
+    pub(crate) policy: Option<PolicyArg>,
     /// The request's body, to be held against the receipt.
     #[arg(long, value_name = "FILE")]
     pub(crate) request: Option<PathBuf>,

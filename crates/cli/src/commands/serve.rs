@@ -14,7 +14,6 @@ use sealwright_evidence::Backend;
 use sealwright_serving::{
     Engine, Limits, Measured, Registry, Rten, Runtime, SealedModel, StartupError, Transport, policy_of_token,
 };
-use sealwright_wire::Digest;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::net::TcpListener;
@@ -36,7 +35,10 @@ pub(crate) async fn run(args: &args::Serve, output: Output) -> Result<Outcome> {
         };
         registry.insert(opened.load(runtime.as_ref())?);
     }
-    let policy = keys.token().await.map(|token| policy_of_token(&token)).unwrap_or(Digest::ZERO);
+    let policy = keys.token().await.and_then(|token| policy_of_token(&token));
+    if policy.is_none() {
+        tracing::warn!("the broker's token names no policy, and so no receipt will");
+    }
     let transport = Arc::new(Transport::new(backend, policy).await?);
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
     let engine = Arc::new(Engine::start(registry, &runtime, workers, Limits::default())?);
