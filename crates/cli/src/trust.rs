@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use sealwright_appraise::{Appraiser, InProcess, Policy, References, Trust};
 use sealwright_channel::Judge;
 use sealwright_collateral::Library;
-use sealwright_verify::{Anchor, Anchors, TcbStatus};
+use sealwright_verify::{Anchor, Anchors};
 use sealwright_wire::aael::RuntimeEvent;
 use sealwright_wire::reference::{self, ReferenceValues};
 use std::path::{Path, PathBuf};
@@ -36,13 +36,9 @@ pub(crate) fn judge(args: &TrustArgs, models: &[PathBuf]) -> Result<Judge> {
         let refused: Vec<_> = report.refused.iter().map(|(file, reason)| format!("{file}: {reason}")).collect();
         bail!("no usable collateral in {}: {}", args.collateral.display(), refused.join("; "));
     }
-    let accepted_statuses = args.accept_statuses.iter().map(|status| {
-        let status: TcbStatus = status.parse().context("--accept-status")?;
-        Ok(status.to_string())
-    });
     let trust = Trust {
         accepted_anchors,
-        accepted_statuses: accepted_statuses.collect::<Result<_>>()?,
+        accepted_statuses: args.accept_statuses.iter().map(ToString::to_string).collect(),
         accepted_advisories: None,
     };
     let appraiser =

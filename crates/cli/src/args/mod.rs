@@ -45,7 +45,7 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Show the whole story on this machine, in a simulated TEE: boot, predict, seal, attest, serve, query, refuse.
     Demo(Demo),
-    /// Say what a file is (quote, collateral, event log, certificate, sealed file) and print its fields.
+    /// Say what a file is (quote, collateral, event log, certificate, token, receipt, sealed file) and print its fields.
     Inspect(Inspect),
     /// Verify a quote against collateral at a point in time, offline.
     Verify(Verify),

@@ -1,9 +1,40 @@
 //! Words of the command line that are more than text: what makes no sense is refused here, before anything is done.
 
-use sealwright_channel::seal;
+use sealwright_channel::{http, seal};
 use sealwright_wire::Digest;
+use sealwright_wire::kbs::ResourcePath;
+use sealwright_wire::sealed;
 use std::path::PathBuf;
 use std::str::FromStr;
+
+/// A key's address: `kbs:///repository/type/tag`.
+pub(super) fn key_uri(text: &str) -> Result<ResourcePath, sealwright_wire::Error> {
+    ResourcePath::parse_uri(text)
+}
+
+/// A secret's path: `repository/type/tag`.
+pub(super) fn secret_path(text: &str) -> Result<ResourcePath, sealwright_wire::Error> {
+    ResourcePath::parse(text)
+}
+
+/// The name of a model.
+pub(super) fn model_name(text: &str) -> Result<String, sealwright_wire::Error> {
+    sealed::check_name("name", text).map(|()| text.to_owned())
+}
+
+/// Where an HTTPS server is.
+pub(super) fn url(text: &str) -> Result<String, http::Error> {
+    http::Endpoint::parse(text).map(|_| text.to_owned())
+}
+
+/// What a quote carries: up to 64 bytes in hex, padded with zeros.
+pub(super) fn report_data(text: &str) -> Result<[u8; 64], String> {
+    let given = hex::decode(text).map_err(|error| format!("not hex: {error}"))?;
+    let mut report_data = [0; 64];
+    let place = report_data.get_mut(..given.len());
+    place.ok_or_else(|| format!("{} bytes, a quote carries 64", given.len()))?.copy_from_slice(&given);
+    Ok(report_data)
+}
 
 /// A policy, by its file or by its digest.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,5 +81,13 @@ mod tests {
         }
         assert_eq!("policy.rego".parse(), Ok(PolicyArg::File("policy.rego".into())));
         assert!("sha384:abc".parse::<PolicyArg>().is_err());
+    }
+
+    #[test]
+    fn report_data_is_padded_and_bounded() {
+        assert_eq!(report_data("").unwrap(), [0; 64]);
+        assert_eq!(report_data("ab01").unwrap()[..3], [0xab, 1, 0]);
+        assert!(report_data(&"00".repeat(64)).is_ok());
+        assert!(report_data(&"00".repeat(65)).is_err() && report_data("zz").is_err() && report_data("a").is_err());
     }
 }
