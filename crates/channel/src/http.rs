@@ -7,8 +7,17 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
-use std::{io, sync::Arc, time::Duration};
-use tokio::net::TcpStream;
+use std::{
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+};
 use tokio_rustls::TlsConnector;
 
 /// Why a request got no answer.
@@ -188,7 +197,7 @@ impl Client {
             .map_err(|source| Error::Connect { address: address(), source })?;
         tcp.set_nodelay(true).map_err(|source| Error::Connect { address: address(), source })?;
         let tls = TlsConnector::from(Arc::clone(&self.tls))
-            .connect(self.endpoint.name.clone(), tcp)
+            .connect(self.endpoint.name.clone(), Attentive::new(tcp))
             .await
             .map_err(|source| Error::Tls { address: address(), source })?;
         let (sender, connection) =
@@ -214,9 +223,144 @@ impl Client {
     }
 }
 
+/// A connection that still listens when the peer takes nothing more. A server that refuses a request before it has read all of
+/// it answers and closes: writing the rest fails, and the answer that says why is there to be read.
+struct Attentive<IO> {
+    io: IO,
+    refused: bool,
+}
+
+impl<IO> Attentive<IO> {
+    const fn new(io: IO) -> Self {
+        Self { io, refused: false }
+    }
+
+    /// What writing `len` bytes came to: bytes that nobody takes are thrown away. If there is no answer, reading will say so.
+    fn written(&mut self, result: Poll<io::Result<usize>>, len: usize) -> Poll<io::Result<usize>> {
+        match result {
+            Poll::Ready(Err(error)) if is_closed(&error) => {
+                self.refused = true;
+                Poll::Ready(Ok(len))
+            }
+            other => other,
+        }
+    }
+}
+
+fn is_closed(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
+    matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset)
+}
+
+impl<IO: AsyncRead + Unpin> AsyncRead for Attentive<IO> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_read(context, buffer)
+    }
+}
+
+impl<IO: AsyncWrite + Unpin> AsyncWrite for Attentive<IO> {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if self.refused {
+            return Poll::Ready(Ok(bytes.len()));
+        }
+        let result = Pin::new(&mut self.io).poll_write(context, bytes);
+        self.written(result, bytes.len())
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let len = slices.iter().map(|slice| slice.len()).sum();
+        if self.refused {
+            return Poll::Ready(Ok(len));
+        }
+        let result = Pin::new(&mut self.io).poll_write_vectored(context, slices);
+        self.written(result, len)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.refused {
+            return Poll::Ready(Ok(()));
+        }
+        Pin::new(&mut self.io).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(context)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A peer that has answered and closed before it took a byte of the request's body.
+    struct AnsweredAndClosed {
+        answer: &'static [u8],
+        head_taken: bool,
+        reader: Option<std::task::Waker>,
+    }
+
+    impl AsyncRead for AnsweredAndClosed {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            context: &mut Context<'_>,
+            buffer: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            if !self.head_taken {
+                self.reader = Some(context.waker().clone());
+                return Poll::Pending;
+            }
+            buffer.put_slice(self.answer);
+            self.answer = b"";
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    impl AsyncWrite for AnsweredAndClosed {
+        fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+            if self.head_taken {
+                return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+            }
+            self.head_taken = true;
+            self.reader.take().into_iter().for_each(|reader| reader.wake());
+            Poll::Ready(Ok(bytes.len().min(100)))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    async fn asked(answer: &'static [u8]) -> Result<StatusCode, hyper::Error> {
+        let peer = AnsweredAndClosed { answer, head_taken: false, reader: None };
+        let (mut sender, connection) = http1::handshake(TokioIo::new(Attentive::new(peer))).await.unwrap();
+        tokio::spawn(connection);
+        let body = Full::new(Bytes::from(vec![0; 8 << 20]));
+        let request = Request::post("/").header(header::HOST, "test").body(body).unwrap();
+        sender.send_request(request).await.map(|response| response.status())
+    }
+
+    #[tokio::test]
+    async fn the_answer_of_a_server_that_closed_early_is_read() {
+        let answer = b"HTTP/1.1 413 Payload Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+        assert_eq!(asked(answer).await.unwrap(), StatusCode::PAYLOAD_TOO_LARGE);
+        assert!(asked(b"").await.is_err(), "a server that closed without an answer");
+    }
 
     #[test]
     fn urls() {

@@ -44,9 +44,9 @@ impl Judge {
     }
 
     /// The same judge for those who care what runs on the machine: the environment must have measured one of these events at run
-    /// time. Without any, nothing is required.
+    /// time, and no other of their kind (domain and operation), which could answer in its place. Without any, nothing is required.
     #[must_use]
-    pub fn requiring_one_of(mut self, workloads: Vec<RuntimeEvent>) -> Self {
+    pub fn running_only(mut self, workloads: Vec<RuntimeEvent>) -> Self {
         self.workloads = workloads;
         self
     }
@@ -73,22 +73,28 @@ impl Judge {
         Ok(Judged { facts, verdict, workload })
     }
 
-    /// Whether the environment measured one of the events that are asked for.
+    /// Whether the environment measured one of the events that are asked for, and none beside them.
     fn workload(&self, facts: &Facts) -> Option<Check> {
         if self.workloads.is_empty() {
             return None;
         }
-        let measured = facts.log().map(Replayed::runtime).unwrap_or_default();
-        let content = |events: &[RuntimeEvent]| {
-            let contents: Vec<_> = events.iter().map(RuntimeEvent::content).collect();
-            contents.join(", ")
+        let of_kind = |event: &&RuntimeEvent| {
+            self.workloads.iter().any(|it| (it.domain(), it.operation()) == (event.domain(), event.operation()))
         };
-        let check = match measured.iter().any(|event| self.workloads.contains(event)) {
-            true => Check::new(Outcome::Passed, "workload-measured", "log.runtime"),
-            false => Check::new(Outcome::Failed, "workload-not-measured", "log.runtime")
-                .remedy("ask a server that serves this model, or expect the model that this one serves"),
+        let measured = facts.log().map(Replayed::runtime).unwrap_or_default().iter().filter(of_kind);
+        let (named, others): (Vec<_>, Vec<_>) = measured.partition(|event| self.workloads.contains(event));
+        let check = if named.is_empty() {
+            Check::new(Outcome::Failed, "workload-not-measured", "log.runtime")
+                .actual(contents(others))
+                .remedy("ask a server that serves this model, or expect the model that this one serves")
+        } else if others.is_empty() {
+            Check::new(Outcome::Passed, "workload-measured", "log.runtime").actual(contents(named))
+        } else {
+            Check::new(Outcome::Failed, "workload-not-named", "log.runtime")
+                .actual(contents(others))
+                .remedy("ask a server that serves no other model, or name every model whose answers you accept")
         };
-        Some(check.expected(content(&self.workloads)).actual(content(measured)).source("what the client asks for"))
+        Some(check.expected(contents(&self.workloads)).source("what the client asks for"))
     }
 
     /// Why there are no facts.
@@ -105,6 +111,12 @@ impl Judge {
             }
         }
     }
+}
+
+/// What events say, for people.
+fn contents<'a>(events: impl IntoIterator<Item = &'a RuntimeEvent>) -> String {
+    let contents: Vec<_> = events.into_iter().map(RuntimeEvent::content).collect();
+    if contents.is_empty() { "none".to_owned() } else { contents.join(", ") }
 }
 
 impl Judged {

@@ -9,7 +9,8 @@
 //! - That the answer is right, or that the model is a good one.
 //! - *When* it happened, beyond the collateral's window: `iat` is the workload's clock, which its host can set.
 //! - That no other answer was given to the same request: a receipt is about one answer.
-//! - Which policy released the model's key: `policy_sha384` is the workload's word, bound by its measurement alone.
+//! - Which policy released the model's key: `policy_sha384` is the workload's word, bound by its measurement alone. It is absent
+//!   where the broker named no policy, and then no policy is the expected one.
 //! - Anything, where the anchor is a simulated one; the explanation then says so in its first line.
 
 use crate::{
@@ -73,8 +74,8 @@ pub struct Answered<'a> {
     pub response: &'a [u8],
     /// The model that answered.
     pub model: &'a Model,
-    /// Digest of the policy under which the broker released the model's key.
-    pub policy_sha384: Digest<48>,
+    /// Digest of the policy under which the broker released the model's key, if it named one.
+    pub policy_sha384: Option<Digest<48>>,
     /// When.
     pub at: UnixTime,
 }
@@ -131,6 +132,8 @@ pub struct Expected<'a> {
     pub response: Option<&'a [u8]>,
     /// The policy under which the broker is known to release the model's key.
     pub policy_sha384: Option<Digest<48>>,
+    /// The models whose answers are accepted; any when empty.
+    pub models: &'a [Model],
 }
 
 /// A receipt that was read, and that nobody has believed yet.
@@ -215,22 +218,37 @@ impl<'a> Unverified<'a> {
         ]
     }
 
-    /// Whether the receipt is about the request, response and policy that the verifier has.
+    /// Whether the receipt is about the request, response, policy and model that the verifier has.
     fn about_answer(&self, expected: &Expected<'_>) -> Vec<Check> {
+        const OTHER_EXCHANGE: &str = "the receipt is about another exchange, or something was changed on the way";
+        const OTHER_POLICY: &str =
+            "ask the broker's administrator which policy was in force then; do not trust the receipt under any other";
         let receipt = &self.receipt;
+        let digest = |code, claim, remedy, wanted: Option<Digest<48>>, stated: Option<Digest<48>>| {
+            let wanted = wanted?;
+            let actual = stated.map_or_else(|| "none".to_owned(), |stated| stated.to_string());
+            Some(check(stated == Some(wanted), code, claim, remedy).expected(wanted).actual(actual))
+        };
+        let (request, response) = (expected.request.map(seal::sha384), expected.response.map(seal::sha384));
+        let (of_request, of_response) = (Some(receipt.request_sha384), Some(receipt.response_sha384));
         let compared = [
-            ("receipt-request", "request_sha384", expected.request.map(seal::sha384), receipt.request_sha384),
-            ("receipt-response", "response_sha384", expected.response.map(seal::sha384), receipt.response_sha384),
-            ("receipt-policy", "policy_sha384", expected.policy_sha384, receipt.policy_sha384),
+            digest("receipt-request", "request_sha384", OTHER_EXCHANGE, request, of_request),
+            digest("receipt-response", "response_sha384", OTHER_EXCHANGE, response, of_response),
+            digest("receipt-policy", "policy_sha384", OTHER_POLICY, expected.policy_sha384, receipt.policy_sha384),
+            self.model_is_named(expected.models),
         ];
-        let compared =
-            compared.into_iter().filter_map(|(code, claim, wanted, stated)| Some((code, claim, wanted?, stated)));
-        compared
-            .map(|(code, claim, wanted, stated)| {
-                let remedy = "the receipt is about another exchange, or something was changed on the way";
-                check(wanted == stated, code, claim, remedy).expected(wanted).actual(stated)
-            })
-            .collect()
+        compared.into_iter().flatten().collect()
+    }
+
+    /// Whether the model of the receipt is one of those that the verifier names, where any are.
+    fn model_is_named(&self, named: &[Model]) -> Option<Check> {
+        let expected: Vec<_> = named.iter().map(described).collect();
+        let remedy = "another model gave this answer: ask for one of yours, or name this one too if you trust it";
+        (!named.is_empty()).then(|| {
+            check(named.contains(&self.receipt.model), "receipt-named-model", "model", remedy)
+                .expected(expected.join(", or "))
+                .actual(described(&self.receipt.model))
+        })
     }
 
     /// Whether the environment measured the model of the receipt.
@@ -242,8 +260,13 @@ impl<'a> Unverified<'a> {
         let remedy = "the workload names a model that it did not measure: do not trust it";
         check(measured, "receipt-model", "model", remedy)
             .expected("an event LoadModel in the runtime log with this name, version and digest")
-            .actual(format_args!("{name} version {version}, {sha384}"))
+            .actual(described(&self.receipt.model))
     }
+}
+
+/// A model, for people.
+fn described(Model { name, sha384, version }: &Model) -> String {
+    format!("{name} version {version}, {sha384}")
 }
 
 fn expect_header(field: &'static str, expected: &'static str, found: &str) -> Result<(), sealwright_wire::Error> {

@@ -1,7 +1,8 @@
 //! Sealing and unsealing files: the cryptography of the format that `sealwright_wire::sealed` lays out.
 //!
-//! Nothing of a file is handed out before all of it has been authenticated: the header by its tag, each chunk under a nonce
-//! that holds its place and says whether it is the last, and with the header tag as associated data.
+//! [`unseal`] hands out nothing before all of a file has been authenticated: the header by its tag, each chunk under a nonce that
+//! holds its place and says whether it is the last, and with the header tag as associated data. [`unseal_to`], for files that do
+//! not fit in memory, writes each chunk once it is authentic, and says at the end whether the file was whole.
 
 use crate::Secret;
 use aws_lc_rs::{
@@ -54,11 +55,11 @@ pub enum Error {
         /// What was found instead.
         found: &'static str,
     },
-    /// The cleartext could not be read.
-    #[error("reading the cleartext: {0}")]
+    /// The input could not be read.
+    #[error("reading: {0}")]
     Read(#[source] io::Error),
-    /// The sealed file could not be written.
-    #[error("writing the sealed file: {0}")]
+    /// The output could not be written.
+    #[error("writing: {0}")]
     Write(#[source] io::Error),
     /// The file does not fit in this machine's memory, or the cryptographic library gave no random bytes.
     #[error("{0}")]
@@ -82,10 +83,10 @@ pub struct Contents {
     pub chunk_size: Option<u32>,
 }
 
-/// What was sealed.
+/// What a sealed file is known by.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sealed {
-    /// The header that was written.
+    /// What the file says about itself.
     pub header: Header,
     /// SHA-384 of the whole sealed file: what a workload measures before it asks for the key.
     pub sha384: Digest<48>,
@@ -184,9 +185,8 @@ pub struct Unsealed {
 /// the chunk.
 pub fn unseal(sealed: &[u8], key: &Secret) -> Result<Unsealed, Error> {
     let file = SealedFile::parse(sealed)?;
-    let Prelude { header, authenticated, tag } = &file.prelude;
-    let keys = Keys::derive(key, header)?;
-    constant_time::verify_slices_are_equal(&keys.header_tag(authenticated), *tag).map_err(|_| Error::Header)?;
+    let Prelude { header, tag, .. } = &file.prelude;
+    let keys = Keys::authenticated(key, &file.prelude)?;
     let geometry = header.geometry();
     let len = usize::try_from(header.cleartext_len)
         .map_err(|_| Error::Resources("the cleartext does not fit in this machine's memory"))?;
@@ -207,6 +207,75 @@ pub fn unseal(sealed: &[u8], key: &Secret) -> Result<Unsealed, Error> {
     Ok(Unsealed { header: header.clone(), cleartext })
 }
 
+/// Unseals a file of any size in memory of one chunk. Each chunk is authentic when it is written, and whether the file is whole
+/// is known at its end alone: after an error the output is worthless, so write to a temporary file and rename it.
+///
+/// # Errors
+/// Those of [`unseal`], and when reading or writing fails.
+pub fn unseal_to(mut sealed: impl Read, mut cleartext: impl Write, key: &Secret) -> Result<Header, Error> {
+    let beginning = beginning(&mut sealed)?;
+    let prelude = Prelude::parse(&beginning)?;
+    let keys = Keys::authenticated(key, &prelude)?;
+    let geometry = prelude.header.geometry();
+    let mut rest = beginning.get(prelude.len()..).unwrap_or_default().chain(sealed);
+    let mut position = length(prelude.len());
+    // Never grown: a reallocation would leave cleartext behind.
+    let mut chunk = Zeroizing::new(Vec::with_capacity(prelude.header.chunk_size as usize + CHUNK_TAG_LEN));
+    for index in 0..geometry.chunks() {
+        let len = geometry.cleartext_of(index).ok_or(Error::Resources("a chunk does not fit in memory"))?;
+        chunk.clear();
+        chunk.resize(len + CHUNK_TAG_LEN, 0);
+        let found = fill(&mut rest, &mut chunk)?;
+        position += length(found);
+        if found < chunk.len() {
+            prelude.check_file_len(position)?;
+        }
+        let opened = keys.open_chunk(index, geometry, prelude.tag, &mut chunk)?;
+        cleartext.write_all(opened).map_err(Error::Write)?;
+    }
+    prelude.check_file_len(position + length(fill(&mut rest, &mut [0])?))?;
+    cleartext.flush().map_err(Error::Write)?;
+    Ok(prelude.header)
+}
+
+/// Header and digest of a sealed file as it is read, in bounded memory. Nothing of it is authenticated, but it is whole.
+///
+/// # Errors
+/// When it is no whole sealed file, or reading fails.
+pub fn measure(mut sealed: impl Read) -> Result<Sealed, Error> {
+    let beginning = beginning(&mut sealed)?;
+    let prelude = Prelude::parse(&beginning)?;
+    let (sha384, len) = digest_of(beginning.chain(sealed)).map_err(Error::Read)?;
+    prelude.check_file_len(len)?;
+    Ok(Sealed { header: prelude.header, sha384 })
+}
+
+/// Enough of a file to hold its prelude, or all of it.
+fn beginning(sealed: &mut impl Read) -> Result<Vec<u8>, Error> {
+    let mut beginning = vec![0; Prelude::MAX_LEN];
+    let found = fill(sealed, &mut beginning)?;
+    beginning.truncate(found);
+    Ok(beginning)
+}
+
+/// Reads until the buffer is full or the input ends, and says how much there was.
+fn fill(input: &mut impl Read, buffer: &mut [u8]) -> Result<usize, Error> {
+    let mut filled = 0;
+    while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        match input.read(rest) {
+            Ok(0) => break,
+            Ok(len) => filled += len,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(Error::Read(error)),
+        }
+    }
+    Ok(filled)
+}
+
+fn length(bytes: usize) -> u64 {
+    u64::try_from(bytes).unwrap_or(u64::MAX)
+}
+
 /// SHA-384 of a sealed file in memory: what its workload measures.
 pub fn sha384(bytes: &[u8]) -> Digest<48> {
     let mut hash = digest::Context::new(&digest::SHA384);
@@ -218,13 +287,22 @@ pub fn sha384(bytes: &[u8]) -> Digest<48> {
 ///
 /// # Errors
 /// Those of the reader.
-pub fn sha384_of(mut reader: impl Read) -> io::Result<Digest<48>> {
+pub fn sha384_of(reader: impl Read) -> io::Result<Digest<48>> {
+    digest_of(reader).map(|(sha384, _)| sha384)
+}
+
+/// The digest of everything that comes, and how much that was.
+fn digest_of(mut reader: impl Read) -> io::Result<(Digest<48>, u64)> {
     let mut hash = digest::Context::new(&digest::SHA384);
+    let mut total = 0u64;
     let mut buffer = vec![0; DEFAULT_CHUNK_SIZE as usize];
     loop {
         match reader.read(&mut buffer) {
-            Ok(0) => return Ok(finish(hash)),
-            Ok(len) => hash.update(&buffer[..len]),
+            Ok(0) => return Ok((finish(hash), total)),
+            Ok(len) => {
+                hash.update(&buffer[..len]);
+                total = total.saturating_add(length(len));
+            }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
@@ -259,6 +337,14 @@ impl Keys {
         Ok(Self { header, chunks: LessSafeKey::new(chunks) })
     }
 
+    /// The keys of a file whose header is authentic under them.
+    fn authenticated(key: &Secret, prelude: &Prelude<'_>) -> Result<Self, Error> {
+        let keys = Self::derive(key, &prelude.header)?;
+        let tag = keys.header_tag(prelude.authenticated);
+        constant_time::verify_slices_are_equal(&tag, prelude.tag).map_err(|_| Error::Header)?;
+        Ok(keys)
+    }
+
     fn header_tag(&self, authenticated: &[u8]) -> [u8; HEADER_TAG_LEN] {
         let mut tag = [0; HEADER_TAG_LEN];
         tag.copy_from_slice(hmac::sign(&self.header, authenticated).as_ref());
@@ -269,6 +355,19 @@ impl Keys {
         self.chunks
             .seal_in_place_append_tag(nonce(index, last), Aad::from(tag), chunk)
             .map_err(|_| Error::Resources("the cipher refused a chunk"))
+    }
+
+    /// Decrypts a chunk where it is.
+    fn open_chunk<'a>(
+        &self,
+        index: u64,
+        geometry: Geometry,
+        tag: &[u8],
+        chunk: &'a mut [u8],
+    ) -> Result<&'a [u8], Error> {
+        let altered = Error::Chunk { index, chunks: geometry.chunks() };
+        let nonce = nonce(index, geometry.is_last(index));
+        self.chunks.open_in_place(nonce, Aad::from(tag), chunk).map(|opened| &*opened).map_err(|_| altered)
     }
 }
 

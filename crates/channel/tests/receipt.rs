@@ -44,9 +44,9 @@ struct Given {
 }
 
 /// Asks a server that gives receipts, over a real connection.
-async fn given_for(measured: &Model, claimed: &Model) -> Given {
+async fn given_for(measured: &[Model], claimed: &Model, policy_sha384: Option<Digest<48>>) -> Given {
     let world = World::new();
-    measure(&world.td, measured);
+    measured.iter().for_each(|model| measure(&world.td, model));
     let signer = Arc::new(Signer::generate().unwrap());
     let server = server(world.td.clone(), &signer).await;
     let claimed = claimed.clone();
@@ -58,7 +58,7 @@ async fn given_for(measured: &Model, claimed: &Model) -> Given {
             }
             let attested = connection.attested().unwrap();
             let response = b"class 2";
-            let answered = Answered { request: &asked.body, response, model: &model, policy_sha384: POLICY, at: now() };
+            let answered = Answered { request: &asked.body, response, model: &model, policy_sha384, at: now() };
             let receipt = signer.sign(&answered, &attested).unwrap();
             let mut answer = answer(StatusCode::OK, &response[..]);
             answer.headers_mut().insert("receipt", receipt.parse().unwrap());
@@ -76,13 +76,13 @@ async fn given_for(measured: &Model, claimed: &Model) -> Given {
 }
 
 async fn given() -> Given {
-    given_for(&model(), &model()).await
+    given_for(&[model()], &model(), Some(POLICY)).await
 }
 
 impl Given {
     fn expected(&self) -> Expected<'_> {
         let (request, response) = (Some(TENSOR.as_bytes()), Some(&self.response[..]));
-        Expected { request, response, policy_sha384: Some(POLICY) }
+        Expected { request, response, policy_sha384: Some(POLICY), models: &[] }
     }
 
     fn refusal_of(&self, receipt: &str, evidence: &AttestResponse, expected: &Expected<'_>) -> Explanation {
@@ -161,9 +161,39 @@ async fn a_receipt_under_another_key_is_refused() {
 #[tokio::test]
 async fn a_model_that_was_not_measured_is_refused() {
     let other = Model { sha384: Digest([0xcd; 48]), ..model() };
-    let given = given_for(&other, &model()).await;
+    let given = given_for(&[other], &model(), Some(POLICY)).await;
     let explanation = given.refusal_of(&given.receipt, &given.evidence, &given.expected());
     assert_eq!(failed(&explanation), ["receipt-model-mismatch"]);
+}
+
+#[tokio::test]
+async fn a_receipt_of_another_version_than_the_named_is_refused() {
+    let later = Model { version: 4, sha384: Digest([0xcd; 48]), ..model() };
+    // The server has measured both versions, and the later one answered.
+    let given = given_for(&[model(), later.clone()], &later, Some(POLICY)).await;
+    let named = [model()];
+    let expected = Expected { models: &named, ..given.expected() };
+    let explanation = given.refusal_of(&given.receipt, &given.evidence, &expected);
+    assert_eq!(failed(&explanation), ["receipt-named-model-mismatch"]);
+    let check = explanation.checks.iter().find(|check| check.outcome == Outcome::Failed).unwrap();
+    assert!(check.expected.starts_with("wine version 3"), "{check:?}");
+    assert!(check.actual.starts_with("wine version 4"), "{check:?}");
+    assert!(!check.remedy.is_empty());
+
+    let both = [model(), later];
+    let expected = Expected { models: &both, ..given.expected() };
+    let verified = Unverified::parse(&given.receipt).unwrap();
+    assert!(verified.verify(&given.evidence, &given.world.judge(), &expected).is_ok());
+}
+
+#[tokio::test]
+async fn a_receipt_without_a_policy_is_not_one_for_an_expected_policy() {
+    let given = given_for(&[model()], &model(), None).await;
+    let explanation = given.refusal_of(&given.receipt, &given.evidence, &given.expected());
+    assert_eq!(failed(&explanation), ["receipt-policy-mismatch"]);
+    let expected = Expected { policy_sha384: None, ..given.expected() };
+    let verified = Unverified::parse(&given.receipt).unwrap();
+    assert_eq!(verified.verify(&given.evidence, &given.world.judge(), &expected).unwrap().receipt.policy_sha384, None);
 }
 
 #[tokio::test]
@@ -220,7 +250,8 @@ async fn a_receipt_of_a_time_without_collateral_is_refused() {
             }
             let at = UnixTime(now().0 + 100 * 365 * 86_400);
             let model = model();
-            let answered = Answered { request: &asked.body, response: b"", model: &model, policy_sha384: POLICY, at };
+            let answered =
+                Answered { request: &asked.body, response: b"", model: &model, policy_sha384: Some(POLICY), at };
             answer(StatusCode::OK, signer.sign(&answered, &connection.attested().unwrap()).unwrap())
         }
     });

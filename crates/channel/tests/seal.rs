@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use sealwright_channel::{
     Secret,
-    seal::{Contents, Error, new_key, seal, sha384, sha384_of, unseal},
+    seal::{Contents, Error, measure, new_key, seal, sha384, sha384_of, unseal, unseal_to},
 };
 use sealwright_wire::{
     kbs::ResourcePath,
@@ -33,6 +33,7 @@ fn sealed(len: usize, key: &Secret) -> Vec<u8> {
     let mut written = Vec::new();
     let done = seal(cleartext(len).as_slice(), &mut written, key, &contents(len)).unwrap();
     assert_eq!(done.sha384, sha384(&written));
+    assert_eq!(measure(written.as_slice()).unwrap(), done);
     written
 }
 
@@ -42,10 +43,10 @@ fn refusal(len: usize, alter: impl FnOnce(&mut Vec<u8>, usize)) -> Error {
     let mut bytes = sealed(len, &key);
     let start = Prelude::parse(&bytes).unwrap().len();
     alter(&mut bytes, start);
-    match unseal(&bytes, &key) {
-        Err(error) => error,
-        Ok(_) => panic!("an altered file was unsealed"),
-    }
+    let (whole, streamed) = (unseal(&bytes, &key), unseal_to(bytes.as_slice(), io::sink(), &key));
+    let (Err(error), Err(streamed)) = (whole, streamed) else { panic!("an altered file was unsealed") };
+    assert_eq!(std::mem::discriminant(&error), std::mem::discriminant(&streamed), "{error}; streamed: {streamed}");
+    error
 }
 
 fn chunk_of(error: &Error) -> u64 {
@@ -62,6 +63,47 @@ fn whole_files_come_back() {
         let opened = unseal(&sealed(len, &key), &key).unwrap();
         assert_eq!(opened.cleartext.as_slice(), cleartext(len), "{len}");
         assert_eq!(opened.header.name, "wine");
+        let mut streamed = Vec::new();
+        let header = unseal_to(Trickling(&sealed(len, &key)), &mut streamed, &key).unwrap();
+        assert_eq!((header.name.as_str(), streamed), ("wine", cleartext(len)), "{len}");
+    }
+}
+
+/// Gives a few bytes at a time.
+struct Trickling<'a>(&'a [u8]);
+
+impl Read for Trickling<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let few = buffer.len().min(700);
+        self.0.read(&mut buffer[..few])
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_read_or_written_is_not_called_altered() {
+    let key = new_key().unwrap();
+    let bytes = sealed(3 * CHUNK, &key);
+    let broken = bytes[..bytes.len() / 2].chain(Broken);
+    assert!(matches!(unseal_to(broken, io::sink(), &key), Err(Error::Read(_))));
+    assert!(matches!(unseal_to(bytes.as_slice(), Broken, &key), Err(Error::Write(_))));
+    assert!(matches!(measure(bytes.as_slice().chain(Broken)), Err(Error::Read(_))));
+}
+
+struct Broken;
+
+impl Read for Broken {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Err(io::Error::other("the disk is broken"))
+    }
+}
+
+impl Write for Broken {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        Err(io::Error::other("the disk is broken"))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -83,6 +125,7 @@ fn every_byte_of_a_small_file_flipped() {
         let mut altered = bytes.clone();
         altered[at] ^= 1;
         assert!(unseal(&altered, &key).is_err(), "byte {at}");
+        assert!(unseal_to(altered.as_slice(), io::sink(), &key).is_err(), "byte {at}, streamed");
     }
 }
 
@@ -92,6 +135,7 @@ fn every_length_of_a_small_file_cut() {
     let bytes = sealed(20, &key);
     for length in 0..bytes.len() {
         assert!(matches!(unseal(&bytes[..length], &key), Err(Error::Format(_))), "cut at {length}");
+        assert!(matches!(measure(&bytes[..length]), Err(Error::Format(_))), "cut at {length}, measured");
     }
 }
 

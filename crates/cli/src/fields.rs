@@ -1,7 +1,9 @@
 //! Named values in the order of their format: what `inspect` and its kin print, as text or JSON.
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
-use std::fmt;
+use serde_json::Number;
+use std::borrow::Cow;
+use std::fmt::{self, Write};
 
 /// A value that can be printed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -9,7 +11,7 @@ pub(crate) enum Value {
     /// A word, a number, a digest in hex.
     Text(String),
     /// A number.
-    Number(u64),
+    Number(Number),
     /// A yes or a no.
     Flag(bool),
     /// Values in a row.
@@ -20,7 +22,7 @@ pub(crate) enum Value {
 
 /// Named values, in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Fields(Vec<(&'static str, Value)>);
+pub(crate) struct Fields(Vec<(Cow<'static, str>, Value)>);
 
 impl Fields {
     /// None yet.
@@ -30,8 +32,8 @@ impl Fields {
 
     /// These, and one more.
     #[must_use]
-    pub(crate) fn with(mut self, name: &'static str, value: impl Into<Value>) -> Self {
-        self.0.push((name, value.into()));
+    pub(crate) fn with(mut self, name: impl Into<Cow<'static, str>>, value: impl Into<Value>) -> Self {
+        self.0.push((name.into(), value.into()));
         self
     }
 
@@ -99,7 +101,7 @@ impl fmt::Display for Fields {
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Text(text) => f.write_str(text),
+            Self::Text(text) => write_plain(text, f),
             Self::Number(number) => write!(f, "{number}"),
             Self::Flag(flag) => f.write_str(if *flag { "yes" } else { "no" }),
             Self::List(list) if list.is_empty() => f.write_str("none"),
@@ -110,6 +112,14 @@ impl fmt::Display for Value {
             Self::Fields(fields) => fields.print(f, 0),
         }
     }
+}
+
+/// Text from outside does not get to move the cursor of whoever looks at it.
+fn write_plain(text: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    text.chars().try_for_each(|letter| match letter.is_control() {
+        true => write!(f, "{}", letter.escape_default()),
+        false => f.write_char(letter),
+    })
 }
 
 impl Serialize for Fields {
@@ -124,7 +134,7 @@ impl Serialize for Value {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Text(text) => serializer.serialize_str(text),
-            Self::Number(number) => serializer.serialize_u64(*number),
+            Self::Number(number) => number.serialize(serializer),
             Self::Flag(flag) => serializer.serialize_bool(*flag),
             Self::List(list) => list.serialize(serializer),
             Self::Fields(fields) => fields.serialize(serializer),
@@ -141,6 +151,21 @@ impl From<String> for Value {
 impl From<&str> for Value {
     fn from(text: &str) -> Self {
         Self::Text(text.to_owned())
+    }
+}
+
+impl From<serde_json::Value> for Value {
+    fn from(value: serde_json::Value) -> Self {
+        match value {
+            serde_json::Value::Null => Self::Text("null".to_owned()),
+            serde_json::Value::Bool(flag) => Self::Flag(flag),
+            serde_json::Value::Number(number) => Self::Number(number),
+            serde_json::Value::String(text) => Self::Text(text),
+            serde_json::Value::Array(list) => Self::List(list.into_iter().map(Self::from).collect()),
+            serde_json::Value::Object(members) => {
+                Self::Fields(members.into_iter().fold(Fields::new(), |fields, (name, value)| fields.with(name, value)))
+            }
+        }
     }
 }
 
@@ -166,7 +191,7 @@ macro_rules! from_number {
     ($($number:ty),*) => {$(
         impl From<$number> for Value {
             fn from(number: $number) -> Self {
-                Self::Number(u64::from(number))
+                Self::Number(number.into())
             }
         }
     )*};
@@ -175,7 +200,7 @@ from_number!(u8, u16, u32, u64);
 
 impl From<usize> for Value {
     fn from(number: usize) -> Self {
-        Self::Number(u64::try_from(number).unwrap_or(u64::MAX))
+        Self::Number(number.into())
     }
 }
 
@@ -191,6 +216,13 @@ mod tests {
             .with("body", Fields::new().hex("mrtd", [0xab]))
             .with("advisories", Vec::<String>::new());
         assert_eq!(fields.to_string(), "version     4\ndebug       no\nbody\n  mrtd  ab\nadvisories  none\n");
+    }
+
+    #[test]
+    fn control_characters_are_shown_and_not_sent() {
+        let fields = Fields::new().with("name", "a\u{1b}[2Jb");
+        assert_eq!(fields.to_string(), "name  a\\u{1b}[2Jb\n");
+        assert_eq!(serde_json::to_string(&fields).unwrap(), r#"{"name":"a\u001b[2Jb"}"#);
     }
 
     #[test]

@@ -29,9 +29,8 @@ fn main() -> ExitCode {
     match run(cli.command, output) {
         Ok(Outcome::Yes) => ExitCode::SUCCESS,
         Ok(Outcome::No) => ExitCode::FAILURE,
-        Err(error) if output::unread(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            output::failure(&error);
+            output.failure(&error);
             ExitCode::from(FAILED)
         }
     }
@@ -54,8 +53,8 @@ fn run(command: Command, output: Output) -> Result<Outcome> {
         Command::Receipt(command) => commands::receipt::run(&command, output),
         Command::Sim(command) => block_on(commands::sim::run(&command, output)),
         Command::Doctor => commands::doctor::run(output),
-        Command::Completions { shell } => Ok(commands::definition::completions(shell)),
-        Command::Man { dir } => commands::definition::man(&dir),
+        Command::Completions { shell } => commands::definition::completions(shell, output),
+        Command::Man { dir } => commands::definition::man(&dir, output),
         Command::PolicyWorker => commands::policy_worker::run(),
     }
 }

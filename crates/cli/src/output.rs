@@ -1,6 +1,7 @@
 //! The one place through which everything reaches the terminal.
 
 use serde::Serialize;
+use serde_json::json;
 use std::fmt::Display;
 use std::io::{self, Write};
 
@@ -32,14 +33,10 @@ impl Output {
 
     /// The command's one result: `value` as JSON, or `text` for people.
     pub(crate) fn result(self, value: &impl Serialize, text: impl Display) -> io::Result<()> {
-        let mut stdout = io::stdout().lock();
         if self.json {
-            serde_json::to_writer_pretty(&mut stdout, value)?;
-            writeln!(stdout)?;
-        } else {
-            write!(stdout, "{text}")?;
+            return print(&document(value)?);
         }
-        stdout.flush()
+        print(text.to_string().as_bytes())
     }
 
     /// A line of text; silent when the user asked for JSON.
@@ -47,27 +44,38 @@ impl Output {
         if self.json {
             return Ok(());
         }
-        let mut stdout = io::stdout().lock();
-        writeln!(stdout, "{text}")?;
-        stdout.flush()
+        print(format!("{text}\n").as_bytes())
     }
 
     /// Bytes as they are, for results that are files.
     pub(crate) fn bytes(self, bytes: &[u8]) -> io::Result<()> {
-        let mut stdout = io::stdout().lock();
-        stdout.write_all(bytes)?;
-        stdout.flush()
+        print(bytes)
+    }
+
+    /// Why the work could not be done: on standard error, and with JSON as the command's document too.
+    pub(crate) fn failure(self, error: &anyhow::Error) {
+        let message = format!("{error:#}");
+        let mut stderr = io::stderr().lock();
+        // Nowhere is left to say that an output is closed.
+        let _ = writeln!(stderr, "sealwright: {message}");
+        if self.json {
+            let _ = document(&json!({ "error": message })).and_then(|document| print(&document));
+        }
     }
 }
 
-/// Why the work could not be done.
-pub(crate) fn failure(error: &anyhow::Error) {
-    let mut stderr = io::stderr().lock();
-    // Nowhere is left to say that standard error is closed.
-    let _ = writeln!(stderr, "sealwright: {error:#}");
+fn document(value: &impl Serialize) -> io::Result<Vec<u8>> {
+    let mut json = serde_json::to_vec_pretty(value)?;
+    json.push(b'\n');
+    Ok(json)
 }
 
-/// Whether the work ended because nobody reads its output any more, as with `| head`.
-pub(crate) fn unread(error: &anyhow::Error) -> bool {
-    error.root_cause().downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+/// Writes to standard output. That nobody reads on, as with `| head`, is no error: what came of the work does not depend on who
+/// is told of it.
+fn print(bytes: &[u8]) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
 }

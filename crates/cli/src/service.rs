@@ -12,6 +12,8 @@ pub(crate) fn log_to_stderr(output: Output) {
     let filter = EnvFilter::try_from_env("SEALWRIGHT_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        // A log that nobody reads any more must not end the service: complaining about it on standard error would panic.
+        .log_internal_errors(false)
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
     // Only a second call could fail, and the first subscriber then stays.

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use sealwright_appraise::{Appraiser, InProcess, Policy, References, Trust};
 use sealwright_channel::Judge;
 use sealwright_collateral::Library;
-use sealwright_verify::{Anchor, Anchors, TcbStatus};
+use sealwright_verify::{Anchor, Anchors};
 use sealwright_wire::aael::RuntimeEvent;
 use sealwright_wire::reference::{self, ReferenceValues};
 use std::path::{Path, PathBuf};
@@ -26,7 +26,7 @@ pub(crate) fn anchor(path: &Path) -> Result<Anchor> {
 }
 
 /// What the user trusts, ready to judge evidence: the built-in policy, what was named and nothing else. The environment must
-/// have measured one of the sealed `models`, where any are named.
+/// have measured one of the sealed `models` and no other model, where any are named.
 pub(crate) fn judge(args: &TrustArgs, models: &[PathBuf]) -> Result<Judge> {
     let named = args.anchors.iter().map(|path| anchor(path)).collect::<Result<Vec<_>>>()?;
     let accepted_anchors = named.iter().map(|anchor| anchor.id().sha256.to_string()).collect();
@@ -36,19 +36,15 @@ pub(crate) fn judge(args: &TrustArgs, models: &[PathBuf]) -> Result<Judge> {
         let refused: Vec<_> = report.refused.iter().map(|(file, reason)| format!("{file}: {reason}")).collect();
         bail!("no usable collateral in {}: {}", args.collateral.display(), refused.join("; "));
     }
-    let accepted_statuses = args.accept_statuses.iter().map(|status| {
-        let status: TcbStatus = status.parse().context("--accept-status")?;
-        Ok(status.to_string())
-    });
     let trust = Trust {
         accepted_anchors,
-        accepted_statuses: accepted_statuses.collect::<Result<_>>()?,
+        accepted_statuses: args.accept_statuses.iter().map(ToString::to_string).collect(),
         accepted_advisories: None,
     };
     let appraiser =
         Appraiser::new(Arc::new(InProcess::new()?), Policy::default_attestation(), references(args)?, trust)?;
     let workloads = models.iter().map(|model| workload(model)).collect::<Result<Vec<_>>>()?;
-    Ok(Judge::new(Arc::new(library), appraiser).requiring_one_of(workloads))
+    Ok(Judge::new(Arc::new(library), appraiser).running_only(workloads))
 }
 
 fn references(args: &TrustArgs) -> Result<References> {

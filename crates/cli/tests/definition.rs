@@ -2,7 +2,7 @@
 
 mod program;
 
-use program::sealwright;
+use program::{sealwright, unread};
 
 #[test]
 fn version_is_that_of_the_package() {
@@ -73,6 +73,81 @@ fn exit_codes_tell_usage_from_failure() {
     let missing = sealwright(&["inspect", "/no/such/file"]);
     assert_eq!(missing.code, 3, "the work could not be done");
     assert!(missing.stderr.contains("/no/such/file"), "{}", missing.stderr);
+}
+
+#[test]
+fn nonsense_on_the_command_line_is_usage() {
+    let predict = ["predict", "tdx", "--firmware", "f", "--kernel", "k"];
+    let profiles = ["--ram", "2G", "--vmm", "qemu-9", "--firmware-profile", "ovmf-2022.11"];
+    let with = |place: usize, nonsense: &'static str| {
+        let mut profiles = profiles;
+        profiles[place] = nonsense;
+        [predict.as_slice(), &profiles].concat()
+    };
+    let seal = ["seal", "m", "-o", "s", "--key-out", "k"];
+    let trust = ["receipt", "verify", "r", "--evidence", "e", "--collateral", "c"];
+    for args in [
+        vec!["verify", "quote", "--collateral", "c", "--require", "Foo"],
+        [trust.as_slice(), &["--accept-status", "Foo"]].concat(),
+        [trust.as_slice(), &["--policy", "sha384:123"]].concat(),
+        [seal.as_slice(), &["--name", "n", "--key-uri", "foo"]].concat(),
+        [seal.as_slice(), &["--name", "a b", "--key-uri", "kbs:///a/b/c"]].concat(),
+        [seal.as_slice(), &["--name", "n", "--key-uri", "kbs:///a/b/c", "--model-version", "9007199254740992"]]
+            .concat(),
+        vec!["measure", "--backend", "bogus"],
+        vec!["attest", "--backend", "sim:"],
+        vec!["attest", "--report-data", "zz"],
+        vec!["broker", "secret", "get", "not-a-path", "--broker", "b"],
+        vec!["broker", "audit", "--broker", "b", "--url", "http://plain"],
+        vec!["serve", "s", "--broker", "nowhere", "--broker-ca", "ca"],
+        with(1, "many"),
+        with(3, "qemu-0"),
+        with(5, "unknown"),
+        [with(1, "2G").as_slice(), &["--secure-boot", "maybe"]].concat(),
+    ] {
+        let run = sealwright(&args);
+        assert_eq!((run.code, run.stdout.as_str()), (2, ""), "{args:?}: {}", run.stderr);
+        assert!(run.stderr.contains("invalid value"), "{args:?}: {}", run.stderr);
+    }
+}
+
+#[test]
+fn what_could_not_be_done_is_a_json_document_too() {
+    let run = sealwright(&["inspect", "--json", "/no/such/file"]);
+    assert_eq!(run.code, 3);
+    assert!(run.json()["error"].as_str().unwrap().contains("/no/such/file"));
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let path = file.path().to_str().unwrap();
+    let run = sealwright(&["verify", "--json", path, "--collateral", path]);
+    assert_eq!(run.code, 3);
+    assert!(run.json()["error"].as_str().unwrap().contains("is no collateral"));
+}
+
+#[test]
+fn completions_and_man_pages_take_json() {
+    let run = sealwright(&["completions", "bash", "--json"]);
+    assert_eq!(run.json()["shell"], "bash");
+    assert!(run.json()["script"].as_str().unwrap().contains("_sealwright"));
+    let dir = tempfile::tempdir().unwrap();
+    let run = sealwright(&["man", dir.path().to_str().unwrap(), "--json"]);
+    assert_eq!(run.json()["man_pages"], dir.path().to_str().unwrap());
+}
+
+#[test]
+fn an_output_that_nobody_reads_is_no_failure() {
+    for args in [vec!["completions", "bash"], vec!["completions", "zsh", "--json"], vec!["doctor"], vec!["--version"]] {
+        assert_eq!(unread(&args), (0, String::new()), "{args:?}");
+    }
+    let (code, stderr) = unread(&["inspect", "--json", "/no/such/file"]);
+    assert_eq!(code, 3);
+    assert!(stderr.contains("/no/such/file"), "{stderr}");
+}
+
+#[test]
+fn an_output_that_cannot_be_written_is_a_failure() {
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let run = program::command().args(["completions", "bash"]).stdout(full).output().unwrap();
+    assert_eq!(run.status.code(), Some(3));
 }
 
 #[test]

@@ -5,7 +5,7 @@ mod support;
 
 mod program;
 
-use program::sealwright;
+use program::{sealwright, unread};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
@@ -185,6 +185,33 @@ fn verify_says_that_a_simulated_quote_is_simulated_only_when_its_root_says_so() 
         let with_root = sealwright(&[args.as_slice(), &["--anchor", &root]].concat());
         assert_eq!(with_root.code, 0, "{}", with_root.stdout);
         assert_eq!(with_root.json()["facts"]["tcb"]["status"], "UpToDate");
+    }
+}
+
+#[test]
+fn a_verdict_that_nobody_reads_keeps_its_exit_code() {
+    for case in accepted_cases() {
+        let (quote, collateral) = (case.quote.to_str().unwrap(), case.collateral.to_str().unwrap());
+        for (at, code) in [(case.now, 0), (case.now + 366 * 86_400, 1)] {
+            let at = at.to_string();
+            let args = ["verify", quote, "--collateral", collateral, "--at", &at];
+            assert_eq!(unread(&args), (code, String::new()));
+            assert_eq!(unread(&[args.as_slice(), &["--json"]].concat()), (code, String::new()));
+        }
+    }
+}
+
+#[test]
+fn eventlog_show_names_the_register_beside_every_index() {
+    let Some(vectors) = support::vectors() else { return };
+    let log = vectors.join("eventlog/ccel/evidence-api/ccel_data.bin");
+    let events = sealwright(&["eventlog", "show", "--json", log.to_str().unwrap()]).json()["events"].clone();
+    for event in events.as_array().unwrap() {
+        let name = match event["mr_index"].as_u64().unwrap() {
+            0 => "mrtd".to_owned(),
+            index => format!("rtmr{}", index - 1),
+        };
+        assert_eq!(event["register"], name);
     }
 }
 

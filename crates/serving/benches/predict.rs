@@ -67,7 +67,7 @@ impl Bench {
         });
         let engine = Arc::new(Engine::start(registry, &rten, 1, Limits::default()).unwrap());
         let address = server.block_on(async {
-            let transport = Arc::new(Transport::new(Arc::new(world.td.clone()), Digest::ZERO).await.unwrap());
+            let transport = Arc::new(Transport::new(Arc::new(world.td.clone()), None).await.unwrap());
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let address = listener.local_addr().unwrap();
             tokio::spawn(serve(listener, transport, Arc::clone(&engine), std::future::pending()));

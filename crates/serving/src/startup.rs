@@ -177,12 +177,11 @@ impl Opened {
     }
 }
 
-/// The policy under which a broker affirmed this environment, from the broker's token (an EAR): what receipts name. Zero if
+/// The policy under which a broker affirmed this environment, from the broker's token (an EAR): what receipts name. `None` if
 /// the broker names none. The token came over the broker's TLS and is not verified again here.
 #[must_use]
-pub fn policy_of_token(token: &str) -> Digest<48> {
+pub fn policy_of_token(token: &str) -> Option<Digest<48>> {
     let claims = Compact::parse(token).ok().and_then(|jws| jws.claims().ok());
     let appraisal = claims.as_ref().and_then(|claims| claims.get("submods")?.as_object()?.values().next());
-    let digest = appraisal.and_then(|appraisal| appraisal.get("ear.sealwright.policy-sha384")?.as_str()?.parse().ok());
-    digest.unwrap_or(Digest::ZERO)
+    appraisal?.get("ear.sealwright.policy-sha384")?.as_str()?.parse().ok()
 }

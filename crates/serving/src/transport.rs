@@ -46,7 +46,7 @@ pub enum TransportError {
 pub struct Transport {
     server: Server,
     signer: Arc<Signer>,
-    policy_sha384: Digest<48>,
+    policy_sha384: Option<Digest<48>>,
 }
 
 impl Transport {
@@ -55,7 +55,7 @@ impl Transport {
     ///
     /// # Errors
     /// If the environment gives no evidence, or a key cannot be made.
-    pub async fn new(backend: Arc<dyn Backend>, policy_sha384: Digest<48>) -> Result<Self, TransportError> {
+    pub async fn new(backend: Arc<dyn Backend>, policy_sha384: Option<Digest<48>>) -> Result<Self, TransportError> {
         let signer = Signer::generate()?;
         let server = Server::new(backend, signer.spki_sha256()).await?;
         Ok(Self { server, signer: Arc::new(signer), policy_sha384 })
@@ -92,7 +92,7 @@ impl Transport {
 struct RaTls {
     connection: Connection,
     signer: Arc<Signer>,
-    policy_sha384: Digest<48>,
+    policy_sha384: Option<Digest<48>>,
 }
 
 impl Session for RaTls {

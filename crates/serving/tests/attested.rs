@@ -15,9 +15,10 @@ use axum::http::{Request, StatusCode};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::rt::TokioIo;
+use sealwright_appraise::Outcome;
 use sealwright_channel::{
     BoxFuture, KeyError, KeySource, Secret,
-    ratls::{self, ConnectError},
+    ratls::{self, ConnectError, Connector},
     receipt::{Expected, Unverified},
     seal,
     wire::{Digest, aael::RuntimeEvent, kbs::ResourcePath, sealed::LoadModel, tcg2::Log},
@@ -47,19 +48,23 @@ const POLICY: Digest<48> = Digest([7; 48]);
 
 /// A sealed digits model and its key.
 fn sealed() -> (Vec<u8>, Vec<u8>) {
+    let key = seal::new_key().unwrap();
+    (sealed_as(1, &key), key.expose().to_vec())
+}
+
+fn sealed_as(version: u64, key: &Secret) -> Vec<u8> {
     let onnx = std::fs::read(support::solution().join("model.onnx")).unwrap();
     let contents = seal::Contents {
         name: "digits".into(),
-        version: 1,
+        version,
         kind: "onnx".into(),
         key: ResourcePath::parse("default/model-key/digits").unwrap(),
         cleartext_len: onnx.len() as u64,
         chunk_size: Some(4096),
     };
-    let key = seal::new_key().unwrap();
     let mut file = Vec::new();
-    seal::seal(&onnx[..], &mut file, &key, &contents).unwrap();
-    (file, key.expose().to_vec())
+    seal::seal(&onnx[..], &mut file, key, &contents).unwrap();
+    file
 }
 
 /// Hands out one key, and notes what the machine had measured by then.
@@ -98,17 +103,22 @@ struct Running {
 
 impl Running {
     async fn start() -> Self {
-        let world = World::new();
         let (file, key) = sealed();
+        Self::start_with(vec![file], key).await
+    }
+
+    async fn start_with(files: Vec<Vec<u8>>, key: Vec<u8>) -> Self {
+        let world = World::new();
         let keys = Keys { key, td: world.td.clone(), measured: Mutex::default() };
         let runtime: Arc<dyn Runtime> = Arc::new(Rten::default());
-        let model = SealedModel::new(file).unwrap().measure(&world.td).unwrap();
-        let servable = model.open(&keys).await.unwrap().load(runtime.as_ref()).unwrap();
         let registry = Arc::new(Registry::new());
-        registry.insert(servable);
+        for file in files {
+            let model = SealedModel::new(file).unwrap().measure(&world.td).unwrap();
+            registry.insert(model.open(&keys).await.unwrap().load(runtime.as_ref()).unwrap());
+        }
         let engine = Arc::new(Engine::start(registry, &runtime, 1, Limits::default()).unwrap());
         let backend: Arc<dyn Backend> = Arc::new(world.td.clone());
-        let transport = Arc::new(Transport::new(backend, POLICY).await.unwrap());
+        let transport = Arc::new(Transport::new(backend, Some(POLICY)).await.unwrap());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
@@ -204,6 +214,42 @@ async fn a_server_that_is_refused_gets_no_tensor() {
     assert!(!running.engine.metrics().text().contains("prediction_seconds_count{"));
 }
 
+/// A client that accepts servers of these models alone.
+fn connector_for(world: &World, models: &[&LoadModel]) -> Connector {
+    let events = models.iter().map(|model| model.event().unwrap()).collect();
+    let judge = Arc::into_inner(world.judge()).unwrap().running_only(events);
+    Connector::new(Arc::new(judge)).unwrap()
+}
+
+#[tokio::test]
+async fn a_server_that_could_answer_with_another_version_than_the_named_is_refused() {
+    let key = seal::new_key().unwrap();
+    let files = vec![sealed_as(1, &key), sealed_as(2, &key)];
+    let models = [1, 2].map(|version| {
+        let file = SealedModel::new(files[version - 1].clone()).unwrap();
+        LoadModel::new(file.header(), file.sha384())
+    });
+    let running = Running::start_with(files, key.expose().to_vec()).await;
+    let address = running.address.to_string();
+    let codes = |refused: ConnectError| {
+        let failed = refused.explanation().unwrap().checks.iter().filter(|check| check.outcome == Outcome::Failed);
+        failed.map(|check| check.code.clone()).collect::<Vec<_>>()
+    };
+    for named in &models {
+        let connector = connector_for(&running.world, &[named]);
+        let refused = Client::connect(&connector, &address).await.err().unwrap();
+        assert_eq!(codes(refused), ["workload-not-named"], "by the client, version {}", named.version);
+        let refused = Upstream::connect(connector, &address).await.err().unwrap();
+        assert_eq!(codes(refused), ["workload-not-named"], "by the proxy, version {}", named.version);
+    }
+    let both = connector_for(&running.world, &[&models[0], &models[1]]);
+    let mut client = Client::connect(&both, &address).await.unwrap();
+    assert!(client.query(&sample_set(), None).await.unwrap().all_agree());
+    let neither = LoadModel { version: 3, ..models[0].clone() };
+    let refused = Client::connect(&connector_for(&running.world, &[&neither]), &address).await.err().unwrap();
+    assert_eq!(codes(refused), ["workload-not-measured"]);
+}
+
 #[tokio::test]
 async fn a_receipt_is_believed_with_its_evidence_and_for_its_answer_alone() {
     let running = Running::start().await;
@@ -217,7 +263,8 @@ async fn a_receipt_is_believed_with_its_evidence_and_for_its_answer_alone() {
     let check =
         |expected: Expected<'_>| Unverified::parse(&receipt).unwrap().verify(client.evidence(), &judge, &expected);
 
-    let right = Expected { request: Some(&request), response: Some(&reply.body), policy_sha384: Some(POLICY) };
+    let right =
+        Expected { request: Some(&request), response: Some(&reply.body), policy_sha384: Some(POLICY), models: &[] };
     let verified = check(right).unwrap();
     assert_eq!((verified.receipt.model.name.as_str(), verified.receipt.model.version), ("digits", 1));
     assert!(verified.receipt.iat.abs_diff(now().0) < 60);
@@ -372,7 +419,7 @@ async fn the_proxy_reconnects_and_verifies_again_when_the_server_was_restarted()
     assert_eq!(status, StatusCode::BAD_GATEWAY, "{body:?}");
 
     let backend: Arc<dyn Backend> = Arc::new(running.world.td.clone());
-    let transport = Arc::new(Transport::new(backend, POLICY).await.unwrap());
+    let transport = Arc::new(Transport::new(backend, Some(POLICY)).await.unwrap());
     let listener = TcpListener::bind(running.address).await.unwrap();
     tokio::spawn(serve(listener, transport, Arc::clone(&running.engine), std::future::pending()));
     assert_eq!(post(&mut sender, "/v2/models/digits/infer", set.request(&set.samples[0])).await.0, StatusCode::OK);

@@ -4,7 +4,7 @@
 //! ```text
 //! header  {"alg":"ES256","typ":"sealwright-receipt+jwt","jwk":{"crv":"P-256","kty":"EC","x":..,"y":..,..}}
 //! claims  {"evidence_sha384":hex, "iat":seconds, "jkt":thumbprint, "model":{"name":..,"sha384":hex,"version":N},
-//!          "policy_sha384":hex, "request_sha384":hex, "response_sha384":hex, "version":1}
+//!          "policy_sha384":hex (absent where no policy is known), "request_sha384":hex, "response_sha384":hex, "version":1}
 //! ```
 //!
 //! The key in the header is worth nothing by itself. It counts because the evidence with the digest `evidence_sha384` has a
@@ -45,8 +45,9 @@ pub struct Receipt {
     pub jkt: String,
     /// The model that answered.
     pub model: Model,
-    /// Digest of the policy under which the broker released the model's key.
-    pub policy_sha384: Digest<48>,
+    /// Digest of the policy under which the broker released the model's key. `None` when the broker named none: then the member is absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy_sha384: Option<Digest<48>>,
     /// Digest of the request: the body's bytes over HTTP, the message's bytes over gRPC.
     pub request_sha384: Digest<48>,
     /// Digest of the response: the body's bytes over HTTP, the message's bytes over gRPC.

@@ -115,7 +115,11 @@ impl Header {
     }
 }
 
-fn check_name(field: &'static str, name: &str) -> Result<(), Error> {
+/// Checks a model's name, or a kind, against the format's limits.
+///
+/// # Errors
+/// When it is empty, too long, or has another character than letters, digits, `_`, `-` and inner dots.
+pub fn check_name(field: &'static str, name: &str) -> Result<(), Error> {
     if name.len() > MAX_NAME {
         return Err(Error::too_long(field, PREFIX_LEN, MAX_NAME, name.len()));
     }
@@ -206,6 +210,15 @@ impl<'a> Prelude<'a> {
         false
     }
 
+    /// Checks that a file of `file_len` bytes has all chunks that the header announces, and nothing behind them.
+    ///
+    /// # Errors
+    /// When chunks are missing, cut or too many; the error names the chunk.
+    pub fn check_file_len(&self, file_len: u64) -> Result<(), Error> {
+        let chunks = file_len.saturating_sub(u64::try_from(self.len()).unwrap_or(u64::MAX));
+        check_len(self.header.geometry(), self.len(), chunks)
+    }
+
     fn read(reader: &mut Reader<'a>, bytes: &'a [u8]) -> Result<Self, Error> {
         let magic = reader.array::<8>("magic")?;
         if *magic != MAGIC {
@@ -257,7 +270,7 @@ impl<'a> SealedFile<'a> {
         let mut reader = Reader::new(bytes);
         let prelude = Prelude::read(&mut reader, bytes)?;
         let chunks = reader.rest();
-        check_len(prelude.header.geometry(), reader.offset(), chunks.len())?;
+        prelude.check_file_len(u64::try_from(bytes.len()).unwrap_or(u64::MAX))?;
         Ok(Self { prelude, chunks })
     }
 
@@ -276,8 +289,7 @@ impl<'a> SealedFile<'a> {
     }
 }
 
-fn check_len(geometry: Geometry, offset: usize, found: usize) -> Result<(), Error> {
-    let found = u64::try_from(found).unwrap_or(u64::MAX);
+fn check_len(geometry: Geometry, offset: usize, found: u64) -> Result<(), Error> {
     let wanted = geometry.sealed_len().unwrap_or(u64::MAX);
     if found > wanted {
         let left = usize::try_from(found.saturating_sub(wanted)).unwrap_or(usize::MAX);

@@ -12,7 +12,7 @@ fn receipt() -> Receipt {
         iat: 1_795_000_000,
         jkt: "thumb".into(),
         model: Model { name: "wine".into(), sha384: Digest([2; 48]), version: 1 },
-        policy_sha384: Digest([3; 48]),
+        policy_sha384: Some(Digest([3; 48])),
         request_sha384: Digest([4; 48]),
         response_sha384: Digest([5; 48]),
         version: 1,

@@ -1,4 +1,6 @@
+use super::values;
 use clap::{Args, Subcommand, ValueEnum};
+use sealwright_wire::kbs::ResourcePath;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -69,7 +71,7 @@ pub(crate) struct BrokerTarget {
     #[arg(long, value_name = "DIR")]
     pub(crate) broker: PathBuf,
     /// The broker's URL instead of the one in its configuration.
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = values::url)]
     pub(crate) url: Option<String>,
 }
 
@@ -82,7 +84,8 @@ pub(crate) enum SecretCommand {
         #[command(flatten)]
         target: BrokerTarget,
         /// The secret's path: repository/type/tag.
-        path: String,
+        #[arg(value_parser = values::secret_path)]
+        path: ResourcePath,
     },
     /// List the secrets' paths and conditions.
     List {
@@ -94,7 +97,8 @@ pub(crate) enum SecretCommand {
         #[command(flatten)]
         target: BrokerTarget,
         /// The secret's path: repository/type/tag.
-        path: String,
+        #[arg(value_parser = values::secret_path)]
+        path: ResourcePath,
     },
 }
 
@@ -104,7 +108,8 @@ pub(crate) struct SecretPut {
     #[command(flatten)]
     pub(crate) target: BrokerTarget,
     /// The secret's path: repository/type/tag.
-    pub(crate) path: String,
+    #[arg(value_parser = values::secret_path)]
+    pub(crate) path: ResourcePath,
     /// The file that holds the secret; `-` for standard input.
     pub(crate) file: PathBuf,
     /// Release it only to a workload that measured this sealed model. Repeatable: any one of them.

@@ -1,4 +1,9 @@
+use super::values;
+use crate::backend::Named;
 use clap::{Args, Subcommand};
+use sealwright_predict::input::parse_size;
+use sealwright_predict::profile::{Firmware, SecureBoot, Vmm};
+use sealwright_verify::TcbStatus;
 use std::path::PathBuf;
 
 /// Say what a file is.
@@ -24,7 +29,7 @@ pub(crate) struct Verify {
     pub(crate) anchor: Option<PathBuf>,
     /// The worst TCB status to say yes to, in Intel's spelling.
     #[arg(long, value_name = "STATUS")]
-    pub(crate) require: Option<String>,
+    pub(crate) require: Option<TcbStatus>,
     /// The event log that explains the quote's registers.
     #[arg(long, value_name = "FILE")]
     pub(crate) event_log: Option<PathBuf>,
@@ -80,17 +85,17 @@ pub(crate) struct PredictTdx {
     #[arg(long, value_name = "TEXT", default_value = "", allow_hyphen_values = true)]
     pub(crate) cmdline: String,
     /// Memory of the trust domain, as `2G` or `2048M`.
-    #[arg(long, value_name = "SIZE")]
-    pub(crate) ram: String,
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    pub(crate) ram: u64,
     /// How the virtual machine monitor loads and measures: its profile, such as `qemu-9`.
-    #[arg(long, value_name = "PROFILE")]
-    pub(crate) vmm: String,
+    #[arg(long, value_name = "PROFILE", value_parser = Vmm::from_name)]
+    pub(crate) vmm: Vmm,
     /// How the firmware measures: its profile, such as `ovmf-2022.11`.
-    #[arg(long, value_name = "PROFILE")]
-    pub(crate) firmware_profile: String,
+    #[arg(long, value_name = "PROFILE", value_parser = Firmware::from_name)]
+    pub(crate) firmware_profile: Firmware,
     /// How the firmware measures the variable SecureBoot: `absent` or `disabled` [default: as the profile says].
-    #[arg(long, value_name = "HOW")]
-    pub(crate) secure_boot: Option<String>,
+    #[arg(long, value_name = "HOW", value_parser = SecureBoot::from_name)]
+    pub(crate) secure_boot: Option<SecureBoot>,
     /// The virtual machine monitor's ACPI files: table loader, root pointer, tables.
     #[arg(long, value_names = ["LOADER", "RSDP", "TABLES"], num_args = 3, conflicts_with = "acpi_log")]
     pub(crate) acpi: Option<Vec<PathBuf>>,
@@ -107,7 +112,7 @@ pub(crate) struct PredictTdx {
 pub(crate) struct BackendArg {
     /// The TEE's back end: `configfs-tsm`, or `sim:SOCKET` for a simulated trust domain [default: what this machine has].
     #[arg(long, value_name = "BACKEND")]
-    pub(crate) backend: Option<String>,
+    pub(crate) backend: Option<Named>,
 }
 
 /// Ask the TEE for evidence.
@@ -116,8 +121,8 @@ pub(crate) struct Attest {
     #[command(flatten)]
     pub(crate) backend: BackendArg,
     /// What the evidence is to carry: up to 64 bytes in hex, padded with zeros.
-    #[arg(long, value_name = "HEX", default_value = "")]
-    pub(crate) report_data: String,
+    #[arg(long, value_name = "HEX", default_value = "", value_parser = values::report_data)]
+    pub(crate) report_data: [u8; 64],
     /// Write the quote here.
     #[arg(long, value_name = "FILE")]
     pub(crate) quote: Option<PathBuf>,

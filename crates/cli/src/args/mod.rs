@@ -5,6 +5,7 @@ mod evidence;
 mod model;
 mod sim;
 mod trust;
+mod values;
 
 pub(crate) use broker::{
     BrokerCommand, BrokerInit, BrokerServe, BrokerTarget, PolicyCommand, PolicyKind, ReferenceCommand, SecretCommand,
@@ -16,6 +17,7 @@ pub(crate) use evidence::{
 pub(crate) use model::{Query, ReceiptCommand, ReceiptVerify, Seal, Serve, Unseal};
 pub(crate) use sim::{SimBoot, SimCommand, SimFiles, SimTcb, SimTd, TdFiles};
 pub(crate) use trust::TrustArgs;
+pub(crate) use values::PolicyArg;
 
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
@@ -43,7 +45,7 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Show the whole story on this machine, in a simulated TEE: boot, predict, seal, attest, serve, query, refuse.
     Demo(Demo),
-    /// Say what a file is (quote, collateral, event log, certificate, sealed file) and print its fields.
+    /// Say what a file is (quote, collateral, event log, certificate, token, receipt, sealed file) and print its fields.
     Inspect(Inspect),
     /// Verify a quote against collateral at a point in time, offline.
     Verify(Verify),

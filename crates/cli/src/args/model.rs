@@ -1,5 +1,7 @@
-use super::{BackendArg, BrokerTarget, TrustArgs};
+use super::{BackendArg, BrokerTarget, PolicyArg, TrustArgs, values};
 use clap::{Args, Subcommand};
+use sealwright_wire::kbs::ResourcePath;
+use sealwright_wire::sealed::MAX_VERSION;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -12,14 +14,15 @@ pub(crate) struct Seal {
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: PathBuf,
     /// The name under which the model is served.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = values::model_name)]
     pub(crate) name: String,
     /// The model's version.
-    #[arg(long = "model-version", value_name = "N", default_value_t = 1)]
+    #[arg(long = "model-version", value_name = "N", default_value_t = 1,
+        value_parser = clap::value_parser!(u64).range(..=MAX_VERSION))]
     pub(crate) model_version: u64,
     /// Where the key is kept: kbs:///repository/type/tag.
-    #[arg(long, value_name = "URI")]
-    pub(crate) key_uri: String,
+    #[arg(long, value_name = "URI", value_parser = values::key_uri)]
+    pub(crate) key_uri: ResourcePath,
     /// Write the key into this file, readable by its owner alone.
     #[arg(long, value_name = "FILE", conflicts_with = "broker", required_unless_present = "broker")]
     pub(crate) key_out: Option<PathBuf>,
@@ -27,7 +30,7 @@ pub(crate) struct Seal {
     #[arg(long, value_name = "DIR")]
     pub(crate) broker: Option<PathBuf>,
     /// The broker's URL instead of the one in its configuration.
-    #[arg(long, value_name = "URL", requires = "broker")]
+    #[arg(long, value_name = "URL", requires = "broker", value_parser = values::url)]
     pub(crate) url: Option<String>,
 }
 
@@ -58,7 +61,7 @@ pub(crate) struct Serve {
     #[arg(required = true, value_name = "SEALED_FILE")]
     pub(crate) models: Vec<PathBuf>,
     /// The broker that keeps their keys.
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = values::url)]
     pub(crate) broker: String,
     /// The broker's CA certificate in PEM.
     #[arg(long, value_name = "FILE")]
@@ -84,7 +87,7 @@ pub(crate) struct Query {
     pub(crate) server: SocketAddr,
     #[command(flatten)]
     pub(crate) trust: TrustArgs,
-    /// The sealed model that the server must have measured. Repeatable: any one of them.
+    /// The sealed model that the server must have measured. Repeatable: any one of them, and no model that is not named.
     #[arg(long = "model-file", value_name = "SEALED_FILE", required = true, help_heading = "Trust")]
     pub(crate) model_files: Vec<PathBuf>,
     /// Send these samples and compare the answers with the expected ones.
@@ -120,9 +123,12 @@ pub(crate) struct ReceiptVerify {
     pub(crate) evidence: PathBuf,
     #[command(flatten)]
     pub(crate) trust: TrustArgs,
-    /// The sealed model that the server must have measured.
+    /// The sealed model that must have given the answer. Repeatable: any one of them.
     #[arg(long = "model-file", value_name = "SEALED_FILE", help_heading = "Trust")]
     pub(crate) model_files: Vec<PathBuf>,
+    /// The attestation policy that the receipt must name: the file of its text, or SHA-384 of it as `broker policy show` prints it.
+    #[arg(long, value_name = "FILE|SHA384", help_heading = "Trust")]
+    pub(crate) policy: Option<PolicyArg>,
     /// The request's body, to be held against the receipt.
     #[arg(long, value_name = "FILE")]
     pub(crate) request: Option<PathBuf>,

@@ -1,3 +1,4 @@
+use sealwright_verify::TcbStatus;
 use std::path::PathBuf;
 
 /// What to believe: vendors' collateral, roots, reference values and policy.
@@ -16,5 +17,5 @@ pub(crate) struct TrustArgs {
     pub(crate) references: Vec<PathBuf>,
     /// A TCB status to accept beside UpToDate, in Intel's spelling. Repeatable.
     #[arg(long = "accept-status", value_name = "STATUS")]
-    pub(crate) accept_statuses: Vec<String>,
+    pub(crate) accept_statuses: Vec<TcbStatus>,
 }

@@ -1,15 +1,14 @@
 use crate::args;
 use crate::fields::Fields;
 use crate::output::{Outcome, Output};
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 /// `sealwright attest`.
 pub(crate) fn attest(args: &args::Attest, output: Output) -> Result<Outcome> {
-    let report_data = report_data(&args.report_data)?;
-    let backend = crate::backend::open(args.backend.backend.as_deref())?;
-    let collected = backend.evidence(&report_data)?;
+    let backend = crate::backend::open(args.backend.backend.as_ref())?;
+    let collected = backend.evidence(&args.report_data)?;
     if let Some(path) = &args.quote {
         crate::files::replace(path, &collected.quote)?;
     }
@@ -19,26 +18,16 @@ pub(crate) fn attest(args: &args::Attest, output: Output) -> Result<Outcome> {
     let fields = Fields::new()
         .with("tee", backend.tee().name())
         .with("backend", backend.name())
-        .hex("report_data", report_data)
+        .hex("report_data", args.report_data)
         .with("quote", STANDARD.encode(&collected.quote))
         .with_some("event_log", collected.event_log.map(|log| STANDARD.encode(log)));
     output.result(&fields, &fields)?;
     Ok(Outcome::Yes)
 }
 
-fn report_data(text: &str) -> Result<[u8; 64]> {
-    let given = hex::decode(text).context("--report-data is not hex")?;
-    let mut report_data = [0; 64];
-    match report_data.get_mut(..given.len()) {
-        Some(place) => place.copy_from_slice(&given),
-        None => bail!("--report-data has {} bytes, a quote carries 64", given.len()),
-    }
-    Ok(report_data)
-}
-
 /// `sealwright measure`.
 pub(crate) fn measure(args: &args::Measure, output: Output) -> Result<Outcome> {
-    let backend = crate::backend::open(args.backend.backend.as_deref())?;
+    let backend = crate::backend::open(args.backend.backend.as_ref())?;
     let registers: Vec<_> = backend
         .measurements()?
         .iter()

@@ -1,9 +1,9 @@
 use crate::args::{EventLogCommand, EventLogReplay, EventLogShow};
 use crate::fields::Fields;
-use crate::inspect::{MAX_FILE, log_events};
+use crate::inspect::{MAX_FILE, is_tdx, log_events, register_name};
 use crate::output::{Outcome, Output};
 use anyhow::{Context, Result, bail};
-use sealwright_verify::replay::{self, RTMR_NAMES, Replay};
+use sealwright_verify::replay::{self, Replay};
 use sealwright_wire::quote::Quote;
 use sealwright_wire::tcg2::{AlgorithmId, Log};
 
@@ -30,12 +30,13 @@ fn replay(args: &EventLogReplay, output: Output) -> Result<Outcome> {
         None => replay::replay(&log),
     };
     let replayed = replayed.with_context(|| format!("cannot replay {}", args.log.display()))?;
-    let tdx = is_tdx(&replayed);
+    let tdx = Log::parse(&log).is_ok_and(|log| is_tdx(&log));
     let registers: Vec<_> = replayed
         .registers()
         .map(|register| {
             Fields::new()
-                .with("register", name(tdx, register.mr_index()))
+                .with("index", register.mr_index())
+                .with("register", register_name(tdx, register.mr_index()))
                 .with("algorithm", register.algorithm().to_string())
                 .with("events", register.events())
                 .hex("value", register.value())
@@ -59,26 +60,11 @@ fn replay(args: &EventLogReplay, output: Output) -> Result<Outcome> {
     Ok(outcome)
 }
 
-/// A log with one SHA-384 bank over MR indexes 1 to 4 is a trust domain's.
-fn is_tdx(replayed: &Replay) -> bool {
-    replayed
-        .registers()
-        .all(|register| register.algorithm() == AlgorithmId::SHA384 && (1..=4).contains(&register.mr_index()))
-}
-
-fn name(tdx: bool, mr_index: u32) -> String {
-    let rtmr =
-        mr_index.checked_sub(1).and_then(|index| usize::try_from(index).ok()).and_then(|index| RTMR_NAMES.get(index));
-    match rtmr {
-        Some(name) if tdx => (*name).to_owned(),
-        _ => format!("pcr{mr_index}"),
-    }
-}
-
 /// What a register of the quote holds that the log does not explain.
 fn difference(replayed: &Replay, mr_index: u32, quoted: &[u8; 48]) -> Option<Fields> {
     let zero = [0; 48];
     let computed = replayed.register(mr_index, AlgorithmId::SHA384).map_or(zero.as_slice(), replay::Register::value);
-    (computed != quoted.as_slice())
-        .then(|| Fields::new().with("register", name(true, mr_index)).hex("replayed", computed).hex("quoted", quoted))
+    (computed != quoted.as_slice()).then(|| {
+        Fields::new().with("register", register_name(true, mr_index)).hex("replayed", computed).hex("quoted", quoted)
+    })
 }

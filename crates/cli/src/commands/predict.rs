@@ -1,10 +1,9 @@
 //! `sealwright predict ...`: the reference values of a workload, from its files.
 
 use crate::args::{Predict, PredictTdx};
+use crate::fields::Fields;
 use crate::output::{Outcome, Output};
 use anyhow::Result;
-use sealwright_predict::input::parse_size;
-use sealwright_predict::profile::{Firmware, SecureBoot, Vmm};
 use sealwright_predict::tdx::{AcpiFiles, BootFiles};
 
 /// Runs one of the verbs.
@@ -17,20 +16,24 @@ pub(crate) fn run(command: &Predict, output: Output) -> Result<Outcome> {
 fn tdx(args: &PredictTdx, output: Output) -> Result<Outcome> {
     let boot = BootFiles {
         firmware: args.firmware.clone(),
-        firmware_profile: Firmware::from_name(&args.firmware_profile)?,
-        vmm: Vmm::from_name(&args.vmm)?,
-        ram: parse_size(&args.ram)?,
+        firmware_profile: args.firmware_profile,
+        vmm: args.vmm,
+        ram: args.ram,
         kernel: args.kernel.clone(),
         initrd: args.initrd.clone(),
         command_line: args.cmdline.clone(),
-        secure_boot: args.secure_boot.as_deref().map(SecureBoot::from_name).transpose()?,
+        secure_boot: args.secure_boot,
         acpi: acpi(args),
         not_after: None,
     };
     let prediction = boot.read()?.predict()?;
     let json = prediction.reference().to_json()?;
     match &args.output {
-        Some(path) => crate::files::replace(path, json.as_bytes())?,
+        Some(path) => {
+            crate::files::replace(path, json.as_bytes())?;
+            let written = path.display().to_string();
+            output.result(&Fields::new().with("reference_values", written.as_str()), format!("{written} written\n"))?;
+        }
         None => output.bytes(json.as_bytes())?,
     }
     Ok(Outcome::Yes)

@@ -1,6 +1,6 @@
 //! `sealwright receipt ...`.
 
-use crate::args::{ReceiptCommand, ReceiptVerify};
+use crate::args::{PolicyArg, ReceiptCommand, ReceiptVerify};
 use crate::explain;
 use crate::inspect::MAX_FILE;
 use crate::output::{Outcome, Output};
@@ -8,7 +8,10 @@ use anyhow::{Context, Result, anyhow};
 use sealwright_channel::receipt::{Expected, Unverified};
 use sealwright_wire::kbs::Message;
 use sealwright_wire::ratls::AttestResponse;
+use sealwright_wire::receipt::Model;
+use sealwright_wire::sealed::LoadModel;
 use serde_json::json;
+use std::path::{Path, PathBuf};
 
 /// Runs one of the verbs.
 pub(crate) fn run(command: &ReceiptCommand, output: Output) -> Result<Outcome> {
@@ -22,11 +25,17 @@ fn verify(args: &ReceiptVerify, output: Output) -> Result<Outcome> {
     let jws = String::from_utf8(crate::files::read(&args.receipt, MAX_FILE)?).context("a receipt is text")?;
     let evidence = crate::files::read(&args.evidence, MAX_FILE)?;
     let evidence = AttestResponse::from_json(&evidence).with_context(|| format!("{}", args.evidence.display()))?;
-    let read =
-        |path: &Option<std::path::PathBuf>| path.as_deref().map(|path| crate::files::read(path, MAX_FILE)).transpose();
+    let read = |path: &Option<PathBuf>| path.as_deref().map(|path| crate::files::read(path, MAX_FILE)).transpose();
     let (request, response) = (read(&args.request)?, read(&args.response)?);
-    let expected = Expected { request: request.as_deref(), response: response.as_deref(), policy_sha384: None };
-    let judge = crate::trust::judge(&args.trust, &args.model_files)?;
+    let models = args.model_files.iter().map(|file| named(file)).collect::<Result<Vec<_>>>()?;
+    let expected = Expected {
+        request: request.as_deref(),
+        response: response.as_deref(),
+        policy_sha384: args.policy.as_ref().map(PolicyArg::sha384).transpose()?,
+        models: &models,
+    };
+    // The receipt names its one model, so it does not matter which others its server had measured.
+    let judge = crate::trust::judge(&args.trust, &[])?;
     let verified = Unverified::parse(jws.trim()).and_then(|receipt| receipt.verify(&evidence, &judge, &expected));
     match verified {
         Ok(verified) => {
@@ -39,4 +48,10 @@ fn verify(args: &ReceiptVerify, output: Output) -> Result<Outcome> {
             None => Err(anyhow!(error)),
         },
     }
+}
+
+/// A sealed file as receipts name its model.
+fn named(file: &Path) -> Result<Model> {
+    let LoadModel { digest, name, version } = super::broker::measured(file)?;
+    Ok(Model { name, sha384: digest, version })
 }

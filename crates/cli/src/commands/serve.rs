@@ -5,16 +5,13 @@ use crate::explain;
 use crate::inspect::MAX_FILE;
 use crate::output::{Outcome, Output};
 use crate::service;
-use anyhow::{Context, Result, bail};
-use sealwright_appraise::Explanation;
-use sealwright_channel::KeyError;
+use anyhow::{Context, Result};
 use sealwright_channel::kbs;
 use sealwright_channel::tls::Trust;
 use sealwright_evidence::Backend;
 use sealwright_serving::{
     Engine, Limits, Measured, Registry, Rten, Runtime, SealedModel, StartupError, Transport, policy_of_token,
 };
-use sealwright_wire::Digest;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::net::TcpListener;
@@ -22,7 +19,7 @@ use tokio::net::TcpListener;
 /// Measures every model, asks for the keys, opens the models in memory and serves them.
 pub(crate) async fn run(args: &args::Serve, output: Output) -> Result<Outcome> {
     service::log_to_stderr(output);
-    let backend = crate::backend::open(args.backend.backend.as_deref())?;
+    let backend = crate::backend::open(args.backend.backend.as_ref())?;
     let keys = kbs::Client::new(&broker(args)?, Arc::clone(&backend))?;
     // Before anything else: from here on all evidence tells of these files.
     let measured = tokio::task::block_in_place(|| measure(&args.models, backend.as_ref()))?;
@@ -31,12 +28,15 @@ pub(crate) async fn run(args: &args::Serve, output: Output) -> Result<Outcome> {
     for model in measured {
         let opened = match model.open(&keys).await {
             Ok(opened) => opened,
-            Err(StartupError::Key(error)) => return refused(error, output),
+            Err(StartupError::Key(error)) => return explain::refused_key(error, output),
             Err(error) => return Err(error.into()),
         };
         registry.insert(opened.load(runtime.as_ref())?);
     }
-    let policy = keys.token().await.map(|token| policy_of_token(&token)).unwrap_or(Digest::ZERO);
+    let policy = keys.token().await.and_then(|token| policy_of_token(&token));
+    if policy.is_none() {
+        tracing::warn!("the broker's token names no policy, and so no receipt will");
+    }
     let transport = Arc::new(Transport::new(backend, policy).await?);
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
     let engine = Arc::new(Engine::start(registry, &runtime, workers, Limits::default())?);
@@ -58,17 +58,4 @@ fn measure(models: &[PathBuf], backend: &dyn Backend) -> Result<Vec<Measured>> {
     // All are read before the first is measured: a bad file must not leave a mark in the register.
     let read = read.collect::<Result<Vec<_>>>()?;
     read.into_iter().map(|model| Ok(model.measure(backend)?)).collect()
-}
-
-/// No key. When it was the broker's decision, its reasons are the answer; otherwise the work could not be done.
-fn refused(error: KeyError, output: Output) -> Result<Outcome> {
-    let explanation = error
-        .source
-        .downcast_ref::<kbs::Error>()
-        .and_then(kbs::Error::refusal)
-        .and_then(|refusal| serde_json::from_value::<Explanation>(refusal.explanation.clone()?).ok());
-    match explanation {
-        Some(explanation) => explain::refused(&explanation, output),
-        None => bail!(error),
-    }
 }

@@ -5,19 +5,25 @@ use crate::fields::Fields;
 use crate::inspect::MAX_FILE;
 use crate::output::{Outcome, Output};
 use anyhow::{Context, Result};
-use sealwright_verify::{AnchorKind, Anchors, Collateral, Error, Facts, TcbStatus};
+use sealwright_verify::{AnchorId, AnchorKind, Anchors, Collateral, Error, Facts, TcbStatus};
 use sealwright_wire::Evidence;
 use sealwright_wire::collateral::Bundle;
-use sealwright_wire::quote::Quote;
+use sealwright_wire::quote::{CertificationData, Quote};
 use sealwright_wire::time::UnixTime;
 use serde::Serialize;
 use std::fmt::{self, Display};
+
+/// The first line of every verdict under a simulated root.
+const SIMULATED: &str = "SIMULATED: this quote comes from a simulator; it proves nothing about any hardware";
 
 /// What is printed as JSON.
 #[derive(Serialize)]
 struct Verified<'a> {
     genuine: bool,
     accepted: bool,
+    /// Whether the quote comes from a simulator, once its root is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    simulated: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     facts: Option<&'a Facts>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -26,11 +32,8 @@ struct Verified<'a> {
 
 /// `sealwright verify QUOTE --collateral FILE`.
 pub(crate) fn run(args: &args::Verify, output: Output) -> Result<Outcome> {
-    let required = match &args.require {
-        Some(status) => status.parse().context("--require")?,
-        // The worst status at which a platform's signatures still mean something.
-        None => TcbStatus::OutOfDateConfigurationNeeded,
-    };
+    // Without a demand: the worst status at which a platform's signatures still mean something.
+    let required = args.require.unwrap_or(TcbStatus::OutOfDateConfigurationNeeded);
     let quote = crate::files::read(&args.quote, MAX_FILE)?;
     let bundle = Bundle::from_json(&crate::files::read(&args.collateral, MAX_FILE)?)
         .with_context(|| format!("{} is no collateral", args.collateral.display()))?;
@@ -43,13 +46,21 @@ pub(crate) fn run(args: &args::Verify, output: Output) -> Result<Outcome> {
     match verify(&quote, log.as_deref(), &bundle, &anchors, at) {
         Ok(facts) => {
             let accepted = facts.tcb().status <= required;
-            let printed = Verified { genuine: true, accepted, facts: Some(&facts), reason: None };
+            let simulated = Some(is_simulated(facts.anchor()));
+            let printed = Verified { genuine: true, accepted, simulated, facts: Some(&facts), reason: None };
             output.result(&printed, Genuine { facts: &facts, accepted, required })?;
             Ok(if accepted { Outcome::Yes } else { Outcome::No })
         }
-        Err(error) => {
-            let printed = Verified { genuine: false, accepted: false, facts: None, reason: Some(reason(&error)) };
-            output.result(&printed, Refused(&error))?;
+        Err(refused) => {
+            let Refused { error, simulated } = &refused;
+            let printed = Verified {
+                genuine: false,
+                accepted: false,
+                simulated: *simulated,
+                facts: None,
+                reason: Some(reason(error)),
+            };
+            output.result(&printed, &refused)?;
             Ok(Outcome::No)
         }
     }
@@ -61,10 +72,21 @@ fn verify(
     bundle: &Bundle,
     anchors: &Anchors,
     at: UnixTime,
-) -> std::result::Result<Facts, Error> {
-    let quote = Quote::parse(quote).map_err(Error::malformed_quote)?;
-    let collateral = Collateral::verify(bundle, anchors, at)?;
-    sealwright_verify::verify(&Evidence { quote, event_log }, &collateral, at)
+) -> std::result::Result<Facts, Refused> {
+    let quote =
+        Quote::parse(quote).map_err(|error| Refused { error: Error::malformed_quote(error), simulated: None })?;
+    let simulated = match &quote.certification {
+        CertificationData::PckChain(pem) => anchors.above(pem).ok().as_ref().map(is_simulated),
+        CertificationData::Other { .. } => None,
+    };
+    Collateral::verify(bundle, anchors, at)
+        .and_then(|collateral| sealwright_verify::verify(&Evidence { quote, event_log }, &collateral, at))
+        .map_err(|error| Refused { error, simulated })
+}
+
+/// Whether a root speaks for simulated machines.
+fn is_simulated(root: &AnchorId) -> bool {
+    root.kind == AnchorKind::Simulated
 }
 
 /// A refusal's parts, as JSON.
@@ -87,8 +109,8 @@ struct Genuine<'a> {
 impl Display for Genuine<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (facts, tcb) = (self.facts, self.facts.tcb());
-        if facts.anchor().kind == AnchorKind::Simulated {
-            writeln!(f, "SIMULATED: this quote comes from a simulator; it proves nothing about any hardware")?;
+        if is_simulated(facts.anchor()) {
+            writeln!(f, "{SIMULATED}")?;
         }
         let verdict = if self.accepted { "yes" } else { "no" };
         writeln!(f, "{verdict}: a genuine {} quote, {}", facts.tee().name().to_uppercase(), tcb.status)?;
@@ -118,11 +140,19 @@ impl Display for Genuine<'_> {
     }
 }
 
-struct Refused<'a>(&'a Error);
+/// A quote that is not believed.
+struct Refused {
+    error: Error,
+    /// Whether the root that the quote names is a simulator's, where that root is trusted.
+    simulated: Option<bool>,
+}
 
-impl Display for Refused<'_> {
+impl Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "no: {}\n", self.0)?;
-        write!(f, "{}", reason(self.0))
+        if self.simulated == Some(true) {
+            writeln!(f, "{SIMULATED}")?;
+        }
+        writeln!(f, "no: {}\n", self.error)?;
+        write!(f, "{}", reason(&self.error))
     }
 }

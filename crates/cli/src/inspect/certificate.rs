@@ -64,7 +64,8 @@ fn pck(extension: &PckExtension) -> Fields {
         .with_some("platform_instance_id", extension.platform_instance_id.map(hex::encode))
 }
 
-fn tagged_evidence(value: &[u8]) -> Result<Fields> {
+/// Evidence with its claims, as certificates and the exchange carry it.
+pub(super) fn tagged_evidence(value: &[u8]) -> Result<Fields> {
     let tagged = TaggedEvidence::parse(value)?;
     let claims = Claims::parse(tagged.claims)?;
     let fields = Fields::new()

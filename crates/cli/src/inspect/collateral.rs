@@ -1,10 +1,13 @@
 //! Collateral and other JSON documents.
 
-use super::{Inspected, certificate};
+use super::{Inspected, certificate, log};
 use crate::fields::{Fields, Value};
 use anyhow::{Context, Result, bail};
 use sealwright_wire::collateral::{Bundle, QeIdentity, Signed, TcbInfo, TcbLevel};
+use sealwright_wire::kbs::Message;
+use sealwright_wire::ratls::AttestResponse;
 use sealwright_wire::reference::ReferenceValues;
+use sealwright_wire::tcg2::Log;
 
 /// A JSON document of a kind that is known here.
 pub(super) fn json(text: &[u8]) -> Result<Inspected> {
@@ -23,10 +26,22 @@ pub(super) fn json(text: &[u8]) -> Result<Inspected> {
         let fields = identity(&QeIdentity::parse(signed.document)?).hex("signature", signed.signature);
         return Ok(Inspected::new("enclave identity, signed", fields));
     }
+    if has("evidence") {
+        return evidence(&AttestResponse::from_json(text)?);
+    }
     if has("tee") && has("values") {
         return reference(&ReferenceValues::from_json(text)?);
     }
     bail!("a document of no known kind");
+}
+
+/// What a server showed in the exchange, as clients keep it with receipts.
+fn evidence(response: &AttestResponse) -> Result<Inspected> {
+    let log = response.event_log.as_deref().map(Log::parse).transpose()?;
+    let fields = Fields::new()
+        .with("evidence", certificate::tagged_evidence(&response.evidence)?)
+        .with_some("event_log", log.as_ref().map(log::events));
+    Ok(Inspected::new("evidence of an attested channel, not verified", fields))
 }
 
 fn bundle(bundle: &Bundle) -> Result<Inspected> {

@@ -7,8 +7,11 @@ use sealwright_wire::ima;
 use sealwright_wire::tcg2::event_type::{
     self, EV_EFI_VARIABLE_AUTHORITY, EV_EFI_VARIABLE_BOOT, EV_EFI_VARIABLE_DRIVER_CONFIG, EV_NO_ACTION,
 };
-use sealwright_wire::tcg2::{Event, Log, UefiVariable};
+use sealwright_wire::tcg2::{AlgorithmId, Event, Log, UefiVariable};
+use std::ops::RangeInclusive;
 
+/// RTMR0 to RTMR3 as a log counts them.
+const RTMR_INDEXES: RangeInclusive<u32> = 1..=4;
 /// Longest description of a record, in characters.
 const DESCRIPTION: usize = 120;
 
@@ -26,7 +29,8 @@ pub(super) fn kind(log: &Log<'_>) -> String {
 
 /// The log's header and records.
 pub(crate) fn events(log: &Log<'_>) -> Fields {
-    let records: Vec<_> = log.events().map(|event| record(&event)).collect();
+    let tdx = is_tdx(log);
+    let records: Vec<_> = log.events().map(|event| record(tdx, &event)).collect();
     Fields::new()
         .with("records", log.event_count())
         .with("bytes_used", log.used().len())
@@ -34,12 +38,29 @@ pub(crate) fn events(log: &Log<'_>) -> Fields {
         .with("events", records)
 }
 
-fn record(event: &Event<'_>) -> Fields {
+/// A log with one SHA-384 bank whose events extend MR indexes 1 to 4 is a trust domain's.
+pub(crate) fn is_tdx(log: &Log<'_>) -> bool {
+    let extends_rtmr = |event: &Event<'_>| event.event_type == EV_NO_ACTION || RTMR_INDEXES.contains(&event.mr_index);
+    let sha384 = log.banks().iter().all(|bank| bank.algorithm() == AlgorithmId::SHA384);
+    sha384 && log.events().all(|event| extends_rtmr(&event))
+}
+
+/// What a register is called: those of a trust domain have names, a TPM's have numbers.
+pub(crate) fn register_name(tdx: bool, mr_index: u32) -> String {
+    match mr_index.checked_sub(1) {
+        None if tdx => "mrtd".to_owned(),
+        Some(rtmr) if tdx => format!("rtmr{rtmr}"),
+        _ => format!("pcr{mr_index}"),
+    }
+}
+
+fn record(tdx: bool, event: &Event<'_>) -> Fields {
     let digests = event.digests.iter().map(|(algorithm, digest)| format!("{algorithm}:{}", hex::encode(digest)));
     Fields::new()
         .with("index", event.index)
         .with("offset", event.offset)
         .with("mr_index", event.mr_index)
+        .with("register", register_name(tdx, event.mr_index))
         .with(
             "type",
             event_type::name(event.event_type).map_or_else(|| format!("{:#x}", event.event_type), str::to_owned),

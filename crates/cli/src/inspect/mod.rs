@@ -2,22 +2,26 @@
 
 mod certificate;
 mod collateral;
+mod jws;
 mod log;
 mod quote;
 
-pub(crate) use log::events as log_events;
+pub(crate) use log::{events as log_events, is_tdx, register_name};
 
 use crate::fields::Fields;
 use anyhow::{Context, Result, bail};
+use sealwright_channel::seal::{self, Sealed};
 use sealwright_wire::acpi::Ccel;
 use sealwright_wire::quote::Quote;
-use sealwright_wire::sealed::{MAGIC, SealedFile};
+use sealwright_wire::sealed::MAGIC;
 use sealwright_wire::tdx::{ReportMac, TdReport};
+use std::io::{BufRead, Read};
+use std::path::Path;
 use x509_cert::Certificate;
 use x509_cert::der::{Decode, DecodePem};
 use zerocopy::FromBytes;
 
-/// Largest file that is looked at, in bytes.
+/// Largest file that is looked at, in bytes. Sealed files are read bit by bit and have no limit.
 pub(crate) const MAX_FILE: u64 = 64 << 20;
 
 /// A file that was recognised.
@@ -40,10 +44,20 @@ type Recogniser = fn(&[u8]) -> Option<Result<Inspected>>;
 
 /// From the most to the least telling first bytes.
 const RECOGNISERS: [Recogniser; 10] =
-    [sealed_file, ccel_table, event_log, td_report, quote_file, pem, der, json, ima_list, headless_td_report];
+    [ccel_table, event_log, td_report, quote_file, pem, der, json, jws::compact, ima_list, headless_td_report];
+
+/// Says what a file is.
+pub(crate) fn file(path: &Path) -> Result<Inspected> {
+    let mut opened = crate::files::open(path)?;
+    let beginning = opened.fill_buf().with_context(|| format!("cannot read {}", path.display()))?;
+    if beginning.starts_with(&MAGIC) {
+        return sealed_file(opened);
+    }
+    inspect(&crate::files::read(path, MAX_FILE)?)
+}
 
 /// Says what `bytes` are.
-pub(crate) fn inspect(bytes: &[u8]) -> Result<Inspected> {
+fn inspect(bytes: &[u8]) -> Result<Inspected> {
     if let Some(found) = recognise(bytes) {
         return found;
     }
@@ -71,21 +85,20 @@ fn hex_text(bytes: &[u8]) -> Option<Vec<u8>> {
     (!text.is_empty()).then(|| hex::decode(text).ok()).flatten()
 }
 
-fn sealed_file(bytes: &[u8]) -> Option<Result<Inspected>> {
-    bytes.starts_with(&MAGIC).then(|| {
-        let sealed = SealedFile::parse(bytes)?;
-        let header = &sealed.prelude.header;
-        let fields = Fields::new()
-            .with("name", header.name.as_str())
-            .with("version", header.version)
-            .with("kind", header.kind.as_str())
-            .with("key", header.key.uri())
-            .with("chunk_size", header.chunk_size)
-            .with("chunks", header.geometry().chunks())
-            .with("cleartext_bytes", header.cleartext_len)
-            .with("file_id", header.file_id.to_string());
-        Ok(Inspected::new("sealed file", fields))
-    })
+/// A sealed file, which may be larger than memory: its header, and the digest that is measured.
+fn sealed_file(file: impl Read) -> Result<Inspected> {
+    let Sealed { header, sha384 } = seal::measure(file)?;
+    let fields = Fields::new()
+        .with("name", header.name.as_str())
+        .with("version", header.version)
+        .with("kind", header.kind.as_str())
+        .with("key", header.key.uri())
+        .with("chunk_size", header.chunk_size)
+        .with("chunks", header.geometry().chunks())
+        .with("cleartext_bytes", header.cleartext_len)
+        .with("file_id", header.file_id.to_string())
+        .with("sha384", sha384.to_string());
+    Ok(Inspected::new("sealed file", fields))
 }
 
 fn ccel_table(bytes: &[u8]) -> Option<Result<Inspected>> {

@@ -5,15 +5,17 @@ use crate::fields::Fields;
 use crate::inspect::MAX_FILE;
 use crate::output::{Outcome, Output};
 use anyhow::{Context, Result};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use sealwright_appraise::SigningKey;
 use sealwright_broker::admin::{Client, PolicyInfo};
 use sealwright_broker::{Config, Requires};
-use sealwright_channel::seal;
+use sealwright_channel::seal::{self, Sealed};
 use sealwright_channel::tls::Trust;
-use sealwright_wire::kbs::ResourcePath;
 use sealwright_wire::reference::{self, ReferenceValues};
-use sealwright_wire::sealed::{EVENT_DOMAIN, EVENT_OPERATION, LoadModel, SealedFile};
-use std::path::{Path, PathBuf};
+use sealwright_wire::sealed::{EVENT_DOMAIN, EVENT_OPERATION, LoadModel};
+use std::fs::File;
+use std::path::Path;
 use zeroize::Zeroizing;
 
 /// The configuration's name in a broker's directory.
@@ -44,8 +46,13 @@ pub(super) async fn secret(command: &SecretCommand, output: Output) -> Result<Ou
     match command {
         SecretCommand::Put(args) => put(args, output).await,
         SecretCommand::Get { target, path } => {
-            let secret = connect(target)?.get_secret(&parse_path(path)?).await?;
-            output.bytes(&secret)?;
+            let secret = connect(target)?.get_secret(path).await?;
+            if output.is_json() {
+                let fields = Fields::new().with("path", path.to_string()).with("secret", STANDARD.encode(&*secret));
+                output.result(&fields, "")?;
+            } else {
+                output.bytes(&secret)?;
+            }
             Ok(Outcome::Yes)
         }
         SecretCommand::List { target } => {
@@ -58,8 +65,8 @@ pub(super) async fn secret(command: &SecretCommand, output: Output) -> Result<Ou
             Ok(Outcome::Yes)
         }
         SecretCommand::Delete { target, path } => {
-            connect(target)?.delete_secret(&parse_path(path)?).await?;
-            output.result(&Fields::new().with("deleted", path.as_str()), format!("{path} deleted\n"))?;
+            connect(target)?.delete_secret(path).await?;
+            output.result(&Fields::new().with("deleted", path.to_string()), format!("{path} deleted\n"))?;
             Ok(Outcome::Yes)
         }
     }
@@ -67,12 +74,12 @@ pub(super) async fn secret(command: &SecretCommand, output: Output) -> Result<Ou
 
 async fn put(args: &SecretPut, output: Output) -> Result<Outcome> {
     let client = connect(&args.target)?;
-    let path = parse_path(&args.path)?;
     let secret = Zeroizing::new(read_or_stdin(&args.file)?);
-    let requires = for_models(&args.models)?;
-    let version = client.put_secret(&path, &secret, &requires, None).await?;
-    let fields = Fields::new().with("path", path.to_string()).with("version", version);
-    output.result(&fields, format!("{path} stored, version {version}\n"))?;
+    let models = args.models.iter().map(|model| measured(model)).collect::<Result<Vec<_>>>()?;
+    let requires = having_measured(&models)?;
+    let version = client.put_secret(&args.path, &secret, &requires, None).await?;
+    let fields = Fields::new().with("path", args.path.to_string()).with("version", version);
+    output.result(&fields, format!("{} stored, version {version}\n", args.path))?;
     Ok(Outcome::Yes)
 }
 
@@ -83,24 +90,20 @@ fn read_or_stdin(path: &Path) -> Result<Vec<u8>> {
     crate::files::read(Path::new("/dev/stdin"), MAX_FILE).context("standard input")
 }
 
-/// The condition "has measured one of these sealed files", or none for no files.
-pub(crate) fn for_models(models: &[PathBuf]) -> Result<Requires> {
+/// The condition "has measured one of these models", or none for no models.
+pub(crate) fn having_measured(models: &[LoadModel]) -> Result<Requires> {
     if models.is_empty() {
         return Ok(Requires::default());
     }
-    let accepted = models.iter().map(|model| Ok(measured(model)?.content()?)).collect::<Result<Vec<_>>>()?;
+    let accepted = models.iter().map(LoadModel::content).collect::<Result<Vec<_>, _>>()?;
     Ok(Requires::event(&format!("{EVENT_DOMAIN}/{EVENT_OPERATION}"), accepted))
 }
 
 /// What a workload measures that opens this sealed file.
 pub(crate) fn measured(model: &Path) -> Result<LoadModel> {
-    let bytes = crate::files::read(model, MAX_FILE)?;
-    let sealed = SealedFile::parse(&bytes).with_context(|| format!("{} is no sealed file", model.display()))?;
-    Ok(LoadModel::new(&sealed.prelude.header, seal::sha384(&bytes)))
-}
-
-fn parse_path(text: &str) -> Result<ResourcePath> {
-    ResourcePath::parse(text).with_context(|| format!("{text:?} is no secret's path"))
+    let file = File::open(model).with_context(|| format!("cannot open {}", model.display()))?;
+    let Sealed { header, sha384 } = seal::measure(file).with_context(|| format!("{}", model.display()))?;
+    Ok(LoadModel::new(&header, sha384))
 }
 
 /// `sealwright broker policy ...`.

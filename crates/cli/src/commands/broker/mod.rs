@@ -2,9 +2,10 @@
 
 mod admin;
 
-pub(crate) use admin::{connect, for_models, measured};
+pub(crate) use admin::{connect, having_measured, measured};
 
 use crate::args::{BrokerCommand, BrokerInit, BrokerServe};
+use crate::explain;
 use crate::fields::Fields;
 use crate::output::{Outcome, Output};
 use crate::service;
@@ -15,14 +16,15 @@ use std::path::Path;
 
 /// Runs one of the verbs.
 pub(crate) async fn run(command: &BrokerCommand, output: Output) -> Result<Outcome> {
-    match command {
+    let answered = match command {
         BrokerCommand::Init(args) => init(args, output),
         BrokerCommand::Serve(args) => serve(args, output).await,
         BrokerCommand::Secret(command) => admin::secret(command, output).await,
         BrokerCommand::Policy(command) => admin::policy(command, output).await,
         BrokerCommand::Reference(command) => admin::reference(command, output).await,
         BrokerCommand::Audit { target, limit } => admin::audit(target, *limit, output).await,
-    }
+    };
+    answered.or_else(|error| explain::refused_administrator(error, output))
 }
 
 fn init(args: &BrokerInit, output: Output) -> Result<Outcome> {

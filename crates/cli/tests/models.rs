@@ -1,0 +1,304 @@
+//! Models from sealing to receipts, by hand: a simulated site, a broker and servers, each the real program.
+
+mod program;
+
+use program::{Run, Service, sealwright, service, service_logging_to, unread};
+use std::path::{Path, PathBuf};
+
+const KEY_URI: &str = "kbs:///default/model-key/digits";
+
+fn solution(name: &str) -> String {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../solutions/sealed-model");
+    folder.join(name).to_str().unwrap().to_owned()
+}
+
+fn done(args: &[&str]) -> Run {
+    let run = sealwright(args);
+    assert_eq!(run.code, 0, "{args:?}: {}{}", run.stdout, run.stderr);
+    run
+}
+
+/// A site with one machine, a broker that trusts it, and the machine's reference values.
+struct Stage {
+    dir: tempfile::TempDir,
+    broker_url: String,
+    _site: Service,
+    broker: Option<Service>,
+}
+
+impl Stage {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+        done(&["sim", "files", &path("td")]);
+        let (site, _) =
+            service(&["sim", "boot", &path("site"), "--files", &path("td")], &dir.path().join("site.ready"));
+        let root = path("site/root.der");
+        done(&["broker", "init", &path("broker"), "--listen", "127.0.0.1:0", "--anchor", &root]);
+        for folder in ["broker/collateral", "broker/references"] {
+            std::fs::create_dir_all(dir.path().join(folder)).unwrap();
+        }
+        std::fs::copy(path("site/collateral.json"), path("broker/collateral/site.json")).unwrap();
+        predict(&path("td"), &path("broker/references/td.json"));
+        let (broker, url) = service(&["broker", "serve", &path("broker")], &dir.path().join("broker.ready"));
+        Self { broker_url: url, _site: site, broker: Some(broker), dir }
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.dir.path().join(name).to_str().unwrap().to_owned()
+    }
+
+    /// Runs a verb of the broker's administrator.
+    fn administrator(&self, args: &[&str]) -> Run {
+        let broker = self.path("broker");
+        sealwright(&[args, &["--broker", &broker, "--url", &self.broker_url]].concat())
+    }
+
+    fn seal(&self, model: &str, sealed: &str, version: &str) -> Run {
+        let (sealed, uri) = (self.path(sealed), format!("{KEY_URI}{version}"));
+        let seal = ["seal", model, "-o", &sealed, "--name", "digits", "--model-version", version, "--key-uri", &uri];
+        self.administrator(&[seal.as_slice(), &["--json"]].concat())
+    }
+
+    /// A server of these sealed files, in the site's machine.
+    fn serve(&self, sealed: &[&str]) -> (Service, String) {
+        let sealed: Vec<_> = sealed.iter().map(|name| self.path(name)).collect();
+        let (ca, backend) = (self.path("broker/tls/ca.pem"), format!("sim:{}", self.path("site/td.sock")));
+        let mut args = vec!["serve", "--broker", &self.broker_url, "--broker-ca", &ca, "--backend", &backend];
+        args.extend(["--listen", "127.0.0.1:0"]);
+        args.extend(sealed.iter().map(String::as_str));
+        service(&args, &self.dir.path().join("server.ready"))
+    }
+
+    /// Runs a verb of a client that trusts the site and names these sealed files.
+    fn client(&self, args: &[&str], models: &[&str]) -> Run {
+        let (site, root) = (self.path("site"), self.path("site/root.der"));
+        let reference = self.path("broker/references/td.json");
+        let trust = ["--json", "--collateral", &site, "--anchor", &root, "--reference", &reference];
+        let models: Vec<_> = models.iter().flat_map(|name| ["--model-file".to_owned(), self.path(name)]).collect();
+        let models: Vec<_> = models.iter().map(String::as_str).collect();
+        sealwright(&[args, &trust, &models].concat())
+    }
+
+    fn query(&self, server: &str, models: &[&str], more: &[&str]) -> Run {
+        let samples = solution("samples.json");
+        self.client(&[&["query", server, "--samples", &samples], more].concat(), models)
+    }
+
+    fn verify_receipt(&self, receipt: &str, models: &[&str], more: &[&str]) -> Run {
+        let [jws, evidence] = ["receipt.jws", "evidence.json"].map(|name| self.path(&format!("{receipt}/{name}")));
+        self.client(&[&["receipt", "verify", &jws, "--evidence", &evidence], more].concat(), models)
+    }
+}
+
+/// Writes the reference values of a machine that boots from these files.
+fn predict(td: &str, output: &str) {
+    let file = |name: &str| format!("{td}/{name}");
+    let cmdline = std::fs::read_to_string(file("cmdline")).unwrap();
+    let (firmware, kernel, initrd) = (file("firmware.fd"), file("kernel.efi"), file("initrd.cpio"));
+    let files = ["--firmware", &firmware, "--kernel", &kernel, "--initrd", &initrd, "--cmdline", &cmdline];
+    let profiles = ["--ram", "2G", "--vmm", "sealwright-sim-1", "--firmware-profile", "sealwright-sim-1"];
+    done(&[&["predict", "tdx", "--output", output], files.as_slice(), &profiles].concat());
+}
+
+fn failed(run: &Run) -> Vec<String> {
+    assert_eq!(run.code, 1, "{}{}", run.stdout, run.stderr);
+    let checks = run.json()["explanation"]["checks"].as_array().unwrap().clone();
+    let failed = checks.into_iter().filter(|check| check["outcome"] == "failed");
+    failed.map(|check| check["code"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn a_client_gets_answers_and_receipts_of_the_model_that_it_names() {
+    let stage = Stage::new();
+    for (sealed, version) in [("one.sealed", "1"), ("two.sealed", "2")] {
+        let run = stage.seal(&solution("model.onnx"), sealed, version);
+        assert_eq!(run.code, 0, "{}", run.stderr);
+    }
+    let (_server, server) = stage.serve(&["one.sealed", "two.sealed"]);
+    let receipt = stage.path("receipt");
+
+    for named in ["one.sealed", "two.sealed"] {
+        let run = stage.query(&server, &[named], &["--receipt", &receipt]);
+        assert_eq!(failed(&run), ["workload-not-named"], "{named}");
+        assert!(!Path::new(&receipt).exists(), "no answer was taken");
+    }
+    let run = stage.query(&server, &["one.sealed", "two.sealed"], &["--receipt", &receipt]);
+    assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
+
+    // Version 2 answered, as the latest one.
+    assert_eq!(failed(&stage.verify_receipt("receipt", &["one.sealed"], &[])), ["receipt-named-model-mismatch"]);
+    for named in [vec!["two.sealed"], vec!["one.sealed", "two.sealed"], vec![]] {
+        let run = stage.verify_receipt("receipt", &named, &[]);
+        assert_eq!(run.code, 0, "{named:?}: {}{}", run.stdout, run.stderr);
+    }
+    the_policy_of_a_receipt_is_checked(&stage);
+    a_receipt_and_its_evidence_are_named_with_their_fields(&stage);
+}
+
+fn the_policy_of_a_receipt_is_checked(stage: &Stage) {
+    let shown = stage.administrator(&["broker", "policy", "show", "attestation", "--json"]).json();
+    let sha384 = format!("sha384:{}", shown[0]["sha384"].as_str().unwrap());
+    let file = stage.path("policy.rego");
+    std::fs::write(&file, shown[0]["text"].as_str().unwrap()).unwrap();
+    for policy in [&sha384, &file] {
+        let run = stage.verify_receipt("receipt", &["two.sealed"], &["--policy", policy]);
+        assert_eq!(run.code, 0, "{policy}: {}{}", run.stdout, run.stderr);
+        assert!(run.stdout.contains("receipt-policy"), "{}", run.stdout);
+    }
+    std::fs::write(&file, "package policy").unwrap();
+    let run = stage.verify_receipt("receipt", &["two.sealed"], &["--policy", &file]);
+    assert_eq!(failed(&run), ["receipt-policy-mismatch"]);
+}
+
+fn a_receipt_and_its_evidence_are_named_with_their_fields(stage: &Stage) {
+    let inspect = |name: &str| done(&["inspect", "--json", &stage.path(name)]).json();
+    let receipt = inspect("receipt/receipt.jws");
+    assert_eq!(receipt["kind"], "inference receipt, not verified");
+    assert_eq!(receipt["fields"]["header"]["alg"], "ES256");
+    assert_eq!(receipt["fields"]["claims"]["model"]["version"], 2);
+    let evidence = inspect("receipt/evidence.json");
+    assert_eq!(evidence["kind"], "evidence of an attested channel, not verified");
+    assert_eq!(evidence["fields"]["evidence"]["quote"]["tee"], "tdx");
+    assert!(evidence["fields"]["event_log"]["records"].as_u64().unwrap() > 0);
+    let sealed = inspect("two.sealed");
+    assert_eq!(sealed["fields"]["sha384"], receipt["fields"]["claims"]["model"]["sha384"]);
+}
+
+#[test]
+fn a_brokers_no_is_an_answer_with_its_reason() {
+    let stage = Stage::new();
+    let large = stage.path("large");
+    std::fs::write(&large, vec![7; 2 << 20]).unwrap();
+    // More than once: the broker answers before it has read everything, and closes.
+    for _ in 0..10 {
+        let run = stage.administrator(&["broker", "secret", "put", "default/key/large", &large, "--json"]);
+        assert_eq!(run.code, 1, "{}{}", run.stdout, run.stderr);
+        assert_eq!((&run.json()["accepted"], &run.json()["status"]), (&false.into(), &413.into()));
+    }
+    assert_eq!(stage.administrator(&["broker", "secret", "list", "--json"]).json(), serde_json::json!([]));
+    let missing = stage.administrator(&["broker", "secret", "get", "default/key/none"]);
+    assert_eq!((missing.code, missing.stderr.as_str()), (1, ""));
+    assert!(missing.stdout.starts_with("no: the broker refuses (404 Not Found)"), "{}", missing.stdout);
+
+    let small = stage.path("small");
+    std::fs::write(&small, b"s\0cret").unwrap();
+    assert_eq!(stage.administrator(&["broker", "secret", "put", "default/key/small", &small]).code, 0);
+    let secret = stage.administrator(&["broker", "secret", "get", "default/key/small", "--json"]).json();
+    assert_eq!(secret, serde_json::json!({ "path": "default/key/small", "secret": "cwBjcmV0" }));
+
+    let url = stage.broker_url.as_str();
+    let (broker, path) = (stage.path("broker"), "default/key/none");
+    let (code, stderr) = unread(&["broker", "secret", "get", path, "--broker", &broker, "--url", url]);
+    assert_eq!((code, stderr.as_str()), (1, ""), "a no that nobody reads");
+}
+
+#[test]
+fn a_broker_whose_log_nobody_reads_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    done(&["broker", "init", &path("broker"), "--listen", "127.0.0.1:0"]);
+    let (reader, log) = std::io::pipe().unwrap();
+    drop(reader);
+    let serve = ["broker", "serve", &path("broker")];
+    let (_broker, url) = service_logging_to(log, &serve, &dir.path().join("ready"));
+    done(&["broker", "secret", "list", "--broker", &path("broker"), "--url", &url]);
+}
+
+#[test]
+fn a_broker_that_hangs_up_is_a_failure() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = dir.path().join("broker").to_str().unwrap().to_owned();
+    done(&["broker", "init", &broker]);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("https://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || listener.incoming().for_each(drop));
+    let run = sealwright(&["broker", "secret", "list", "--broker", &broker, "--url", &url]);
+    assert_eq!((run.code, run.stdout.as_str()), (3, ""), "{}", run.stderr);
+}
+
+/// Larger than anything that is read as a whole.
+fn large_model(dir: &Path) -> PathBuf {
+    let path = dir.join("large.onnx");
+    std::fs::File::create(&path).unwrap().set_len(70 << 20).unwrap();
+    path
+}
+
+#[test]
+fn a_model_of_70_mib_is_sealed_to_a_broker_and_named_by_clients() {
+    let mut stage = Stage::new();
+    let model = large_model(stage.dir.path());
+    let run = stage.seal(model.to_str().unwrap(), "large.sealed", "1");
+    assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
+    let sha384 = run.json()["sha384"].as_str().unwrap().to_owned();
+    let listed = stage.administrator(&["broker", "secret", "list", "--json"]).json();
+    assert!(listed.to_string().contains(&sha384), "the key is for this file alone: {listed}");
+    let inspected = done(&["inspect", "--json", &stage.path("large.sealed")]).json();
+    assert_eq!(inspected["fields"]["sha384"], sha384);
+    // The file is read as one of the named models; there is no server, so the work cannot be done.
+    let run = stage.query("127.0.0.1:1", &["large.sealed"], &[]);
+    assert_eq!(run.code, 3);
+    assert!(run.stderr.contains("connecting"), "{}", run.stderr);
+
+    stage.broker = None;
+    let run = stage.seal(model.to_str().unwrap(), "keyless.sealed", "1");
+    assert_eq!(run.code, 3, "{}", run.stdout);
+    assert!(run.stderr.contains("the broker did not take the key"), "{}", run.stderr);
+    let left: Vec<_> = std::fs::read_dir(stage.dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(!left.iter().any(|name| name.to_string_lossy().starts_with('.')), "{left:?}");
+    assert!(!Path::new(&stage.path("keyless.sealed")).exists(), "a sealed file without its key");
+}
+
+#[test]
+fn a_model_of_70_mib_is_sealed_and_unsealed_whole_or_not_at_all() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let (model, sealed, key, opened) = (large_model(dir.path()), path("sealed"), path("key"), path("opened"));
+    let names = ["--name", "large", "--key-uri", KEY_URI, "--key-out", &key];
+    done(&[&["seal", model.to_str().unwrap(), "-o", &sealed], names.as_slice()].concat());
+    let run = done(&["unseal", &sealed, "--key", &key, "-o", &opened, "--json"]);
+    assert_eq!(run.json()["bytes"], 70 << 20);
+    assert!(std::fs::read(&opened).unwrap() == std::fs::read(&model).unwrap());
+
+    let mut bytes = std::fs::read(&sealed).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(&sealed, bytes).unwrap();
+    let again = path("again");
+    let run = sealwright(&["unseal", &sealed, "--key", &key, "-o", &again]);
+    assert_eq!(run.code, 1, "{}", run.stderr);
+    assert!(run.stdout.starts_with("no: chunk 1119 of 1120"), "{}", run.stdout);
+    assert!(!Path::new(&again).exists());
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 4, "nothing else is left");
+}
+
+#[test]
+fn a_refusal_under_a_simulated_root_says_so_in_its_first_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    done(&["sim", "files", &path("td")]);
+    let (_site, socket) = service(&["sim", "boot", &path("site"), "--files", &path("td")], &dir.path().join("ready"));
+    done(&["attest", "--backend", &format!("sim:{socket}"), "--quote", &path("quote")]);
+    done(&["sim", "tcb", &path("site"), "--revoke", "--output", &path("revoked")]);
+    let (quote, collateral, root) = (path("quote"), path("revoked/collateral.json"), path("site/root.der"));
+    let verify = ["verify", &quote, "--collateral", &collateral, "--anchor", &root];
+
+    let run = sealwright(&verify);
+    assert_eq!(run.code, 1, "{}", run.stderr);
+    let lines: Vec<_> = run.stdout.lines().take(2).collect();
+    assert!(lines[0].starts_with("SIMULATED") && lines[1].starts_with("no: "), "{lines:?}");
+    assert!(lines[1].contains("revoked"), "{lines:?}");
+    let json = sealwright(&[verify.as_slice(), &["--json"]].concat()).json();
+    assert_eq!((&json["simulated"], &json["reason"]["code"]), (&true.into(), &"certificate-revoked".into()));
+
+    let without_root = sealwright(&["verify", "--json", &quote, "--collateral", &collateral]).json();
+    assert_eq!(without_root["reason"]["code"], "untrusted-root");
+    assert_eq!(without_root.get("simulated"), None, "nobody knows this root");
+}
+
+#[test]
+fn a_demo_that_nobody_reads_is_told_to_its_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let kept = dir.path().join("kept");
+    assert_eq!(unread(&["demo", "--keep", kept.to_str().unwrap()]), (0, String::new()));
+    assert!(kept.join("receipt/receipt.jws").is_file() && kept.join("after-revocation").is_dir());
+}
