@@ -8,7 +8,7 @@ use crate::{
     files::FileError,
     grant::Release,
     http,
-    judge::Judge,
+    judge::{Judge, Unchanged},
     metrics::Metrics,
     peers::PerPeer,
     policies::{Policies, PoliciesError},
@@ -89,6 +89,15 @@ pub enum Error {
 impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
         Self::Vault(error.into())
+    }
+}
+
+impl From<Unchanged> for Error {
+    fn from(error: Unchanged) -> Self {
+        match error {
+            Unchanged::Policies(error) => error.into(),
+            Unchanged::References(error) => error.into(),
+        }
     }
 }
 
@@ -275,9 +284,7 @@ async fn note_opening(service: &Arc<Service>, torn: u64) -> Result<Head, Error> 
 fn reload(service: &Service) -> Result<Report, Error> {
     let report = service.judge.library().reload(service.clock.now())?;
     log_report(&report);
-    let before = service.references.current().sha384;
-    if service.references.reload()?.sha384 != before {
-        service.refresh_judge()?;
+    if service.judge.reload_references()? {
         tracing::info!("reference values changed");
     }
     Ok(report)
