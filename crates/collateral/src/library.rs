@@ -10,7 +10,7 @@ use sealwright_wire::{Evidence, Tee, quote::CertificationData, quote::Quote, tim
 use serde::Serialize;
 use std::{
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard},
 };
 
 /// The most files that a folder may have.
@@ -95,8 +95,11 @@ impl Library {
     /// # Errors
     /// When there is none, or the quote's certificates cannot be read.
     pub fn collateral(&self, quote: &Quote<'_>) -> Result<Collateral, Error> {
+        self.collateral_in(&self.shelf(), quote)
+    }
+
+    fn collateral_in(&self, shelf: &Shelf, quote: &Quote<'_>) -> Result<Collateral, Error> {
         let tee = quote.tee();
-        let shelf = self.shelf.read().unwrap_or_else(PoisonError::into_inner);
         let CertificationData::PckChain(chain) = quote.certification else {
             return with_chain(tee, shelf.books.values());
         };
@@ -106,7 +109,7 @@ impl Library {
             None => {
                 // No bundle could help a platform whose root is not trusted.
                 self.anchors.above(chain)?;
-                Err(Error::Missing { wanted, held: held(&shelf) })
+                Err(Error::Missing { wanted, held: held(shelf) })
             }
         }
     }
@@ -124,14 +127,29 @@ impl Library {
         if let Some(platform) = found.filter(|platform| platform.expires() >= at) {
             return Ok(platform);
         }
-        let collateral = self.collateral(quote)?;
+        let (collateral, generation) = self.collateral_of_generation(quote)?;
         let brought = collateral.pck_chain().map(str::as_bytes).unwrap_or_default();
         let chain = known.as_ref().map_or(brought, |(_, chain)| chain);
         let platform = Arc::new(collateral.platform(chain, at)?);
         if let Some(chain) = known {
-            self.platforms().insert(chain, Arc::clone(&platform));
+            self.keep(chain, &platform, generation);
         }
         Ok(platform)
+    }
+
+    fn collateral_of_generation(&self, quote: &Quote<'_>) -> Result<(Collateral, u64), Error> {
+        let shelf = self.shelf();
+        Ok((self.collateral_in(&shelf, quote)?, shelf.generation))
+    }
+
+    /// Keeps a platform for the next quote, unless the collateral that it was verified with was replaced meanwhile: it would outlive a
+    /// revocation.
+    fn keep(&self, chain: Chain, platform: &Arc<Platform>, generation: u64) {
+        // The lock on the shelf keeps a reload away, which changes the shelf and clears the platforms under one lock.
+        let shelf = self.shelf();
+        if shelf.generation == generation {
+            self.platforms().insert(chain, Arc::clone(platform));
+        }
     }
 
     /// Verifies evidence with the collateral of this library.
@@ -144,8 +162,11 @@ impl Library {
 
     /// How old each bundle in use is.
     pub fn ages(&self, at: UnixTime) -> Vec<Age> {
-        let shelf = self.shelf.read().unwrap_or_else(PoisonError::into_inner);
-        shelf.books.iter().map(|(key, book)| Age::of(key, book, at)).collect()
+        self.shelf().books.iter().map(|(key, book)| Age::of(key, book, at)).collect()
+    }
+
+    fn shelf(&self) -> RwLockReadGuard<'_, Shelf> {
+        self.shelf.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn platforms(&self) -> MutexGuard<'_, Platforms> {
@@ -188,4 +209,39 @@ fn held(shelf: &Shelf) -> String {
         text.push_str(&format!("; files that are not used: {}", list(refused)));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sealwright_evidence::Backend;
+    use sealwright_sim::{Site, TdConfig, files, fixed_clock};
+    use sealwright_verify::Anchor;
+
+    const NOW: UnixTime = UnixTime(1_750_416_960);
+
+    /// Between the look for collateral and the end of the chain's verification, a revocation arrives.
+    #[test]
+    fn a_platform_that_was_being_verified_during_a_reload_is_not_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let site = Site::found(fixed_clock(NOW)).unwrap();
+        let td = site.boot(&TdConfig::new("td", files::generate("kernel"))).unwrap();
+        let anchors = Anchors::none().with(Anchor::from_certificate("site", site.root()).unwrap());
+        let put = || {
+            let json = site.collateral(Tee::Tdx).unwrap().to_json().unwrap();
+            std::fs::write(folder.path().join("a.json"), json).unwrap();
+        };
+        put();
+        let (library, _) = Library::open(folder.path(), anchors, NOW).unwrap();
+        let raw = td.quote(&[0; 64]).unwrap();
+        let quote = Quote::parse(&raw).unwrap();
+        let CertificationData::PckChain(chain) = quote.certification else { panic!("no chain") };
+        let (collateral, generation) = library.collateral_of_generation(&quote).unwrap();
+        let platform = Arc::new(collateral.platform(chain, NOW).unwrap());
+        site.revoke_pck().unwrap();
+        put();
+        library.reload(NOW).unwrap();
+        library.keep((Tee::Tdx.name(), Arc::from(chain)), &platform, generation);
+        assert_eq!(library.platform(&quote, NOW).unwrap_err().code(), "certificate-revoked");
+    }
 }

@@ -30,6 +30,8 @@ pub(crate) struct Shelf {
     floor: BTreeMap<Key, u32>,
     /// Files that did not hold at the last look, and why.
     pub(crate) refused: Vec<(String, String)>,
+    /// Counts how often what is on the shelf has changed.
+    pub(crate) generation: u64,
 }
 
 impl Shelf {
@@ -47,7 +49,9 @@ impl Shelf {
             }
         }
         let texts = |books: &BTreeMap<Key, Book>| books.values().map(|book| book.text.clone()).collect::<Vec<_>>();
-        Ok(texts(&before) != texts(&self.books))
+        let changed = texts(&before) != texts(&self.books);
+        self.generation = self.generation.saturating_add(u64::from(changed));
+        Ok(changed)
     }
 
     fn place(&mut self, book: Book) {
