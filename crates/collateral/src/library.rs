@@ -3,6 +3,7 @@
 use crate::{
     Error, Key,
     platforms::{Chain, Platforms},
+    seen::Seen,
     shelf::{Book, Shelf},
 };
 use sealwright_verify::{Anchors, Collateral, Facts, Platform};
@@ -21,8 +22,12 @@ pub const MAX_FILES: usize = 1024;
 pub struct Library {
     folder: PathBuf,
     anchors: Anchors,
+    /// Where what was seen is kept for the next start.
+    seen: Option<PathBuf>,
     shelf: RwLock<Shelf>,
     platforms: Mutex<Platforms>,
+    /// One look at the folder at a time, so that an earlier one never takes the place of a later one.
+    looking: Mutex<()>,
 }
 
 /// What a look at the folder found.
@@ -60,24 +65,68 @@ impl Library {
     /// # Errors
     /// When the folder cannot be read, or has more than [`MAX_FILES`] files.
     pub fn open(folder: &Path, anchors: Anchors, at: UnixTime) -> Result<(Self, Report), Error> {
-        let library =
-            Self { folder: folder.to_owned(), anchors, shelf: RwLock::default(), platforms: Mutex::default() };
-        let report = library.reload(at)?;
-        Ok((library, report))
+        Self::new(folder, anchors, None, Seen::default()).looked_at(at)
     }
 
-    /// Looks at the folder again. New and changed files are picked up, files that are gone are no longer used; one whose TCB evaluation data
-    /// number is lower than what this library has seen for its platform is refused.
+    /// As [`open`](Self::open), and keeps in the file `seen` which issues it has seen, so that it refuses older ones after a restart as
+    /// well. Whoever can write the folder of bundles should not be able to write that file.
     ///
     /// # Errors
-    /// As [`open`](Self::open); what was there before then stays in use.
+    /// As [`open`](Self::open), and when that file cannot be read or written.
+    pub fn open_remembering(
+        folder: &Path,
+        anchors: Anchors,
+        seen: &Path,
+        at: UnixTime,
+    ) -> Result<(Self, Report), Error> {
+        let before = Seen::load(seen).map_err(|source| Error::Seen { path: seen.to_owned(), source })?;
+        Self::new(folder, anchors, Some(seen), before).looked_at(at)
+    }
+
+    fn new(folder: &Path, anchors: Anchors, seen: Option<&Path>, before: Seen) -> Self {
+        Self {
+            folder: folder.to_owned(),
+            anchors,
+            seen: seen.map(Path::to_owned),
+            shelf: RwLock::new(Shelf::new(before)),
+            platforms: Mutex::default(),
+            looking: Mutex::default(),
+        }
+    }
+
+    fn looked_at(self, at: UnixTime) -> Result<(Self, Report), Error> {
+        let report = self.reload(at)?;
+        Ok((self, report))
+    }
+
+    /// Looks at the folder again. New and changed files are picked up, files that are gone are no longer used. One is refused in which a part
+    /// is older than what this library has seen for its platform: TCB info and QE identity by their evaluation data numbers, revocation
+    /// lists by their own, and by date where those are the same.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open) or [`open_remembering`](Self::open_remembering); what was there before then stays in use.
     pub fn reload(&self, at: UnixTime) -> Result<Report, Error> {
+        let _looking = self.looking.lock().unwrap_or_else(PoisonError::into_inner);
+        let fresh = self.shelf().look(&self.folder, &self.anchors, at)?;
+        self.keep_seen(&fresh.seen)?;
+        let report = Report { held: fresh.books.len(), refused: fresh.refused.clone() };
         let mut shelf = self.shelf.write().unwrap_or_else(PoisonError::into_inner);
-        if shelf.reload(&self.folder, &self.anchors, at)? {
+        if fresh.generation != shelf.generation {
             // Platforms were verified against the revocation lists and dates of before.
             self.platforms().clear();
         }
-        Ok(Report { held: shelf.books.len(), refused: shelf.refused.clone() })
+        *shelf = fresh;
+        Ok(report)
+    }
+
+    /// Before it is used: what nobody has used may be forgotten.
+    fn keep_seen(&self, seen: &Seen) -> Result<(), Error> {
+        match &self.seen {
+            Some(path) if self.shelf().seen != *seen => {
+                seen.save(path).map_err(|source| Error::Seen { path: path.clone(), source })
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// The folder.
