@@ -47,11 +47,11 @@ pub enum Error {
         source: io::Error,
     },
     /// No bundle is for this quote's platform.
-    #[error("no collateral for {wanted}; {held}")]
+    #[error("no collateral for {wanted}")]
     Missing {
         /// What the quote needs.
         wanted: Key,
-        /// What is there instead, in words.
+        /// What is there instead, in words. It names others' machines, so it is not for whoever sent the quote.
         held: String,
     },
     /// The quote carries no certificates, and not exactly one bundle brings some for its kind of environment.
