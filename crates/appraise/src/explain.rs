@@ -54,6 +54,9 @@ pub struct Check {
     /// What to do about a failure.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub remedy: String,
+    /// What was found besides, for those who judge and their audit log: it is in no JSON, and so reaches nobody who was judged.
+    #[serde(skip)]
+    pub aside: String,
 }
 
 impl Check {
@@ -68,6 +71,7 @@ impl Check {
             actual: String::new(),
             source: String::new(),
             remedy: String::new(),
+            aside: String::new(),
         }
     }
 
@@ -96,6 +100,13 @@ impl Check {
     #[must_use]
     pub fn remedy(mut self, remedy: impl fmt::Display) -> Self {
         self.remedy = shorten(&remedy.to_string(), MAX_TEXT);
+        self
+    }
+
+    /// The same check, saying what is not for those who are judged.
+    #[must_use]
+    pub fn aside(mut self, aside: impl fmt::Display) -> Self {
+        self.aside = shorten(&aside.to_string(), MAX_TEXT);
         self
     }
 
@@ -202,6 +213,7 @@ impl fmt::Display for Explanation {
             }
             for (name, text) in [
                 ("found", &check.actual),
+                ("besides", &check.aside),
                 ("expected", &check.expected),
                 ("from", &check.source),
                 ("to do", &check.remedy),
@@ -298,6 +310,13 @@ mod tests {
         assert!(!check.actual.chars().any(char::is_control) && check.actual.ends_with('…'));
         assert_eq!(shorten("äöü", 3), "äöü");
         assert_eq!(shorten("äöü", 2), "ä…");
+    }
+
+    #[test]
+    fn an_aside_is_on_the_terminal_of_whoever_judges_and_in_no_json() {
+        let explanation = Explanation::refused(failed().aside("another's.json"), None);
+        assert!(explanation.to_string().contains("\n               besides   another's.json\n"));
+        assert!(!serde_json::to_string(&explanation).unwrap().contains("another"));
     }
 
     #[test]

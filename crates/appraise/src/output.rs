@@ -169,6 +169,7 @@ fn read_check(policy_id: &str, check: &Value, input: &Value) -> Result<Check, Fa
         actual,
         source: raw.source.map_or_else(|| format!("policy {policy_id}"), text),
         remedy: if outcome == Outcome::Passed { String::new() } else { raw.remedy.map(text).unwrap_or_default() },
+        aside: String::new(),
         claim,
     })
 }

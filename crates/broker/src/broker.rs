@@ -8,7 +8,7 @@ use crate::{
     files::FileError,
     grant::Release,
     http,
-    judge::Judge,
+    judge::{Judge, Unchanged},
     metrics::Metrics,
     peers::PerPeer,
     policies::{Policies, PoliciesError},
@@ -26,7 +26,7 @@ use sealwright_appraise::{Evaluator, Failure, Issuer, TokenVerifier, Trust};
 use sealwright_collateral::{Age, Library, Report};
 use sealwright_verify::{Anchor, AnchorKind};
 use sealwright_wire::time::UnixTime;
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 use tokio::{
     net::TcpListener,
     sync::{Semaphore, oneshot},
@@ -35,6 +35,8 @@ use tokio::{
 
 /// Where the vault keeps the audit log's last known entry.
 const AUDIT_HEAD: &str = "audit-head";
+/// The file beside the database that keeps which issues of collateral were seen, out of reach of whoever fills the folder of bundles.
+const COLLATERAL_SEEN: &str = "collateral-seen.json";
 /// How often the folders are looked at again, and the audit log's last entry is noted.
 const UPKEEP: Duration = Duration::from_secs(60);
 
@@ -89,6 +91,15 @@ pub enum Error {
 impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
         Self::Vault(error.into())
+    }
+}
+
+impl From<Unchanged> for Error {
+    fn from(error: Unchanged) -> Self {
+        match error {
+            Unchanged::Policies(error) => error.into(),
+            Unchanged::References(error) => error.into(),
+        }
     }
 }
 
@@ -184,7 +195,10 @@ fn open(config: Config) -> Result<(Service, u64), Error> {
     let (attestation, release) = (config.attestation.policy.as_ref(), config.resource_policy.as_ref());
     let policies = Arc::new(Policies::open(Arc::clone(&vault), Arc::clone(&evaluator), attestation, release)?);
     let references = Arc::new(References::open(&config.attestation.reference_values, Arc::clone(&vault))?);
-    let judge = open_judge(&config.attestation, &policies, &references, evaluator, now)?;
+    let seen = config.database.with_file_name(COLLATERAL_SEEN);
+    let library = open_library(&config.attestation, &seen, now)?;
+    let trust = trust(&config.attestation);
+    let judge = Judge::new(library, Arc::clone(&policies), Arc::clone(&references), trust, evaluator)?;
     let secrets = Arc::new(Secrets::new(Arc::clone(&vault)));
     let lifetime = config.token_lifetime.as_secs();
     let issuer = Issuer::new(&*config.issuer, load_key(&config.token_key)?)?.with_lifetime(lifetime);
@@ -214,27 +228,24 @@ fn open(config: Config) -> Result<(Service, u64), Error> {
     Ok((service, torn))
 }
 
-fn open_judge(
-    config: &Attestation,
-    policies: &Arc<Policies>,
-    references: &Arc<References>,
-    evaluator: Arc<dyn Evaluator>,
-    now: UnixTime,
-) -> Result<Judge, Error> {
+fn open_library(config: &Attestation, seen: &Path, now: UnixTime) -> Result<Library, Error> {
     for anchor in config.anchors.iter().map(Anchor::id).filter(|anchor| anchor.kind == AnchorKind::Simulated) {
         tracing::warn!(
             name = anchor.name,
             "evidence under a simulated root is accepted: its keys are in a file on somebody's desk"
         );
     }
-    let (library, report) = Library::open(&config.collateral, config.anchors.clone(), now)?;
+    let (library, report) = Library::open_remembering(&config.collateral, config.anchors.clone(), seen, now)?;
     log_report(&report);
-    let trust = Trust {
+    Ok(library)
+}
+
+fn trust(config: &Attestation) -> Trust {
+    Trust {
         accepted_anchors: config.accepted_anchors.iter().cloned().collect(),
         accepted_statuses: config.accepted_tcb.iter().map(ToString::to_string).collect(),
         accepted_advisories: config.accepted_advisories.as_ref().map(|list| list.iter().cloned().collect()),
-    };
-    Ok(Judge::new(library, Arc::clone(policies), Arc::clone(references), trust, evaluator)?)
+    }
 }
 
 fn log_report(report: &Report) {
@@ -275,9 +286,7 @@ async fn note_opening(service: &Arc<Service>, torn: u64) -> Result<Head, Error> 
 fn reload(service: &Service) -> Result<Report, Error> {
     let report = service.judge.library().reload(service.clock.now())?;
     log_report(&report);
-    let before = service.references.current().sha384;
-    if service.references.reload()?.sha384 != before {
-        service.refresh_judge()?;
+    if service.judge.reload_references()? {
         tracing::info!("reference values changed");
     }
     Ok(report)

@@ -129,6 +129,19 @@ impl Held {
     }
 }
 
+/// An administrator's policy that was checked and is not kept yet.
+pub(crate) struct Checked<'a> {
+    which: Which<'a>,
+    held: Held,
+}
+
+impl Checked<'_> {
+    /// The policy.
+    pub(crate) fn policy(&self) -> Policy {
+        self.held.policy.clone()
+    }
+}
+
 /// The policies in force.
 pub(crate) struct Policies {
     vault: Arc<Vault>,
@@ -188,21 +201,36 @@ impl Policies {
         std::iter::once(self.info(Which::Release(None))).chain(own).collect()
     }
 
-    /// Sets a policy, durable on return, in force for the next decision. One that is not sound changes nothing.
-    pub(crate) fn set(&self, which: Which<'_>, text: &str) -> Result<PolicyInfo, PoliciesError> {
-        let held = of_administrator(which, text, &self.evaluator)?;
-        let info = held.info(which);
-        let key = which.key();
+    /// The policy for evidence while no administrator has set one.
+    pub(crate) fn configured_attestation(&self) -> Policy {
+        self.attestation.policy.clone()
+    }
+
+    /// Checks an administrator's policy. Nothing of it is in force yet.
+    pub(crate) fn check<'a>(&self, which: Which<'a>, text: &str) -> Result<Checked<'a>, PoliciesError> {
+        Ok(Checked { which, held: of_administrator(which, text, &self.evaluator)? })
+    }
+
+    /// Keeps a policy that was checked, durable on return. One for releases decides from now on; one for evidence is taken up by
+    /// [`crate::judge::Judge`], which is the one who keeps it.
+    pub(crate) fn keep(&self, Checked { which, held }: Checked<'_>) -> Result<PolicyInfo, PoliciesError> {
+        let (key, info) = (which.key(), held.info(which));
         let mut set = self.set.write().unwrap_or_else(PoisonError::into_inner);
         if set.len() >= MAX_POLICIES && !set.contains_key(&key) {
             return Err(PoliciesError::TooMany);
         }
-        self.vault.put(Table::Policies, &key, text.as_bytes(), None)?;
+        self.vault.put(Table::Policies, &key, held.policy.text().as_bytes(), None)?;
         set.insert(key, held);
         Ok(info)
     }
 
-    /// Takes an administrator's policy back, durable on return. Returns whether there was one.
+    /// Sets a policy for releases, durable on return, in force for the next decision. One that is not sound changes nothing.
+    pub(crate) fn set_release(&self, repository: Option<&str>, text: &str) -> Result<PolicyInfo, PoliciesError> {
+        self.keep(self.check(Which::Release(repository), text)?)
+    }
+
+    /// Takes an administrator's policy back, durable on return. Returns whether there was one. As with [`keep`](Self::keep), it is
+    /// [`crate::judge::Judge`] who takes back the one for evidence.
     pub(crate) fn reset(&self, which: Which<'_>) -> Result<bool, PoliciesError> {
         let key = which.key();
         let mut set = self.set.write().unwrap_or_else(PoisonError::into_inner);

@@ -81,7 +81,11 @@ impl Snapshot {
     }
 }
 
-/// The reference values in force.
+/// A change by an administrator: the name of reference values, and what they are from now on.
+pub(crate) type Change<'a> = (&'a str, Option<&'a ReferenceValues>);
+
+/// The reference values in force. Only [`crate::judge::Judge`] changes them, one change after the other, so that evidence is judged by the
+/// values that are listed here.
 pub(crate) struct References {
     folder: PathBuf,
     vault: Arc<Vault>,
@@ -90,7 +94,7 @@ pub(crate) struct References {
 
 impl References {
     pub(crate) fn open(folder: &Path, vault: Arc<Vault>) -> Result<Self, ReferenceError> {
-        let current = RwLock::new(Arc::new(snapshot(folder, &vault)?));
+        let current = RwLock::new(Arc::new(snapshot(folder, &vault, None)?));
         Ok(Self { folder: folder.to_owned(), vault, current })
     }
 
@@ -98,34 +102,32 @@ impl References {
         Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Looks at both places again. On an error what was there before stays in force.
-    pub(crate) fn reload(&self) -> Result<Arc<Snapshot>, ReferenceError> {
-        let fresh = Arc::new(snapshot(&self.folder, &self.vault)?);
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&fresh);
-        Ok(fresh)
+    /// What both places hold now, or will hold after a change. Nothing of it is in force yet.
+    pub(crate) fn look(&self, change: Option<Change<'_>>) -> Result<Snapshot, ReferenceError> {
+        snapshot(&self.folder, &self.vault, change)
     }
 
-    /// Registers values, durable on return, in force for the next evidence.
-    pub(crate) fn set(&self, name: &str, values: &ReferenceValues) -> Result<u64, ReferenceError> {
+    /// Registers values, durable on return. Returns their version.
+    pub(crate) fn put(&self, name: &str, values: &ReferenceValues) -> Result<u64, ReferenceError> {
         let json = serde_json::to_vec(values).unwrap_or_default();
-        let version = self.vault.put(Table::References, name, &json, None)?;
-        self.reload()?;
-        Ok(version)
+        Ok(self.vault.put(Table::References, name, &json, None)?)
     }
 
+    /// Removes what an administrator registered, durable on return. Returns whether there was any.
     pub(crate) fn delete(&self, name: &str) -> Result<bool, ReferenceError> {
-        let found = self.vault.delete(Table::References, name)?;
-        self.reload()?;
-        Ok(found)
+        Ok(self.vault.delete(Table::References, name)?)
+    }
+
+    /// Puts what [`look`](Self::look) found into force.
+    pub(crate) fn take_up(&self, snapshot: Snapshot) {
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(snapshot);
     }
 }
 
-fn snapshot(folder: &Path, vault: &Vault) -> Result<Snapshot, ReferenceError> {
+fn snapshot(folder: &Path, vault: &Vault, change: Option<Change<'_>>) -> Result<Snapshot, ReferenceError> {
     let mut sets = from_folder(folder)?;
     // What an administrator registered takes the place of a file of the same name.
-    for (name, entry) in vault.list(Table::References, "", None, MAX_SETS)? {
-        let values = ReferenceValues::from_json(&entry.bytes)
-            .map_err(|_| VaultError::Tampered { table: Table::References, key: name.clone() })?;
+    for (name, values) in registered(vault, change)? {
         sets.insert(name.clone(), ReferenceInfo { name, source: "administrator".to_owned(), values });
     }
     if sets.len() > MAX_SETS {
@@ -133,6 +135,21 @@ fn snapshot(folder: &Path, vault: &Vault) -> Result<Snapshot, ReferenceError> {
     }
     let sets: Vec<ReferenceInfo> = sets.into_values().collect();
     Ok(Snapshot { sha384: digest_of(&sets), sets })
+}
+
+fn registered(vault: &Vault, change: Option<Change<'_>>) -> Result<BTreeMap<String, ReferenceValues>, ReferenceError> {
+    let mut sets = BTreeMap::new();
+    for (name, entry) in vault.list(Table::References, "", None, MAX_SETS)? {
+        let values = ReferenceValues::from_json(&entry.bytes)
+            .map_err(|_| VaultError::Tampered { table: Table::References, key: name.clone() })?;
+        sets.insert(name, values);
+    }
+    match change {
+        Some((name, Some(values))) => drop(sets.insert(name.to_owned(), values.clone())),
+        Some((name, None)) => drop(sets.remove(name)),
+        None => (),
+    }
+    Ok(sets)
 }
 
 fn from_folder(folder: &Path) -> Result<BTreeMap<String, ReferenceInfo>, ReferenceError> {

@@ -1,21 +1,9 @@
 //! What every request handler works with.
 
 use crate::{
-    admin::AdminVerifier,
-    audit::Audit,
-    clock::Clock,
-    config,
-    grant::Release,
-    http::refusal::Refusal,
-    judge::Judge,
-    metrics::Metrics,
-    peers::PerPeer,
-    policies::{Policies, PoliciesError},
-    rate::RateLimit,
-    references::References,
-    secrets::Secrets,
-    session::Sessions,
-    storage::Vault,
+    admin::AdminVerifier, audit::Audit, clock::Clock, config, grant::Release, http::refusal::Refusal, judge::Judge,
+    metrics::Metrics, peers::PerPeer, policies::Policies, rate::RateLimit, references::References, secrets::Secrets,
+    session::Sessions, storage::Vault,
 };
 use sealwright_appraise::{Issuer, TokenVerifier};
 use std::sync::Arc;
@@ -55,11 +43,5 @@ impl Service {
         let span = tracing::Span::current();
         let done = tokio::task::spawn_blocking(move || span.in_scope(|| work(&service))).await;
         done.map_err(|error| Refusal::internal(&error))
-    }
-
-    /// Lets the next evidence be judged by what policies and reference values are now.
-    pub(crate) fn refresh_judge(&self) -> Result<(), PoliciesError> {
-        let unsound = |failure| PoliciesError::Unsound { policy: "attestation".to_owned(), failure };
-        self.judge.refresh().map_err(unsound)
     }
 }

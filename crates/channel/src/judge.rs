@@ -107,7 +107,9 @@ impl Judge {
             other => {
                 let check = Check::new(Outcome::Failed, other.code(), "collateral");
                 let check = check.expected("collateral for this platform").actual(other).remedy(other.remedy());
-                Explanation::refused(check, None)
+                let held = if let CollateralError::Missing { held, .. } = other { held } else { "" };
+                tracing::debug!(error = %other, held, "evidence cannot be verified");
+                Explanation::refused(check.aside(held), None)
             }
         }
     }

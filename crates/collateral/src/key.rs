@@ -6,15 +6,15 @@ use sealwright_wire::{
     collateral::pem_chain,
     pck::{PckExtension, SGX_EXTENSION},
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use x509_cert::{Certificate, der::Decode};
 
 /// What one bundle is for: a platform model, the CA that certified it, and a kind of environment.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Key {
-    /// The kind's name: `sgx` or `tdx`.
-    tee: &'static str,
+    /// The kind of environment.
+    tee: Tee,
     /// The platform model.
     fmspc: Digest<6>,
     /// The subject of the CA that issues the model's PCK certificates.
@@ -24,7 +24,7 @@ pub struct Key {
 impl Key {
     /// What `collateral` is for.
     pub fn of(collateral: &Collateral) -> Self {
-        Self { tee: collateral.tee().name(), fmspc: collateral.fmspc(), pck_ca: collateral.pck_ca() }
+        Self { tee: collateral.tee(), fmspc: collateral.fmspc(), pck_ca: collateral.pck_ca() }
     }
 
     /// What a quote needs that carries `pck_chain` (PEM, the PCK certificate first). Nothing about the chain is believed: a quote that
@@ -45,12 +45,12 @@ impl Key {
             Error::Profile { part: Part::Pck, rule, found: "none".to_owned() }
         })?;
         let extension = PckExtension::from_der(extension.extn_value.as_bytes()).map_err(malformed)?;
-        Ok(Self { tee: tee.name(), fmspc: Digest(extension.fmspc), pck_ca: fields.issuer().to_string() })
+        Ok(Self { tee, fmspc: Digest(extension.fmspc), pck_ca: fields.issuer().to_string() })
     }
 
     /// The kind of environment, by its name.
     pub const fn tee(&self) -> &'static str {
-        self.tee
+        self.tee.name()
     }
 
     /// The platform model.
@@ -66,6 +66,6 @@ impl Key {
 
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} on FMSPC {} ({})", self.tee, self.fmspc, self.pck_ca)
+        write!(f, "{} on FMSPC {} ({})", self.tee(), self.fmspc, self.pck_ca)
     }
 }

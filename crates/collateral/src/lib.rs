@@ -9,6 +9,7 @@
 mod key;
 mod library;
 mod platforms;
+mod seen;
 mod shelf;
 
 pub use key::Key;
@@ -36,12 +37,21 @@ pub enum Error {
         /// The folder.
         path: PathBuf,
     },
+    /// What was seen before cannot be read, or not kept.
+    #[error("what was seen of collateral, in {}: {source}", path.display())]
+    Seen {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
     /// No bundle is for this quote's platform.
-    #[error("no collateral for {wanted}; {held}")]
+    #[error("no collateral for {wanted}")]
     Missing {
         /// What the quote needs.
         wanted: Key,
-        /// What is there instead, in words.
+        /// What is there instead, in words. It names others' machines, so it is not for whoever sent the quote.
         held: String,
     },
     /// The quote carries no certificates, and not exactly one bundle brings some for its kind of environment.
@@ -63,6 +73,7 @@ impl Error {
         match self {
             Self::Folder { .. } => "collateral-folder",
             Self::TooMany { .. } => "collateral-too-many",
+            Self::Seen { .. } => "collateral-seen",
             Self::Missing { .. } => "collateral-missing",
             Self::NoChain { .. } => "collateral-no-chain",
             Self::Verify(error) => error.code(),
@@ -74,6 +85,9 @@ impl Error {
         match self {
             Self::Folder { .. } => "make the folder, readable for whoever verifies",
             Self::TooMany { .. } => "keep the bundles of machines that you do not have elsewhere",
+            Self::Seen { .. } => {
+                "let whoever verifies write the file and its folder; to begin anew, and to accept older collateral once more, move it away"
+            }
             Self::Missing { .. } => {
                 "put this platform's bundle into the folder: fetch TCB info for the FMSPC above, with its CRLs and QE identity, from the \
                  vendor's service; for a simulated machine, copy the collateral that it publishes"

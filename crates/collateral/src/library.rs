@@ -3,6 +3,7 @@
 use crate::{
     Error, Key,
     platforms::{Chain, Platforms},
+    seen::Seen,
     shelf::{Book, Shelf},
 };
 use sealwright_verify::{Anchors, Collateral, Facts, Platform};
@@ -10,7 +11,7 @@ use sealwright_wire::{Evidence, Tee, quote::CertificationData, quote::Quote, tim
 use serde::Serialize;
 use std::{
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard},
 };
 
 /// The most files that a folder may have.
@@ -21,8 +22,12 @@ pub const MAX_FILES: usize = 1024;
 pub struct Library {
     folder: PathBuf,
     anchors: Anchors,
+    /// Where what was seen is kept for the next start.
+    seen: Option<PathBuf>,
     shelf: RwLock<Shelf>,
     platforms: Mutex<Platforms>,
+    /// One look at the folder at a time, so that an earlier one never takes the place of a later one.
+    looking: Mutex<()>,
 }
 
 /// What a look at the folder found.
@@ -60,24 +65,68 @@ impl Library {
     /// # Errors
     /// When the folder cannot be read, or has more than [`MAX_FILES`] files.
     pub fn open(folder: &Path, anchors: Anchors, at: UnixTime) -> Result<(Self, Report), Error> {
-        let library =
-            Self { folder: folder.to_owned(), anchors, shelf: RwLock::default(), platforms: Mutex::default() };
-        let report = library.reload(at)?;
-        Ok((library, report))
+        Self::new(folder, anchors, None, Seen::default()).looked_at(at)
     }
 
-    /// Looks at the folder again. New and changed files are picked up, files that are gone are no longer used; one whose TCB evaluation data
-    /// number is lower than what this library has seen for its platform is refused.
+    /// As [`open`](Self::open), and keeps in the file `seen` which issues it has seen, so that it refuses older ones after a restart as
+    /// well. Whoever can write the folder of bundles should not be able to write that file.
     ///
     /// # Errors
-    /// As [`open`](Self::open); what was there before then stays in use.
+    /// As [`open`](Self::open), and when that file cannot be read or written.
+    pub fn open_remembering(
+        folder: &Path,
+        anchors: Anchors,
+        seen: &Path,
+        at: UnixTime,
+    ) -> Result<(Self, Report), Error> {
+        let before = Seen::load(seen).map_err(|source| Error::Seen { path: seen.to_owned(), source })?;
+        Self::new(folder, anchors, Some(seen), before).looked_at(at)
+    }
+
+    fn new(folder: &Path, anchors: Anchors, seen: Option<&Path>, before: Seen) -> Self {
+        Self {
+            folder: folder.to_owned(),
+            anchors,
+            seen: seen.map(Path::to_owned),
+            shelf: RwLock::new(Shelf::new(before)),
+            platforms: Mutex::default(),
+            looking: Mutex::default(),
+        }
+    }
+
+    fn looked_at(self, at: UnixTime) -> Result<(Self, Report), Error> {
+        let report = self.reload(at)?;
+        Ok((self, report))
+    }
+
+    /// Looks at the folder again. New and changed files are picked up, files that are gone are no longer used. One is refused in which a part
+    /// is older than what this library has seen for its platform: TCB info and QE identity by their evaluation data numbers, revocation
+    /// lists by their own, and by date where those are the same.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open) or [`open_remembering`](Self::open_remembering); what was there before then stays in use.
     pub fn reload(&self, at: UnixTime) -> Result<Report, Error> {
+        let _looking = self.looking.lock().unwrap_or_else(PoisonError::into_inner);
+        let fresh = self.shelf().look(&self.folder, &self.anchors, at)?;
+        self.keep_seen(&fresh.seen)?;
+        let report = Report { held: fresh.books.len(), refused: fresh.refused.clone() };
         let mut shelf = self.shelf.write().unwrap_or_else(PoisonError::into_inner);
-        if shelf.reload(&self.folder, &self.anchors, at)? {
+        if fresh.generation != shelf.generation {
             // Platforms were verified against the revocation lists and dates of before.
             self.platforms().clear();
         }
-        Ok(Report { held: shelf.books.len(), refused: shelf.refused.clone() })
+        *shelf = fresh;
+        Ok(report)
+    }
+
+    /// Before it is used: what nobody has used may be forgotten.
+    fn keep_seen(&self, seen: &Seen) -> Result<(), Error> {
+        match &self.seen {
+            Some(path) if self.shelf().seen != *seen => {
+                seen.save(path).map_err(|source| Error::Seen { path: path.clone(), source })
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// The folder.
@@ -95,8 +144,11 @@ impl Library {
     /// # Errors
     /// When there is none, or the quote's certificates cannot be read.
     pub fn collateral(&self, quote: &Quote<'_>) -> Result<Collateral, Error> {
+        self.collateral_in(&self.shelf(), quote)
+    }
+
+    fn collateral_in(&self, shelf: &Shelf, quote: &Quote<'_>) -> Result<Collateral, Error> {
         let tee = quote.tee();
-        let shelf = self.shelf.read().unwrap_or_else(PoisonError::into_inner);
         let CertificationData::PckChain(chain) = quote.certification else {
             return with_chain(tee, shelf.books.values());
         };
@@ -106,7 +158,7 @@ impl Library {
             None => {
                 // No bundle could help a platform whose root is not trusted.
                 self.anchors.above(chain)?;
-                Err(Error::Missing { wanted, held: held(&shelf) })
+                Err(Error::Missing { wanted, held: held(shelf) })
             }
         }
     }
@@ -124,14 +176,29 @@ impl Library {
         if let Some(platform) = found.filter(|platform| platform.expires() >= at) {
             return Ok(platform);
         }
-        let collateral = self.collateral(quote)?;
+        let (collateral, generation) = self.collateral_of_generation(quote)?;
         let brought = collateral.pck_chain().map(str::as_bytes).unwrap_or_default();
         let chain = known.as_ref().map_or(brought, |(_, chain)| chain);
         let platform = Arc::new(collateral.platform(chain, at)?);
         if let Some(chain) = known {
-            self.platforms().insert(chain, Arc::clone(&platform));
+            self.keep(chain, &platform, generation);
         }
         Ok(platform)
+    }
+
+    fn collateral_of_generation(&self, quote: &Quote<'_>) -> Result<(Collateral, u64), Error> {
+        let shelf = self.shelf();
+        Ok((self.collateral_in(&shelf, quote)?, shelf.generation))
+    }
+
+    /// Keeps a platform for the next quote, unless the collateral that it was verified with was replaced meanwhile: it would outlive a
+    /// revocation.
+    fn keep(&self, chain: Chain, platform: &Arc<Platform>, generation: u64) {
+        // The lock on the shelf keeps a reload away, which changes the shelf and clears the platforms under one lock.
+        let shelf = self.shelf();
+        if shelf.generation == generation {
+            self.platforms().insert(chain, Arc::clone(platform));
+        }
     }
 
     /// Verifies evidence with the collateral of this library.
@@ -144,8 +211,11 @@ impl Library {
 
     /// How old each bundle in use is.
     pub fn ages(&self, at: UnixTime) -> Vec<Age> {
-        let shelf = self.shelf.read().unwrap_or_else(PoisonError::into_inner);
-        shelf.books.iter().map(|(key, book)| Age::of(key, book, at)).collect()
+        self.shelf().books.iter().map(|(key, book)| Age::of(key, book, at)).collect()
+    }
+
+    fn shelf(&self) -> RwLockReadGuard<'_, Shelf> {
+        self.shelf.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn platforms(&self) -> MutexGuard<'_, Platforms> {
@@ -188,4 +258,39 @@ fn held(shelf: &Shelf) -> String {
         text.push_str(&format!("; files that are not used: {}", list(refused)));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sealwright_evidence::Backend;
+    use sealwright_sim::{Site, TdConfig, files, fixed_clock};
+    use sealwright_verify::Anchor;
+
+    const NOW: UnixTime = UnixTime(1_750_416_960);
+
+    /// Between the look for collateral and the end of the chain's verification, a revocation arrives.
+    #[test]
+    fn a_platform_that_was_being_verified_during_a_reload_is_not_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let site = Site::found(fixed_clock(NOW)).unwrap();
+        let td = site.boot(&TdConfig::new("td", files::generate("kernel"))).unwrap();
+        let anchors = Anchors::none().with(Anchor::from_certificate("site", site.root()).unwrap());
+        let put = || {
+            let json = site.collateral(Tee::Tdx).unwrap().to_json().unwrap();
+            std::fs::write(folder.path().join("a.json"), json).unwrap();
+        };
+        put();
+        let (library, _) = Library::open(folder.path(), anchors, NOW).unwrap();
+        let raw = td.quote(&[0; 64]).unwrap();
+        let quote = Quote::parse(&raw).unwrap();
+        let CertificationData::PckChain(chain) = quote.certification else { panic!("no chain") };
+        let (collateral, generation) = library.collateral_of_generation(&quote).unwrap();
+        let platform = Arc::new(collateral.platform(chain, NOW).unwrap());
+        site.revoke_pck().unwrap();
+        put();
+        library.reload(NOW).unwrap();
+        library.keep((Tee::Tdx.name(), Arc::from(chain)), &platform, generation);
+        assert_eq!(library.platform(&quote, NOW).unwrap_err().code(), "certificate-revoked");
+    }
 }

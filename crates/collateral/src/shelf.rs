@@ -1,6 +1,6 @@
 //! What a folder's files come to: for each kind of platform the newest bundle that holds.
 
-use crate::{Error, Key, MAX_FILES};
+use crate::{Error, Key, MAX_FILES, seen::Seen};
 use sealwright_verify::{Anchors, Collateral};
 use sealwright_wire::{
     collateral::{Bundle, MAX_JSON},
@@ -21,50 +21,48 @@ pub(crate) struct Book {
     text: Vec<u8>,
 }
 
-/// The files of a folder by what they are for.
+/// The files of a folder by what they are for, as they were at one look.
 #[derive(Debug, Default)]
 pub(crate) struct Shelf {
     pub(crate) books: BTreeMap<Key, Book>,
-    /// The highest TCB evaluation data number that was ever seen for each kind of platform. A file with a lower one would take a TCB
-    /// recovery back.
-    floor: BTreeMap<Key, u32>,
-    /// Files that did not hold at the last look, and why.
+    /// The newest that ever was on the shelf.
+    pub(crate) seen: Seen,
+    /// Files that did not hold at this look, and why.
     pub(crate) refused: Vec<(String, String)>,
+    /// Counts how often what is on the shelf has changed.
+    pub(crate) generation: u64,
 }
 
 impl Shelf {
-    /// Looks at the folder's files again. A file that did not change is not verified again. Returns whether anything is different now.
-    pub(crate) fn reload(&mut self, folder: &Path, anchors: &Anchors, at: UnixTime) -> Result<bool, Error> {
-        let files = files(folder)?;
-        let before = std::mem::take(&mut self.books);
-        self.refused.clear();
-        for file in files {
-            let known = before.values().find(|book| book.file == file);
+    /// Before the first look.
+    pub(crate) fn new(seen: Seen) -> Self {
+        Self { seen, ..Self::default() }
+    }
+
+    /// Looks at the folder's files again. A file that did not change is not verified again.
+    pub(crate) fn look(&self, folder: &Path, anchors: &Anchors, at: UnixTime) -> Result<Self, Error> {
+        let mut fresh = Self::new(self.seen.clone());
+        for file in files(folder)? {
+            let known = self.books.values().find(|book| book.file == file);
             let text = read(&folder.join(&file)).map_err(|error| error.to_string());
             match text.and_then(|text| open(&file, text, known, anchors, at)) {
-                Ok(book) => self.place(book),
-                Err(reason) => self.refused.push((file, reason)),
+                Ok(book) => fresh.place(book),
+                Err(reason) => fresh.refused.push((file, reason)),
             }
         }
-        let texts = |books: &BTreeMap<Key, Book>| books.values().map(|book| book.text.clone()).collect::<Vec<_>>();
-        Ok(texts(&before) != texts(&self.books))
+        let same = self.books.values().map(|book| &book.text).eq(fresh.books.values().map(|book| &book.text));
+        fresh.generation = self.generation.saturating_add(u64::from(!same));
+        Ok(fresh)
     }
 
     fn place(&mut self, book: Book) {
-        let key = Key::of(&book.collateral);
-        let number = book.collateral.evaluation_number();
-        let floor = self.floor.entry(key.clone()).or_insert(number);
-        if number < *floor {
-            let reason = format!(
-                "its TCB evaluation data number {number} is lower than {floor}, which was seen before for {key}"
-            );
+        if let Err(reason) = self.seen.note(&book.collateral) {
             self.refused.push((book.file, reason));
             return;
         }
-        *floor = number;
-        let rank = |book: &Book| (book.collateral.evaluation_number(), book.collateral.expires());
+        let key = Key::of(&book.collateral);
         match self.books.get(&key) {
-            Some(other) if rank(other) >= rank(&book) => {
+            Some(other) if !other.is_replaced_by(&book) => {
                 let reason = format!("{} is for the same platform, and newer", other.file);
                 self.refused.push((book.file, reason));
             }
@@ -75,6 +73,14 @@ impl Shelf {
                 }
             }
         }
+    }
+}
+
+impl Book {
+    /// Whether `other`, in which no part is older, has one that is newer, or at least is valid for longer.
+    fn is_replaced_by(&self, other: &Self) -> bool {
+        let (here, there) = (&self.collateral, &other.collateral);
+        here.issue() != there.issue() || here.expires() < there.expires()
     }
 }
 

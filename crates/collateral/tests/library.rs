@@ -3,12 +3,16 @@
 #[path = "../../wire/tests/support/mod.rs"]
 mod support;
 
-use sealwright_collateral::{Error, Library};
+use sealwright_collateral::{Error, Library, Report};
 use sealwright_evidence::Backend;
 use sealwright_sim::{Site, TdConfig, files, fixed_clock};
 use sealwright_verify::{Anchor, Anchors, TcbStatus};
-use sealwright_wire::{Evidence, Tee, quote::Quote, time::UnixTime};
-use std::{fs, path::Path, sync::Arc};
+use sealwright_wire::{Evidence, Tee, collateral::Bundle, quote::Quote, time::UnixTime};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 /// A second at which the SGX and the TDX collateral of the vectors are both valid.
 const NOW: UnixTime = UnixTime(1_750_416_960);
@@ -75,8 +79,10 @@ fn missing_collateral_is_named_with_what_is_there_instead() {
     let error = library.collateral(&Quote::parse(&raw).unwrap()).unwrap_err();
     assert_eq!(error.code(), "collateral-missing");
     let text = error.to_string();
-    for part in ["tdx on FMSPC b0c06f000000", "sgx on FMSPC 00a067110000", "broken.json"] {
-        assert!(text.contains(part), "{part} in {text}");
+    assert!(text.contains("tdx on FMSPC b0c06f000000"), "{text}");
+    let Error::Missing { held, .. } = error else { panic!("{text}") };
+    for part in ["sgx on FMSPC 00a067110000", "broken.json"] {
+        assert!(held.contains(part) && !text.contains(part), "{part} in {held}, {text}");
     }
 }
 
@@ -162,6 +168,114 @@ fn a_rollback_to_a_lower_evaluation_number_is_refused() {
     let report = library.reload(NOW).unwrap();
     assert_eq!(report.held, 0);
     assert!(report.refused[0].1.contains("lower than"), "{}", report.refused[0].1);
+}
+
+/// A site, a folder beside it, and what the library remembers between its lives.
+struct Rollback {
+    site: Site,
+    folder: tempfile::TempDir,
+    memory: tempfile::TempDir,
+}
+
+impl Rollback {
+    fn new() -> Self {
+        let site = Site::found(fixed_clock(NOW)).unwrap();
+        Self { site, folder: tempfile::tempdir().unwrap(), memory: tempfile::tempdir().unwrap() }
+    }
+
+    fn bundle(&self) -> Bundle {
+        self.site.collateral(Tee::Tdx).unwrap()
+    }
+
+    fn put(&self, bundle: &Bundle) {
+        fs::write(self.folder.path().join("a.json"), bundle.to_json().unwrap()).unwrap();
+    }
+
+    fn seen(&self) -> PathBuf {
+        self.memory.path().join("seen.json")
+    }
+
+    fn open(&self) -> (Library, Report) {
+        let anchors = Anchors::none().with(Anchor::from_certificate("site", self.site.root()).unwrap());
+        Library::open_remembering(self.folder.path(), anchors, &self.seen(), NOW).unwrap()
+    }
+
+    /// Puts one bundle after the other, the last of which must be refused for its `part`: at once, and by the next process as well.
+    fn refuses_the_last(&self, bundles: &[&Bundle], part: &str) {
+        let (library, _) = self.open();
+        let (last, accepted) = bundles.split_last().unwrap();
+        for bundle in accepted {
+            self.put(bundle);
+            assert_eq!(library.reload(NOW).unwrap().refused, [], "{part}");
+        }
+        self.put(last);
+        let report = library.reload(NOW).unwrap();
+        drop(library);
+        for report in [report, self.open().1] {
+            assert_eq!(report.held, 0, "{part}");
+            assert!(report.refused[0].1.contains(part), "{part} in {}", report.refused[0].1);
+        }
+    }
+}
+
+/// Parts of collateral are signed each for itself, so that somebody may mix them.
+#[test]
+fn no_part_of_a_bundle_is_ever_taken_back_not_even_by_a_restart() {
+    for part in ["TCB info", "QE identity", "root CA CRL", "PCK CRL"] {
+        let rollback = Rollback::new();
+        let old = rollback.bundle();
+        rollback.site.age_tcb().unwrap();
+        let new = rollback.bundle();
+        let mut mixed = old.clone();
+        match part {
+            "TCB info" => (mixed.tcb_info, mixed.tcb_info_signature) = (new.tcb_info, new.tcb_info_signature),
+            "QE identity" => {
+                (mixed.qe_identity, mixed.qe_identity_signature) = (new.qe_identity, new.qe_identity_signature);
+            }
+            "root CA CRL" => mixed.root_ca_crl = new.root_ca_crl,
+            _ => mixed.pck_crl = new.pck_crl,
+        }
+        rollback.refuses_the_last(&[&old, &mixed, &old], part);
+    }
+}
+
+#[test]
+fn a_revocation_is_not_taken_back_by_the_bundle_of_before() {
+    let rollback = Rollback::new();
+    let old = rollback.bundle();
+    rollback.site.revoke_pck().unwrap();
+    rollback.refuses_the_last(&[&old, &rollback.bundle(), &old], "CRL");
+}
+
+#[test]
+fn another_sites_numbers_do_not_count_and_a_forgotten_past_is_begun_anew() {
+    let mut rollback = Rollback::new();
+    let old = rollback.bundle();
+    rollback.site.age_tcb().unwrap();
+    rollback.put(&rollback.bundle());
+    assert_eq!(rollback.open().1.held, 1);
+    let site = std::mem::replace(&mut rollback.site, Site::found(fixed_clock(NOW)).unwrap());
+    rollback.put(&rollback.bundle());
+    assert_eq!(rollback.open().1.refused, []);
+    rollback.site = site;
+    rollback.put(&old);
+    assert_eq!(rollback.open().1.held, 0);
+    fs::remove_file(rollback.seen()).unwrap();
+    assert_eq!(rollback.open().1.held, 1);
+}
+
+#[test]
+fn what_was_seen_must_be_readable_and_kept_before_new_collateral_is_used() {
+    let rollback = Rollback::new();
+    let anchors = Anchors::none().with(Anchor::from_certificate("site", rollback.site.root()).unwrap());
+    let open = |seen: &Path| Library::open_remembering(rollback.folder.path(), anchors.clone(), seen, NOW);
+    fs::write(rollback.seen(), "[{}]").unwrap();
+    assert_eq!(open(&rollback.seen()).unwrap_err().code(), "collateral-seen");
+    let nowhere = rollback.memory.path().join("nowhere/seen.json");
+    let (library, _) = open(&nowhere).unwrap();
+    rollback.put(&rollback.bundle());
+    assert_eq!(library.reload(NOW).unwrap_err().code(), "collateral-seen");
+    assert_eq!(library.ages(NOW), []);
 }
 
 /// A revocation changes no evaluation number; what was verified before must not outlive it.

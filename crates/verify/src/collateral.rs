@@ -1,7 +1,7 @@
 //! The part of verification that does not depend on a quote.
 
 use crate::certificate::{Certificate, profile};
-use crate::{AnchorId, Anchors, Error, Part, Platform, crl::Crl, crypto, tcb, window::Window};
+use crate::{AnchorId, Anchors, Error, Issue, Part, Platform, crl::Crl, crypto, tcb, window::Window};
 use sealwright_wire::collateral::{Bundle, QeId, QeIdentity, TcbInfo, TcbInfoId, TcbStatus, pem_chain};
 use sealwright_wire::{Digest, Tee, time::UnixTime};
 use std::sync::Arc;
@@ -99,6 +99,17 @@ impl Collateral {
     pub fn evaluation_number(&self) -> u32 {
         let Verified { tcb_info, qe_identity, .. } = &*self.0;
         tcb_info.tcb_evaluation_data_number.min(qe_identity.tcb_evaluation_data_number)
+    }
+
+    /// How new each part of it is.
+    pub fn issue(&self) -> Issue {
+        let Verified { tcb_info, qe_identity, root_crl, pck_crl, .. } = &*self.0;
+        Issue {
+            tcb_info: tcb_info.tcb_evaluation_data_number,
+            qe_identity: qe_identity.tcb_evaluation_data_number,
+            root_crl: root_crl.issue(),
+            pck_crl: pck_crl.issue(),
+        }
     }
 
     /// The first second at which all of it is valid.

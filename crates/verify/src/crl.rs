@@ -3,8 +3,8 @@
 use crate::certificate::{
     Certificate, ECDSA_WITH_SHA256, Extension, SignedFrame, name_text, profile, seconds, sequence,
 };
-use crate::{Error, Part, crypto, window::Window};
-use der::asn1::{AnyRef, IntRef, ObjectIdentifier};
+use crate::{CrlIssue, CrlNumber, Error, Part, crypto, window::Window};
+use der::asn1::{AnyRef, IntRef, ObjectIdentifier, UintRef};
 use der::{Decode, Reader, Sequence, TagMode, TagNumber};
 use sealwright_wire::Error as WireError;
 use x509_cert::time::Time;
@@ -20,6 +20,7 @@ pub(crate) const MAX_CRL: usize = 1 << 20;
 pub(crate) struct Crl {
     part: Part,
     window: Window,
+    issue: CrlIssue,
     /// Serial numbers, sorted.
     revoked: Vec<Vec<u8>>,
 }
@@ -76,6 +77,15 @@ impl<'a> Fields<'a> {
         }
         Ok(())
     }
+
+    fn issue(&self, part: Part) -> Result<CrlIssue, Error> {
+        let extension = self.extensions.iter().find(|extension| extension.id == CRL_NUMBER);
+        let value = extension.map(|extension| extension.value.as_bytes()).unwrap_or_default();
+        let number = UintRef::from_der(value).ok().and_then(|number| CrlNumber::from_be_bytes(number.as_bytes()));
+        let number = number
+            .ok_or_else(|| profile(part, "a CRL number of at most 20 octets, not negative", hex::encode(value)))?;
+        Ok(CrlIssue { number, at: seconds(self.this_update) })
+    }
 }
 
 impl Crl {
@@ -100,7 +110,11 @@ impl Crl {
         let window = Window::new(part, seconds(fields.this_update), seconds(next_update));
         let mut revoked: Vec<_> = fields.revoked.iter().map(|entry| entry.serial.as_bytes().to_vec()).collect();
         revoked.sort_unstable();
-        Ok(Self { part, window, revoked })
+        Ok(Self { part, window, issue: fields.issue(part)?, revoked })
+    }
+
+    pub(crate) const fn issue(&self) -> CrlIssue {
+        self.issue
     }
 
     pub(crate) const fn window(&self) -> Window {

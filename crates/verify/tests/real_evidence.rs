@@ -3,7 +3,7 @@
 #[path = "../../wire/tests/support/mod.rs"]
 mod support;
 
-use sealwright_verify::{Anchor, AnchorKind, Anchors, Collateral, Error, Facts, Part, TcbStatus, verify};
+use sealwright_verify::{Anchor, AnchorKind, Anchors, Collateral, Error, Facts, Issue, Part, TcbStatus, verify};
 use sealwright_wire::collateral::{Bundle, Signed, encode_pem_chain, pem_chain};
 use sealwright_wire::quote::{Builder, CertificationData, Quote};
 use sealwright_wire::{Evidence, time::UnixTime};
@@ -79,6 +79,20 @@ fn outdated_tdx_quote_has_no_matching_level() {
     assert!(matches!(error, Error::NotSupported { part: Part::TcbInfo, .. }));
     assert_eq!(error.expected().as_deref(), Some("SGX TCB component 8 >= 5"));
     assert_eq!(error.actual().as_deref(), Some("SGX TCB component 8 = 3"));
+}
+
+/// Both of Intel's lists have the number 1, and the later one revokes 13 certificates more.
+#[test]
+fn a_real_revocation_list_is_not_taken_back_by_an_earlier_one_of_the_same_number() {
+    let Some(folder) = support::vectors() else { return };
+    let later = Case::load(&folder, "tdx/dcap-qvl-tdx-quote-outdated", "tdx_quote_outdated", "collateral.json");
+    let [earlier, later] = [tdx(&folder), later]
+        .map(|case| Collateral::verify(&case.bundle, &Anchors::vendor(), case.at).unwrap().issue());
+    assert_eq!(earlier.pck_crl.number, later.pck_crl.number);
+    assert_eq!(later.taken_back(&earlier), None);
+    let put_back = Issue { pck_crl: earlier.pck_crl, ..later };
+    let text = put_back.taken_back(&later).unwrap();
+    assert!(text.starts_with("its PCK CRL is number 0x1 of 2025-06-19"), "{text}");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use crate::{Error, quote::Quote};
 use serde::{Deserialize, Serialize};
 
 /// A kind of trusted execution environment. Text form: the name that `kbs-types` gives it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Tee {

@@ -104,29 +104,29 @@ pub struct Summary {
 /// At the first line that does not, or when the file cannot be read.
 pub fn verify(path: &Path) -> Result<Summary, ChainError> {
     let mut file = File::open(path).map_err(FileError::io(path))?;
-    let mut first_line = Vec::new();
-    BufReader::new(&file).take(MAX_LINE as u64 + 1).read_until(b'\n', &mut first_line).map_err(FileError::io(path))?;
-    file.rewind().map_err(FileError::io(path))?;
-    if first_line.pop() != Some(b'\n') {
+    let Some(first_line) = first_line(&mut file).map_err(FileError::io(path))? else {
         return Ok(Summary {
             first: 0,
             prev: Digest::ZERO,
             head: Head::START,
             torn: walk(&file, path, Head::START)?.1,
         });
-    }
+    };
     let link = Link::read(&first_line, 0)?;
     let before = Head { seq: link.seq.saturating_sub(1), sha256: link.prev, end: 0 };
     let (head, torn) = walk(&file, path, before)?;
     Ok(Summary { first: link.seq, prev: link.prev, head, torn })
 }
 
-/// Finds where the log in `file` goes on, given the last entry that is known to have been written. An empty file goes on after that entry.
+/// Finds where the log in `file` goes on, given the last entry that is known to have been written. A file without a whole line goes on after
+/// that entry, and so does one that begins right behind it: the file before it was moved away, and then a broker ended before it noted the
+/// beginning of this one.
 pub(super) fn resume(file: &mut File, path: &Path, known: Head) -> Result<(Head, u64), ChainError> {
-    let length = file.metadata().map_err(FileError::io(path))?.len();
-    if length == 0 {
-        return Ok((Head { end: 0, ..known }, 0));
+    let first_line = first_line(file).map_err(FileError::io(path))?;
+    if first_line.is_none_or(|line| Link::read(&line, 0).is_ok_and(|link| link.follows(known))) {
+        return walk(file, path, Head { end: 0, ..known });
     }
+    let length = file.metadata().map_err(FileError::io(path))?.len();
     if length < known.end {
         return Err(ChainError::Removed { seq: known.seq, end: known.end, length });
     }
@@ -140,6 +140,14 @@ pub(super) fn resume(file: &mut File, path: &Path, known: Head) -> Result<(Head,
     }
     file.seek(SeekFrom::Start(known.end)).map_err(FileError::io(path))?;
     walk(file, path, known)
+}
+
+/// The first line without its newline, if the file has a whole one. The file stands at its beginning afterwards.
+fn first_line(file: &mut File) -> std::io::Result<Option<Vec<u8>>> {
+    let mut line = Vec::new();
+    BufReader::new(&*file).take(MAX_LINE as u64 + 1).read_until(b'\n', &mut line)?;
+    file.rewind()?;
+    Ok((line.pop() == Some(b'\n')).then_some(line))
 }
 
 /// The line that ends with the newline before `end`.
@@ -181,11 +189,10 @@ fn walk(file: &File, path: &Path, mut head: Head) -> Result<(Head, u64), ChainEr
             return Ok((head, torn));
         }
         let link = Link::read(&line, head.end)?;
-        let expected_seq = head.seq.saturating_add(1);
-        if link.seq != expected_seq || link.prev != head.sha256 {
+        if !link.follows(head) {
             return Err(ChainError::Broken {
                 offset: head.end,
-                expected_seq,
+                expected_seq: head.seq.saturating_add(1),
                 expected: head.sha256,
                 found_seq: link.seq,
                 found: link.prev,
@@ -211,6 +218,10 @@ impl Link {
             return Err(wrong(format!("format {}, this program reads {}", link.v, super::FORMAT)));
         }
         Ok(link)
+    }
+
+    fn follows(&self, head: Head) -> bool {
+        self.seq == head.seq.saturating_add(1) && self.prev == head.sha256
     }
 }
 

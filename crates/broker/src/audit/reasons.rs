@@ -22,7 +22,9 @@ impl Entry {
 
 impl From<&Check> for Reason {
     fn from(check: &Check) -> Self {
-        Self { code: shortened(&check.code), expected: shortened(&check.expected), actual: shortened(&check.actual) }
+        let [actual, aside] = [&check.actual, &check.aside];
+        let found = if aside.is_empty() { actual } else { &format!("{actual}; {aside}") };
+        Self { code: shortened(&check.code), expected: shortened(&check.expected), actual: shortened(found) }
     }
 }
 

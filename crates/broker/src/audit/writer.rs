@@ -298,6 +298,43 @@ mod tests {
         assert_eq!((summary.first, summary.prev, summary.head.seq), (3, head.sha256, 3));
     }
 
+    /// After the log was moved away, a broker may be killed before it has noted the beginning of the new one, even in the middle of it.
+    #[tokio::test]
+    async fn a_new_file_that_nobody_noted_goes_on_where_it_ends() {
+        for (known, then) in [(1, 1), (1, 3), (30, 1), (30, 2)] {
+            let (_folder, path, head) = log_of(known).await;
+            std::fs::rename(&path, path.with_extension("old")).unwrap();
+            let (audit, _) = Audit::open(&path, head).unwrap();
+            for n in 1..=then {
+                let mut entry = entry(known + n);
+                entry.headline = "longer than the file before".repeat(20);
+                audit.record(entry).await.unwrap();
+            }
+            drop(audit);
+            let (audit, torn) = Audit::open(&path, head).unwrap();
+            assert_eq!((audit.record(entry(0)).await.unwrap().seq, torn), (known + then + 1, 0));
+            drop(audit);
+            let file = OpenOptions::new().write(true).open(&path).unwrap();
+            file.set_len(40).unwrap();
+            let (audit, torn) = Audit::open(&path, head).unwrap();
+            assert_eq!((audit.record(entry(0)).await.unwrap().seq, torn), (known + 1, 40));
+        }
+    }
+
+    /// What begins elsewhere is no new file: here the entry right behind the known one is missing.
+    #[tokio::test]
+    async fn a_new_file_that_does_not_go_on_behind_the_known_entry_is_refused() {
+        let (_folder, path, head) = log_of(30).await;
+        std::fs::rename(&path, path.with_extension("old")).unwrap();
+        let (audit, _) = Audit::open(&path, head).unwrap();
+        audit.record(entry(31)).await.unwrap();
+        audit.record(entry(32)).await.unwrap();
+        drop(audit);
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, text.split_inclusive('\n').skip(1).collect::<String>()).unwrap();
+        assert!(matches!(Audit::open(&path, head), Err(ChainError::Removed { .. })));
+    }
+
     #[tokio::test]
     async fn removing_or_changing_any_line_shows() {
         let (_folder, path, head) = log_of(4).await;

@@ -5,6 +5,7 @@ use super::{body, layer::RequestId, refusal::Refusal};
 use crate::{
     admin::{Administrator, SecretInfo, is_signed_request},
     audit::{Decided, Entry, Event},
+    judge::Unchanged,
     policies::{PoliciesError, Which},
     references::{NAME, ReferenceError, is_name},
     secrets::Requires,
@@ -136,15 +137,6 @@ impl Authorised {
             }
         }
     }
-}
-
-/// Why what evidence is judged by did not change.
-#[derive(Debug, thiserror::Error)]
-enum Unchanged {
-    #[error(transparent)]
-    Policies(#[from] PoliciesError),
-    #[error(transparent)]
-    References(#[from] ReferenceError),
 }
 
 impl From<Unchanged> for Refusal {
@@ -305,10 +297,7 @@ pub(super) async fn set_attestation_policy(
         return Err(Refusal::malformed("this broker judges evidence by one policy, whose policy_id is `default`"));
     }
     let text = policy_text(&body.policy)?;
-    let set = move |service: &Service| {
-        let info = service.policies.set(Which::Attestation, &text)?;
-        service.refresh_judge().map(|()| info)
-    };
+    let set = move |service: &Service| service.judge.set_policy(&text);
     let info = request.carry_out(&service, Event::PolicySet, Some("attestation".to_owned()), set).await?;
     Ok(Json(info).into_response())
 }
@@ -319,10 +308,7 @@ pub(super) async fn reset_attestation_policy(
     request: Request,
 ) -> Result<StatusCode, Refusal> {
     let request = authorised(&service, request).await?;
-    let reset = |service: &Service| {
-        let found = service.policies.reset(Which::Attestation)?;
-        service.refresh_judge().map(|()| found)
-    };
+    let reset = |service: &Service| service.judge.reset_policy();
     let found = request.carry_out(&service, Event::PolicySet, Some("attestation".to_owned()), reset).await?;
     reset_status(found)
 }
@@ -344,7 +330,7 @@ pub(super) async fn set_resource_policy(
     let request = authorised_with_body(&service, request, POLICY_BODY).await?;
     let ResourcePolicyBody { policy, repository } = request.json()?;
     let (text, name) = (policy_text(&policy)?, release_name(repository.as_deref())?);
-    let set = move |service: &Service| service.policies.set(Which::Release(repository.as_deref()), &text);
+    let set = move |service: &Service| service.policies.set_release(repository.as_deref(), &text);
     let info = request.carry_out(&service, Event::PolicySet, Some(name), set).await?;
     Ok(Json(info).into_response())
 }
@@ -406,11 +392,7 @@ pub(super) async fn set_reference(State(service): State<Arc<Service>>, request: 
     let name = request.reference_name()?.to_owned();
     let values = ReferenceValues::from_json(&request.body).map_err(Refusal::malformed)?;
     let key = name.clone();
-    let set = move |service: &Service| -> Result<u64, Unchanged> {
-        let version = service.references.set(&key, &values)?;
-        service.refresh_judge()?;
-        Ok(version)
-    };
+    let set = move |service: &Service| service.judge.set_references(&key, &values);
     let version = request.carry_out(&service, Event::ReferenceSet, Some(name.clone()), set).await?;
     Ok(Json(json!({ "name": name, "version": version })).into_response())
 }
@@ -423,11 +405,7 @@ pub(super) async fn delete_reference(
     let request = authorised(&service, request).await?;
     let name = request.reference_name()?.to_owned();
     let key = name.clone();
-    let delete = move |service: &Service| -> Result<bool, Unchanged> {
-        let found = service.references.delete(&key)?;
-        service.refresh_judge()?;
-        Ok(found)
-    };
+    let delete = move |service: &Service| service.judge.delete_references(&key);
     let found = request.carry_out(&service, Event::ReferenceDelete, Some(name.clone()), delete).await?;
     if found { Ok(StatusCode::NO_CONTENT) } else { Err(no_reference(&name)) }
 }

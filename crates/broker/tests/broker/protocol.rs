@@ -177,6 +177,41 @@ async fn an_outdated_tcb_and_a_revoked_platform_are_refused_once_the_broker_know
     assert_eq!(guest.attest(&desk.td).await.reason(), "certificate-revoked");
 }
 
+/// Nobody has attested yet who reads this answer: it says nothing about other machines.
+#[tokio::test]
+async fn who_has_no_collateral_here_is_not_told_what_there_is_instead() {
+    let mut desk = Desk::prepared();
+    let folder = desk.broker_folder().join("collateral");
+    std::fs::rename(folder.join("collateral.json"), folder.join("machines-of-acme.json")).unwrap();
+    std::fs::write(folder.join("machines-of-acme.json"), "{").unwrap();
+    desk.start(|_| ()).await;
+    let answer = desk.guest().attest(&desk.td).await;
+    assert_eq!((answer.status, answer.reason().as_str()), (StatusCode::FORBIDDEN, "collateral-missing"));
+    let (body, line) = (answer.json().to_string(), desk.last_audit("attest").to_string());
+    assert!(body.contains("tdx on FMSPC"), "{body}");
+    for part in ["machines-of-acme.json", "sgx on FMSPC"] {
+        assert!(line.contains(part) && !body.contains(part), "{part} in {line}, {body}");
+    }
+}
+
+/// Whoever fills the folder of collateral cannot take a revocation back, not even while the broker is stopped.
+#[tokio::test]
+async fn a_revocation_that_a_broker_knew_of_is_not_taken_back_by_a_restart() {
+    let mut desk = Desk::new().await;
+    let file = desk.broker_folder().join("collateral/collateral.json");
+    let before = std::fs::read(&file).unwrap();
+    desk.site.revoke_pck().unwrap();
+    desk.publish_collateral();
+    desk.broker.as_ref().unwrap().reload().await.unwrap();
+    desk.stop().await;
+    std::fs::write(&file, before).unwrap();
+    desk.start(|_| ()).await;
+    assert_eq!(desk.guest().attest(&desk.td).await.reason(), "collateral-missing");
+    desk.publish_collateral();
+    desk.broker.as_ref().unwrap().reload().await.unwrap();
+    assert_eq!(desk.guest().attest(&desk.td).await.reason(), "certificate-revoked");
+}
+
 #[tokio::test]
 async fn a_broker_that_trusts_vendors_only_refuses_the_same_evidence() {
     let desk = Desk::with(|config| {
