@@ -10,7 +10,7 @@ use crate::{
     http,
     judge::Judge,
     metrics::Metrics,
-    peers::PerPeer,
+    peers::Shared,
     policies::{Policies, PoliciesError},
     rate::RateLimit,
     references::{ReferenceError, References},
@@ -157,6 +157,7 @@ impl Broker {
     pub async fn stop(mut self) -> Result<(), Error> {
         drop(self.stop.take());
         (&mut self.server).await?;
+        self.service.finish().await;
         self.upkeep.abort();
         let now = self.service.clock.now();
         self.service.audit.record(Entry::new(now, Event::Closed, Decided::Yes)).await?;
@@ -192,8 +193,9 @@ fn open(config: Config) -> Result<(Service, u64), Error> {
     let service = Service {
         metrics: Arc::new(Metrics::new()),
         metrics_for: config.metrics,
-        peers: PerPeer::new(limits.requests_per_peer),
-        places: Semaphore::new(limits.requests),
+        requests: Shared::new(usize::MAX, limits.requests_per_peer),
+        bodies: Shared::new(limits.body_bytes, limits.body_bytes_per_peer),
+        places: Arc::new(Semaphore::new(limits.requests)),
         auth_rate: RateLimit::new(limits.auth_per_second, limits.auth_burst),
         sessions: Sessions::new(Bounds { sessions: limits.sessions, bytes: limits.session_bytes, seconds: lifetime }),
         audit,

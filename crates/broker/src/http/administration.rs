@@ -1,7 +1,11 @@
 //! What administrators do. Every request here is signed with a key that the configuration names, and every decision is in the audit log
 //! before it is carried out.
 
-use super::{body, layer::RequestId, refusal::Refusal};
+use super::{
+    body::{self, Content},
+    layer::{Place, RequestId, place},
+    refusal::Refusal,
+};
 use crate::{
     admin::{Administrator, SecretInfo, is_signed_request},
     audit::{Decided, Entry, Event},
@@ -43,7 +47,7 @@ pub(super) struct Authorised {
     pub(super) administrator: Administrator,
     request: Option<RequestId>,
     uri: Uri,
-    body: Bytes,
+    _place: Place,
 }
 
 /// The bearer token, if it says that it is an administrator's signed request.
@@ -60,11 +64,15 @@ pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
 
 /// Verifies that an administrator sent this request, which has no body.
 pub(super) async fn authorised(service: &Service, request: Request) -> Result<Authorised, Refusal> {
-    authorised_with_body(service, request, NO_BODY).await
+    authorised_with_body(service, request, NO_BODY).await.map(|(request, _)| request)
 }
 
 /// Verifies that an administrator sent this request. Nobody else's body is read.
-async fn authorised_with_body(service: &Service, request: Request, limit: usize) -> Result<Authorised, Refusal> {
+async fn authorised_with_body(
+    service: &Service,
+    request: Request,
+    limit: usize,
+) -> Result<(Authorised, Content), Refusal> {
     let (head, content) = request.into_parts();
     let refused = |error| {
         tracing::warn!(%error, "not an administrator's request");
@@ -74,10 +82,11 @@ async fn authorised_with_body(service: &Service, request: Request, limit: usize)
     let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
     let verifier = &service.administrators;
     let signed = verifier.verify(token, head.method.as_str(), target, service.clock.now()).map_err(refused)?;
-    let content = body::read(content, limit, service.limits.body_timeout).await?;
+    let content = body::read_secret(service, content, limit).await?;
+    let place = place(service).await?;
     let administrator = signed.with_body(&content, service.clock.now()).map_err(refused)?;
     let request = head.extensions.get::<RequestId>().cloned();
-    Ok(Authorised { administrator, request, uri: head.uri, body: content })
+    Ok((Authorised { administrator, request, uri: head.uri, _place: place }, content))
 }
 
 impl Authorised {
@@ -101,10 +110,6 @@ impl Authorised {
     fn reference_name(&self) -> Result<&str, Refusal> {
         let name = self.rest("reference-value");
         if is_name(name) { Ok(name) } else { Err(Refusal::malformed(format!("expected a name of {NAME}"))) }
-    }
-
-    fn json<T: DeserializeOwned>(&self) -> Result<T, Refusal> {
-        serde_json::from_slice(&self.body).map_err(Refusal::malformed)
     }
 
     fn entry(&self, service: &Service, event: Event, resource: Option<String>) -> Entry {
@@ -136,6 +141,10 @@ impl Authorised {
             }
         }
     }
+}
+
+fn json<T: DeserializeOwned>(body: &Content) -> Result<T, Refusal> {
+    serde_json::from_slice(body).map_err(Refusal::malformed)
 }
 
 /// Why what evidence is judged by did not change.
@@ -177,7 +186,7 @@ struct PutQuery {
 
 /// `POST /resource/PATH?requires=...&expect=...`: puts a secret.
 pub(super) async fn put_secret(State(service): State<Arc<Service>>, request: Request) -> Result<Response, Refusal> {
-    let request = authorised_with_body(&service, request, service.limits.secret_bytes).await?;
+    let (request, secret) = authorised_with_body(&service, request, service.limits.secret_bytes).await?;
     let path = request.resource()?;
     let PutQuery { requires, expect } = request.query()?;
     let requires = match requires {
@@ -187,7 +196,7 @@ pub(super) async fn put_secret(State(service): State<Arc<Service>>, request: Req
             Requires::from_json(&json).map_err(Refusal::malformed)?
         }
     };
-    let (put_at, secret, stored_path) = (service.clock.now(), request.body.clone(), path.clone());
+    let (put_at, stored_path) = (service.clock.now(), path.clone());
     let put = move |service: &Service| service.secrets.put(&stored_path, &secret, requires, put_at, expect);
     let version = request.carry_out(&service, Event::SecretPut, Some(path.to_string()), put).await?;
     Ok(Json(json!({ "path": path, "version": version })).into_response())
@@ -206,7 +215,7 @@ pub(super) async fn get_secret(service: &Arc<Service>, request: Request) -> Resu
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
         (VERSION, HeaderValue::from(stored.version)),
     ];
-    Ok((headers, stored.bytes.to_vec()).into_response())
+    Ok((headers, Bytes::from_owner(stored.bytes)).into_response())
 }
 
 /// `DELETE /resource/PATH`.
@@ -299,8 +308,8 @@ pub(super) async fn set_attestation_policy(
     State(service): State<Arc<Service>>,
     request: Request,
 ) -> Result<Response, Refusal> {
-    let request = authorised_with_body(&service, request, POLICY_BODY).await?;
-    let body: AttestationPolicyBody = request.json()?;
+    let (request, body) = authorised_with_body(&service, request, POLICY_BODY).await?;
+    let body: AttestationPolicyBody = json(&body)?;
     if body.policy_id != "default" {
         return Err(Refusal::malformed("this broker judges evidence by one policy, whose policy_id is `default`"));
     }
@@ -341,8 +350,8 @@ pub(super) async fn set_resource_policy(
     State(service): State<Arc<Service>>,
     request: Request,
 ) -> Result<Response, Refusal> {
-    let request = authorised_with_body(&service, request, POLICY_BODY).await?;
-    let ResourcePolicyBody { policy, repository } = request.json()?;
+    let (request, body) = authorised_with_body(&service, request, POLICY_BODY).await?;
+    let ResourcePolicyBody { policy, repository } = json(&body)?;
     let (text, name) = (policy_text(&policy)?, release_name(repository.as_deref())?);
     let set = move |service: &Service| service.policies.set(Which::Release(repository.as_deref()), &text);
     let info = request.carry_out(&service, Event::PolicySet, Some(name), set).await?;
@@ -402,9 +411,9 @@ pub(super) async fn get_reference(State(service): State<Arc<Service>>, request: 
 
 /// `POST /reference-value/NAME`.
 pub(super) async fn set_reference(State(service): State<Arc<Service>>, request: Request) -> Result<Response, Refusal> {
-    let request = authorised_with_body(&service, request, MAX_FILE).await?;
+    let (request, body) = authorised_with_body(&service, request, MAX_FILE).await?;
     let name = request.reference_name()?.to_owned();
-    let values = ReferenceValues::from_json(&request.body).map_err(Refusal::malformed)?;
+    let values = ReferenceValues::from_json(&body).map_err(Refusal::malformed)?;
     let key = name.clone();
     let set = move |service: &Service| -> Result<u64, Unchanged> {
         let version = service.references.set(&key, &values)?;

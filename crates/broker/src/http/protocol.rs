@@ -1,11 +1,16 @@
 //! The key protocol: challenge, evidence, secret.
 
-use super::{administration, body, cookie, layer::RequestId, refusal::Refusal};
+use super::{
+    administration,
+    body::{self, Content},
+    cookie,
+    layer::{RequestId, peer, place},
+    refusal::Refusal,
+};
 use crate::{
     audit::{Decided as Verdicted, Entry, Event, PolicyName},
     grant::ReleaseError,
     judge::{Judged, Ready},
-    rate::Peer,
     service::Service,
     session::Challenge as Open,
 };
@@ -15,7 +20,6 @@ use axum::{
     http::{HeaderValue, header, request::Parts},
     response::{IntoResponse, Response},
 };
-use bytes::Bytes;
 use sealwright_appraise::{Check, Explanation, Outcome, Policy, VerifiedToken};
 use sealwright_wire::{
     jws::encode_base64url,
@@ -32,13 +36,12 @@ const SESSION_OVERHEAD: usize = 256;
 /// `POST /auth`: a challenge.
 pub(super) async fn auth(State(service): State<Arc<Service>>, request: Request) -> Result<Response, Refusal> {
     let (head, content) = request.into_parts();
-    if let Some(peer) = head.extensions.get::<Peer>()
-        && let Err(wait) = service.auth_rate.take(*peer, Instant::now())
-    {
+    if let Err(wait) = service.auth_rate.take(peer(&head.extensions), Instant::now()) {
         service.metrics.turned_away("challenges");
         return Err(Refusal::too_often(wait.as_secs().saturating_add(1)));
     }
-    let content = body::read(content, MAX_AUTH, service.limits.body_timeout).await?;
+    let content = body::read(&service, &head, content, MAX_AUTH).await?;
+    let _place = place(&service).await?;
     let message = kbs::Request::from_json(&content).map_err(Refusal::malformed)?;
     if !message.version_is_supported() {
         return Err(Refusal::version(&message.version));
@@ -64,17 +67,12 @@ fn unsupported(tee: &str) -> Refusal {
 /// `POST /attest`: evidence for a token.
 pub(super) async fn attest(State(service): State<Arc<Service>>, request: Request) -> Result<Response, Refusal> {
     let (head, content) = request.into_parts();
-    if cookie::sessions(&head.headers).next().is_none() {
-        return Err(Refusal::attest_first("no session: begin with a request to /auth, and send its cookie back"));
-    }
-    let content = body::read(content, service.limits.attestation_bytes, service.limits.body_timeout).await?;
+    challenged(&service, &head)?;
+    let content = body::read(&service, &head, content, service.limits.attestation_bytes).await?;
+    let _place = place(&service).await?;
     let at = service.clock.now();
     let open = cookie::sessions(&head.headers).find_map(|id| service.sessions.take_challenge(id, at));
-    let open = open.ok_or_else(|| {
-        Refusal::attest_first(
-            "this session has no open challenge: it expired, or was answered before. Begin again with /auth",
-        )
-    })?;
+    let open = open.ok_or_else(no_challenge)?;
     let case = Case { open, at, ready: service.judge.ready(), content };
     let outcome = if case.ready.may_wait(case.content.len()) {
         service.blocking(move |service| case.decide(service)).await??
@@ -94,12 +92,28 @@ pub(super) async fn attest(State(service): State<Arc<Service>>, request: Request
     Ok(json_with_cookie(answer.into_bytes(), cookie::set(id, service.lifetime)))
 }
 
+/// Whether there is a challenge to answer. Nobody else's body is read; the challenge stays open until one has come.
+fn challenged(service: &Service, head: &Parts) -> Result<(), Refusal> {
+    let mut named = cookie::sessions(&head.headers).peekable();
+    if named.peek().is_none() {
+        return Err(Refusal::attest_first("no session: begin with a request to /auth, and send its cookie back"));
+    }
+    let at = service.clock.now();
+    if named.any(|id| service.sessions.is_challenged(id, at)) { Ok(()) } else { Err(no_challenge()) }
+}
+
+fn no_challenge() -> Refusal {
+    Refusal::attest_first(
+        "this session has no open challenge: it expired, or was answered before. Begin again with /auth",
+    )
+}
+
 /// An answer to a challenge that is to be decided about.
 struct Case {
     open: Open,
     at: UnixTime,
     ready: Arc<Ready>,
-    content: Bytes,
+    content: Content,
 }
 
 /// A decision about evidence, and its line in the audit log.
@@ -143,6 +157,7 @@ pub(super) async fn resource(State(service): State<Arc<Service>>, request: Reque
     if administration::signed_request(request.headers()).is_some() {
         return administration::get_secret(&service, request).await;
     }
+    let _place = place(&service).await?;
     let (head, _) = request.into_parts();
     let path = head.uri.path().strip_prefix(PREFIX).and_then(|path| path.strip_prefix("/resource/"));
     // Nothing is unescaped: a name with an escape in it is no name.

@@ -96,6 +96,11 @@ impl Refusal {
         refusal
     }
 
+    /// 503: others keep the broker busy.
+    pub(crate) fn busy() -> Self {
+        Self::unavailable("the broker has as much to do as it may; come back later")
+    }
+
     /// 500: our fault. The error goes into the log; the client is told the request's name, by which it is found there.
     pub(crate) fn internal(error: &dyn std::error::Error) -> Self {
         tracing::error!(%error, "request failed");

@@ -1,5 +1,6 @@
 //! A real broker, driven over HTTPS. One program for all, because linking it takes longer than running it.
 
+mod abandoned;
 mod administration;
 mod crash;
 mod desk;
@@ -7,3 +8,4 @@ mod operations;
 mod pitfalls;
 mod policies;
 mod protocol;
+mod raw;
