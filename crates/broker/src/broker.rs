@@ -2,7 +2,7 @@
 
 use crate::{
     Config,
-    admin::{AdminVerifier, KeyError, load_key},
+    admin::{AdminVerifier, Horizon, KeyError, load_key},
     audit::{Audit, AuditError, ChainError, Decided, Entry, Event, Head},
     config::Attestation,
     files::FileError,
@@ -25,7 +25,7 @@ use crate::{
 use sealwright_appraise::{Evaluator, Failure, Issuer, TokenVerifier, Trust};
 use sealwright_collateral::{Age, Library, Report};
 use sealwright_verify::{Anchor, AnchorKind};
-use sealwright_wire::time::UnixTime;
+use sealwright_wire::{Digest, time::UnixTime};
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     net::TcpListener,
@@ -118,14 +118,14 @@ impl Broker {
         let unheard = |source| Error::Listen { address: listen, source };
         let listener = TcpListener::bind(listen).await.map_err(unheard)?;
         let local_addr = listener.local_addr().map_err(unheard)?;
-        let tls = tls::server_config(&config.certificate, &config.certificate_key)?;
-        let limits = config.limits;
-        let (service, torn) = tokio::task::spawn_blocking(move || open(config)).await??;
+        let tls = tls::server(&config.certificate, &config.certificate_key)?;
+        let (limits, key) = (config.limits, tls.key_sha256);
+        let (service, torn) = tokio::task::spawn_blocking(move || open(config, &key)).await??;
         let service = Arc::new(service);
         let noted = note_opening(&service, torn).await?;
         let (stop, stopped) = oneshot::channel();
         let (router, metrics) = (http::router(&service), Arc::clone(&service.metrics));
-        let server = tokio::spawn(Server { listener, tls, router, limits, metrics }.run(stopped));
+        let server = tokio::spawn(Server { listener, tls: tls.config, router, limits, metrics }.run(stopped));
         let upkeep = tokio::spawn(keep_up(Arc::clone(&service)));
         tracing::info!(%local_addr, "listening");
         Ok(Self { local_addr, service, stop: Some(stop), server, upkeep, noted })
@@ -175,8 +175,8 @@ impl Drop for Broker {
     }
 }
 
-/// Opens everything but the socket. Returns how many bytes of an interrupted write were cut off the audit log.
-fn open(config: Config) -> Result<(Service, u64), Error> {
+/// Opens everything but the socket. `key` is the TLS key's digest, by which administrators name this broker. Returns how many bytes of an interrupted write were cut off the audit log.
+fn open(config: Config, key: &Digest<32>) -> Result<(Service, u64), Error> {
     let now = config.clock.now();
     // The database first: it is locked, so that two brokers never write one audit log.
     let vault = Arc::new(Vault::open(Arc::new(Embedded::open(&config.database)?), RootKey::load(&config.root_key)?)?);
@@ -187,6 +187,7 @@ fn open(config: Config) -> Result<(Service, u64), Error> {
     let references = Arc::new(References::open(&config.attestation.reference_values, Arc::clone(&vault))?);
     let judge = open_judge(&config.attestation, &policies, &references, evaluator, now)?;
     let secrets = Arc::new(Secrets::new(Arc::clone(&vault)));
+    let horizon = Horizon::load(Arc::clone(&vault))?;
     let lifetime = config.token_lifetime.as_secs();
     let issuer = Issuer::new(&*config.issuer, load_key(&config.token_key)?)?.with_lifetime(lifetime);
     let limits = config.limits;
@@ -196,10 +197,12 @@ fn open(config: Config) -> Result<(Service, u64), Error> {
         requests: Shared::new(usize::MAX, limits.requests_per_peer),
         bodies: Shared::new(limits.body_bytes, limits.body_bytes_per_peer),
         places: Arc::new(Semaphore::new(limits.requests)),
+        refusals: RateLimit::new(http::record::PER_SECOND, http::record::BURST),
         auth_rate: RateLimit::new(limits.auth_per_second, limits.auth_burst),
         sessions: Sessions::new(Bounds { sessions: limits.sessions, bytes: limits.session_bytes, seconds: lifetime }),
         audit,
-        administrators: AdminVerifier::new(config.administrators, now),
+        administrators: AdminVerifier::new(config.administrators, key, horizon.unused_from(now)),
+        horizon,
         release: Release::new(Arc::clone(&secrets), Arc::clone(&policies)),
         // The one who issues and the one who checks share a clock.
         token_verifier: TokenVerifier::new().trusting(issuer.name(), *issuer.public_key()).with_leeway(0),

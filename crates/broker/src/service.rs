@@ -1,7 +1,7 @@
 //! What every request handler works with.
 
 use crate::{
-    admin::AdminVerifier,
+    admin::{AdminVerifier, Horizon},
     audit::Audit,
     clock::Clock,
     config,
@@ -34,10 +34,13 @@ pub(crate) struct Service {
     /// What is worked on.
     pub(crate) places: Arc<Semaphore>,
     pub(crate) auth_rate: RateLimit,
+    /// How often whoever has shown nothing yet is refused with a line in the audit log.
+    pub(crate) refusals: RateLimit,
     pub(crate) sessions: Sessions<Arc<str>>,
     pub(crate) vault: Arc<Vault>,
     pub(crate) audit: Audit,
     pub(crate) administrators: AdminVerifier,
+    pub(crate) horizon: Horizon,
     pub(crate) secrets: Arc<Secrets>,
     pub(crate) policies: Arc<Policies>,
     pub(crate) references: Arc<References>,

@@ -3,11 +3,12 @@
 
 use super::{
     body::{self, Content},
-    layer::{Place, RequestId, place},
+    layer::{Place, place},
+    record::{self, request_id},
     refusal::Refusal,
 };
 use crate::{
-    admin::{Administrator, SecretInfo, is_signed_request},
+    admin::{AdminError, Administrator, SecretInfo, is_signed_request},
     audit::{Decided, Entry, Event},
     policies::{PoliciesError, Which},
     references::{NAME, ReferenceError, is_name},
@@ -16,12 +17,13 @@ use crate::{
 };
 use axum::{
     Json,
+    body::Body,
     extract::{Query, Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header, request::Parts},
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
-use sealwright_appraise::MAX_POLICY;
+use sealwright_appraise::{Explanation, MAX_POLICY};
 use sealwright_wire::{
     jws::decode_base64url,
     kbs::{PREFIX, ResourcePath},
@@ -45,7 +47,7 @@ const VERSION: HeaderName = HeaderName::from_static("x-secret-version");
 /// An administrator's request, verified.
 pub(super) struct Authorised {
     pub(super) administrator: Administrator,
-    request: Option<RequestId>,
+    request: Option<String>,
     uri: Uri,
     _place: Place,
 }
@@ -63,30 +65,67 @@ pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
 }
 
 /// Verifies that an administrator sent this request, which has no body.
-pub(super) async fn authorised(service: &Service, request: Request) -> Result<Authorised, Refusal> {
+pub(super) async fn authorised(service: &Arc<Service>, request: Request) -> Result<Authorised, Refusal> {
     authorised_with_body(service, request, NO_BODY).await.map(|(request, _)| request)
 }
 
 /// Verifies that an administrator sent this request. Nobody else's body is read.
 async fn authorised_with_body(
-    service: &Service,
+    service: &Arc<Service>,
     request: Request,
     limit: usize,
 ) -> Result<(Authorised, Content), Refusal> {
     let (head, content) = request.into_parts();
-    let refused = |error| {
-        tracing::warn!(%error, "not an administrator's request");
-        Refusal::not_administrator(&error)
-    };
-    let token = bearer(&head.headers).ok_or_else(|| refused(crate::admin::AdminError::Missing))?;
+    match verified(service, &head, content, limit).await {
+        Ok((administrator, content, place)) => {
+            Ok((Authorised { administrator, request: request_id(&head), uri: head.uri, _place: place }, content))
+        }
+        Err(Denied::NotAdministrator(error)) => {
+            tracing::warn!(%error, "not an administrator's request");
+            let explanation = Explanation::refused(error.check(), None);
+            record::refused(service, &head, Event::Administration, &explanation).await?;
+            Err(Refusal::not_administrator(&error, explanation))
+        }
+        Err(Denied::Otherwise(refusal)) => Err(refusal),
+    }
+}
+
+/// Why a request is not an administrator's, or not a request yet.
+enum Denied {
+    NotAdministrator(AdminError),
+    Otherwise(Refusal),
+}
+
+impl From<AdminError> for Denied {
+    fn from(error: AdminError) -> Self {
+        Self::NotAdministrator(error)
+    }
+}
+
+impl From<Refusal> for Denied {
+    fn from(refusal: Refusal) -> Self {
+        Self::Otherwise(refusal)
+    }
+}
+
+async fn verified(
+    service: &Arc<Service>,
+    head: &Parts,
+    content: Body,
+    limit: usize,
+) -> Result<(Administrator, Content, Place), Denied> {
+    let token = bearer(&head.headers).ok_or(AdminError::Missing)?;
     let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
-    let verifier = &service.administrators;
-    let signed = verifier.verify(token, head.method.as_str(), target, service.clock.now()).map_err(refused)?;
+    let signed = service.administrators.verify(token, head.method.as_str(), target, service.clock.now())?;
     let content = body::read_secret(service, content, limit).await?;
     let place = place(service).await?;
-    let administrator = signed.with_body(&content, service.clock.now()).map_err(refused)?;
-    let request = head.extensions.get::<RequestId>().cloned();
-    Ok((Authorised { administrator, request, uri: head.uri, _place: place }, content))
+    let (signed_at, now) = (signed.at(), service.clock.now());
+    let administrator = signed.with_body(&content, now)?;
+    if signed_at > now {
+        let noted = service.blocking(move |service| service.horizon.note(signed_at)).await?;
+        noted.map_err(Refusal::from)?;
+    }
+    Ok((administrator, content, place))
 }
 
 impl Authorised {
@@ -114,7 +153,7 @@ impl Authorised {
 
     fn entry(&self, service: &Service, event: Event, resource: Option<String>) -> Entry {
         let mut entry = Entry::new(service.clock.now(), event, Decided::Yes);
-        entry.request = self.request.as_ref().map(|id| id.0.to_string());
+        entry.request = self.request.clone();
         entry.resource = resource;
         entry.key = Some(self.administrator.thumbprint.clone());
         entry.administrator = Some(self.administrator.name.clone());

@@ -6,6 +6,7 @@ mod cookie;
 mod layer;
 mod operations;
 mod protocol;
+pub(crate) mod record;
 pub(crate) mod refusal;
 
 use crate::{admin::OWN_PREFIX, service::Service};
