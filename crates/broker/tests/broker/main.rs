@@ -4,6 +4,7 @@ mod abandoned;
 mod administration;
 mod crash;
 mod desk;
+mod frames;
 mod operations;
 mod pitfalls;
 mod policies;
