@@ -32,7 +32,8 @@ pub(super) async fn refused(
     }
     let mut entry = Entry::new(service.clock.now(), event, Decided::No).explained(explanation);
     entry.request = request_id(head);
-    entry.resource = Some(shown(&format!("{} {}", head.method, head.uri)));
+    let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
+    entry.resource = Some(shown(&format!("{} {target}", head.method)));
     service.audit.record(entry).await?;
     Ok(())
 }
