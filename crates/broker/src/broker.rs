@@ -2,7 +2,7 @@
 
 use crate::{
     Config,
-    admin::{AdminVerifier, KeyError, load_key},
+    admin::{AdminVerifier, Horizon, KeyError, load_key},
     audit::{Audit, AuditError, ChainError, Decided, Entry, Event, Head},
     config::Attestation,
     files::FileError,
@@ -10,7 +10,7 @@ use crate::{
     http,
     judge::{Judge, Unchanged},
     metrics::Metrics,
-    peers::PerPeer,
+    peers::Shared,
     policies::{Policies, PoliciesError},
     rate::RateLimit,
     references::{ReferenceError, References},
@@ -25,7 +25,7 @@ use crate::{
 use sealwright_appraise::{Evaluator, Failure, Issuer, TokenVerifier, Trust};
 use sealwright_collateral::{Age, Library, Report};
 use sealwright_verify::{Anchor, AnchorKind};
-use sealwright_wire::time::UnixTime;
+use sealwright_wire::{Digest, time::UnixTime};
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 use tokio::{
     net::TcpListener,
@@ -129,14 +129,14 @@ impl Broker {
         let unheard = |source| Error::Listen { address: listen, source };
         let listener = TcpListener::bind(listen).await.map_err(unheard)?;
         let local_addr = listener.local_addr().map_err(unheard)?;
-        let tls = tls::server_config(&config.certificate, &config.certificate_key)?;
-        let limits = config.limits;
-        let (service, torn) = tokio::task::spawn_blocking(move || open(config)).await??;
+        let tls = tls::server(&config.certificate, &config.certificate_key)?;
+        let (limits, key) = (config.limits, tls.key_sha256);
+        let (service, torn) = tokio::task::spawn_blocking(move || open(config, &key)).await??;
         let service = Arc::new(service);
         let noted = note_opening(&service, torn).await?;
         let (stop, stopped) = oneshot::channel();
         let (router, metrics) = (http::router(&service), Arc::clone(&service.metrics));
-        let server = tokio::spawn(Server { listener, tls, router, limits, metrics }.run(stopped));
+        let server = tokio::spawn(Server { listener, tls: tls.config, router, limits, metrics }.run(stopped));
         let upkeep = tokio::spawn(keep_up(Arc::clone(&service)));
         tracing::info!(%local_addr, "listening");
         Ok(Self { local_addr, service, stop: Some(stop), server, upkeep, noted })
@@ -168,6 +168,7 @@ impl Broker {
     pub async fn stop(mut self) -> Result<(), Error> {
         drop(self.stop.take());
         (&mut self.server).await?;
+        self.service.finish().await;
         self.upkeep.abort();
         let now = self.service.clock.now();
         self.service.audit.record(Entry::new(now, Event::Closed, Decided::Yes)).await?;
@@ -185,8 +186,8 @@ impl Drop for Broker {
     }
 }
 
-/// Opens everything but the socket. Returns how many bytes of an interrupted write were cut off the audit log.
-fn open(config: Config) -> Result<(Service, u64), Error> {
+/// Opens everything but the socket. `key` is the TLS key's digest, by which administrators name this broker. Returns how many bytes of an interrupted write were cut off the audit log.
+fn open(config: Config, key: &Digest<32>) -> Result<(Service, u64), Error> {
     let now = config.clock.now();
     // The database first: it is locked, so that two brokers never write one audit log.
     let vault = Arc::new(Vault::open(Arc::new(Embedded::open(&config.database)?), RootKey::load(&config.root_key)?)?);
@@ -200,18 +201,22 @@ fn open(config: Config) -> Result<(Service, u64), Error> {
     let trust = trust(&config.attestation);
     let judge = Judge::new(library, Arc::clone(&policies), Arc::clone(&references), trust, evaluator)?;
     let secrets = Arc::new(Secrets::new(Arc::clone(&vault)));
+    let horizon = Horizon::load(Arc::clone(&vault))?;
     let lifetime = config.token_lifetime.as_secs();
     let issuer = Issuer::new(&*config.issuer, load_key(&config.token_key)?)?.with_lifetime(lifetime);
     let limits = config.limits;
     let service = Service {
         metrics: Arc::new(Metrics::new()),
         metrics_for: config.metrics,
-        peers: PerPeer::new(limits.requests_per_peer),
-        places: Semaphore::new(limits.requests),
+        requests: Shared::new(usize::MAX, limits.requests_per_peer),
+        bodies: Shared::new(limits.body_bytes, limits.body_bytes_per_peer),
+        places: Arc::new(Semaphore::new(limits.requests)),
+        refusals: RateLimit::new(http::record::PER_SECOND, http::record::BURST),
         auth_rate: RateLimit::new(limits.auth_per_second, limits.auth_burst),
         sessions: Sessions::new(Bounds { sessions: limits.sessions, bytes: limits.session_bytes, seconds: lifetime }),
         audit,
-        administrators: AdminVerifier::new(config.administrators, now),
+        administrators: AdminVerifier::new(config.administrators, key, horizon.unused_from(now)),
+        horizon,
         release: Release::new(Arc::clone(&secrets), Arc::clone(&policies)),
         // The one who issues and the one who checks share a clock.
         token_verifier: TokenVerifier::new().trusting(issuer.name(), *issuer.public_key()).with_leeway(0),

@@ -1,48 +1,90 @@
-//! How much one address has under way: nobody may take every place.
+//! How much one address has of what there is a bounded amount of: nobody may take it all.
 
 use crate::rate::Peer;
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-/// Counts what each peer has under way. Its memory is bounded by what is under way.
+/// Something of which all peers together have so much at most, and each of them so much. Its memory is bounded by what they have.
 #[derive(Clone)]
-pub(crate) struct PerPeer {
+pub(crate) struct Shared {
     most: usize,
-    counts: Arc<Mutex<HashMap<Peer, usize>>>,
+    most_of_peer: usize,
+    taken: Arc<Mutex<Taken>>,
 }
 
-/// One place, given back when dropped.
-pub(crate) struct Place {
+#[derive(Default)]
+struct Taken {
+    all: usize,
+    of_peer: HashMap<Peer, usize>,
+}
+
+/// Why there is no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Full {
+    /// This peer has as much as one may have.
+    OfPeer,
+    /// All together have as much as there is.
+    OfAll,
+}
+
+/// What one peer has taken, given back when dropped.
+pub(crate) struct Share {
     peer: Peer,
-    counts: Arc<Mutex<HashMap<Peer, usize>>>,
+    amount: usize,
+    of: Shared,
 }
 
-impl PerPeer {
-    pub(crate) fn new(most: usize) -> Self {
-        Self { most, counts: Arc::default() }
+impl Shared {
+    pub(crate) fn new(most: usize, most_of_peer: usize) -> Self {
+        Self { most, most_of_peer, taken: Arc::default() }
     }
 
-    /// A place for `peer`, unless it has them all.
-    pub(crate) fn take(&self, peer: Peer) -> Option<Place> {
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = counts.entry(peer).or_default();
-        if *count >= self.most {
-            return None;
+    /// So much for `peer`, if there is so much.
+    pub(crate) fn take(&self, peer: Peer, amount: usize) -> Result<Share, Full> {
+        let mut share = Share { peer, amount: 0, of: self.clone() };
+        share.grow(amount)?;
+        Ok(share)
+    }
+
+    fn taken(&self) -> MutexGuard<'_, Taken> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Share {
+    /// How much it is.
+    pub(crate) const fn amount(&self) -> usize {
+        self.amount
+    }
+
+    /// So much more, if there is so much.
+    pub(crate) fn grow(&mut self, by: usize) -> Result<(), Full> {
+        let mut taken = self.of.taken();
+        let of_peer = taken.of_peer.get(&self.peer).copied().unwrap_or_default();
+        if by > self.of.most_of_peer.saturating_sub(of_peer) {
+            return Err(Full::OfPeer);
         }
-        *count += 1;
-        Some(Place { peer, counts: Arc::clone(&self.counts) })
+        if by > self.of.most.saturating_sub(taken.all) {
+            return Err(Full::OfAll);
+        }
+        taken.all += by;
+        taken.of_peer.insert(self.peer, of_peer + by);
+        drop(taken);
+        self.amount += by;
+        Ok(())
     }
 }
 
-impl Drop for Place {
+impl Drop for Share {
     fn drop(&mut self) {
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = counts.get_mut(&self.peer) {
-            *count -= 1;
-            if *count == 0 {
-                counts.remove(&self.peer);
+        let mut taken = self.of.taken();
+        taken.all -= self.amount;
+        if let Some(of_peer) = taken.of_peer.get_mut(&self.peer) {
+            *of_peer -= self.amount;
+            if *of_peer == 0 {
+                taken.of_peer.remove(&self.peer);
             }
         }
     }
@@ -53,15 +95,30 @@ mod tests {
     use super::*;
     use std::net::IpAddr;
 
+    fn peer(n: u8) -> Peer {
+        Peer::from(IpAddr::from([10, 0, 0, n]))
+    }
+
     #[test]
-    fn a_peer_has_so_many_places_and_gives_them_back() {
-        let peers = PerPeer::new(2);
-        let (one, other) = (Peer::from(IpAddr::from([10, 0, 0, 1])), Peer::from(IpAddr::from([10, 0, 0, 2])));
-        let places = (peers.take(one).unwrap(), peers.take(one).unwrap());
-        assert!(peers.take(one).is_none());
-        assert!(peers.take(other).is_some());
-        drop(places);
-        assert!(peers.take(one).is_some());
-        assert!(peers.counts.lock().unwrap().is_empty());
+    fn a_peer_has_so_much_and_gives_it_back() {
+        let shared = Shared::new(10, 2);
+        let shares = (shared.take(peer(1), 1).unwrap(), shared.take(peer(1), 1).unwrap());
+        assert_eq!(shared.take(peer(1), 1).err(), Some(Full::OfPeer));
+        assert!(shared.take(peer(2), 2).is_ok());
+        drop(shares);
+        assert!(shared.take(peer(1), 2).is_ok());
+        assert!(shared.taken().of_peer.is_empty() && shared.taken().all == 0);
+    }
+
+    #[test]
+    fn all_together_have_so_much() {
+        let shared = Shared::new(3, 2);
+        let mut one = shared.take(peer(1), 1).unwrap();
+        let other = shared.take(peer(2), 2).unwrap();
+        assert_eq!(one.grow(1), Err(Full::OfAll));
+        assert_eq!(one.amount(), 1);
+        drop(other);
+        assert_eq!((one.grow(1), one.amount()), (Ok(()), 2));
+        assert_eq!(one.grow(usize::MAX), Err(Full::OfPeer));
     }
 }

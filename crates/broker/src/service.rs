@@ -1,9 +1,21 @@
 //! What every request handler works with.
 
 use crate::{
-    admin::AdminVerifier, audit::Audit, clock::Clock, config, grant::Release, http::refusal::Refusal, judge::Judge,
-    metrics::Metrics, peers::PerPeer, policies::Policies, rate::RateLimit, references::References, secrets::Secrets,
-    session::Sessions, storage::Vault,
+    admin::{AdminVerifier, Horizon},
+    audit::Audit,
+    clock::Clock,
+    config,
+    grant::Release,
+    http::refusal::Refusal,
+    judge::Judge,
+    metrics::Metrics,
+    peers::Shared,
+    policies::Policies,
+    rate::RateLimit,
+    references::References,
+    secrets::Secrets,
+    session::Sessions,
+    storage::Vault,
 };
 use sealwright_appraise::{Issuer, TokenVerifier};
 use std::sync::Arc;
@@ -15,13 +27,20 @@ pub(crate) struct Service {
     pub(crate) limits: config::Limits,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) metrics_for: config::Metrics,
-    pub(crate) peers: PerPeer,
-    pub(crate) places: Semaphore,
+    /// The requests of each peer that are read or worked on.
+    pub(crate) requests: Shared,
+    /// The bytes of bodies that are held.
+    pub(crate) bodies: Shared,
+    /// What is worked on.
+    pub(crate) places: Arc<Semaphore>,
     pub(crate) auth_rate: RateLimit,
+    /// How often whoever has shown nothing yet is refused with a line in the audit log.
+    pub(crate) refusals: RateLimit,
     pub(crate) sessions: Sessions<Arc<str>>,
     pub(crate) vault: Arc<Vault>,
     pub(crate) audit: Audit,
     pub(crate) administrators: AdminVerifier,
+    pub(crate) horizon: Horizon,
     pub(crate) secrets: Arc<Secrets>,
     pub(crate) policies: Arc<Policies>,
     pub(crate) references: Arc<References>,
@@ -43,5 +62,15 @@ impl Service {
         let span = tracing::Span::current();
         let done = tokio::task::spawn_blocking(move || span.in_scope(|| work(&service))).await;
         done.map_err(|error| Refusal::internal(&error))
+    }
+
+    /// Waits until nothing is worked on any more, and lets nothing be begun after that. Whoever went away without waiting for the answer is
+    /// worked for all the same.
+    pub(crate) async fn finish(&self) {
+        let all = u32::try_from(self.limits.requests).unwrap_or(u32::MAX);
+        if tokio::time::timeout(self.limits.shutdown_timeout, self.places.acquire_many(all)).await.is_err() {
+            tracing::warn!("requests were still under way when the time to finish was over");
+        }
+        self.places.close();
     }
 }

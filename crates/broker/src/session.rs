@@ -168,6 +168,13 @@ impl<T: Clone> Sessions<T> {
         Some((id, challenge))
     }
 
+    /// Whether this session has a challenge that can be answered. Asking takes nothing away.
+    pub(crate) fn is_challenged(&self, id: SessionId, now: UnixTime) -> bool {
+        let table = self.table();
+        let session = table.by_id.get(&id);
+        session.is_some_and(|session| matches!(session.state, State::Challenged(_)) && session.expires > now)
+    }
+
     /// Takes the challenge of this session out, so that nobody answers it again.
     pub(crate) fn take_challenge(&self, id: SessionId, now: UnixTime) -> Option<Challenge> {
         let mut table = self.table();
@@ -228,8 +235,10 @@ mod tests {
     fn a_challenge_is_taken_once() {
         let sessions = sessions();
         let (id, challenge) = sessions.challenge(Tee::Tdx, NOW).unwrap();
+        assert!(sessions.is_challenged(id, NOW.plus(299)) && !sessions.is_challenged(id, NOW.plus(300)));
         assert_eq!(sessions.take_challenge(id, NOW), Some(challenge));
         assert_eq!(sessions.take_challenge(id, NOW), None);
+        assert!(!sessions.is_challenged(id, NOW));
     }
 
     #[test]
@@ -253,6 +262,7 @@ mod tests {
         let attested = sessions.attested("claims", 10, NOW).unwrap();
         assert!(challenged != attested);
         assert_eq!(sessions.get(attested, NOW), Some("claims"));
+        assert!(!sessions.is_challenged(attested, NOW));
         assert_eq!(sessions.take_challenge(attested, NOW), None);
         assert_eq!(sessions.get(attested, NOW), Some("claims"));
     }

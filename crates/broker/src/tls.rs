@@ -3,6 +3,8 @@
 use crate::files::{self, FileError};
 use rustls::{ServerConfig, crypto::aws_lc_rs};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+use sealwright_channel::tls::key_sha256;
+use sealwright_wire::Digest;
 use std::{path::Path, sync::Arc};
 
 /// The longest certificate chain that is read, in bytes.
@@ -36,13 +38,22 @@ pub enum TlsError {
     },
 }
 
+/// The server's end, ready to accept.
+pub(crate) struct Server {
+    pub(crate) config: Arc<ServerConfig>,
+    /// Names this broker: SHA-256 of its TLS key's `SubjectPublicKeyInfo`.
+    pub(crate) key_sha256: Digest<32>,
+}
+
 /// TLS 1.3 and 1.2 with this certificate; HTTP/2 and HTTP/1.1 over it.
-pub(crate) fn server_config(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, TlsError> {
+pub(crate) fn server(certificate: &Path, key: &Path) -> Result<Server, TlsError> {
     let content = |path: &Path, expected| TlsError::Content { path: path.display().to_string(), expected };
     let pem = files::read(certificate, MAX_CHAIN)?;
     let chain: Vec<_> = CertificateDer::pem_slice_iter(&pem)
         .collect::<Result<_, _>>()
         .map_err(|_| content(certificate, "certificates"))?;
+    let own = chain.first().ok_or_else(|| content(certificate, "certificates"))?;
+    let key_sha256 = key_sha256(own).map_err(|_| content(certificate, "certificates"))?;
     let pem = files::read_private(key, MAX_KEY)?;
     let private = PrivateKeyDer::from_pem_slice(&pem).map_err(|_| content(key, "a private key"))?;
     let rejected = |source| TlsError::Rustls { path: certificate.display().to_string(), source };
@@ -52,5 +63,5 @@ pub(crate) fn server_config(certificate: &Path, key: &Path) -> Result<Arc<Server
         .map_err(rejected)?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     config.ticketer = aws_lc_rs::Ticketer::new().map_err(rejected)?;
-    Ok(Arc::new(config))
+    Ok(Server { config: Arc::new(config), key_sha256 })
 }

@@ -6,7 +6,7 @@ use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
-use rustls_pki_types::ServerName;
+use rustls_pki_types::{CertificateDer, ServerName};
 use std::{
     io,
     pin::Pin,
@@ -135,13 +135,30 @@ pub struct Client {
     address: String,
     tls: Arc<ClientConfig>,
     timeout: Duration,
-    open: Option<SendRequest<Full<Bytes>>>,
+    open: Option<Open>,
+}
+
+/// An open connection, and who is at its other end.
+struct Open {
+    sender: SendRequest<Full<Bytes>>,
+    certificate: CertificateDer<'static>,
 }
 
 impl Client {
     /// A client of this server, which waits so long for each answer.
     pub fn new(endpoint: Endpoint, tls: Arc<ClientConfig>, timeout: Duration) -> Self {
         Self { address: endpoint.address(), endpoint, tls, timeout, open: None }
+    }
+
+    /// The server's certificate, as it was verified for the connection that is open; one is opened when there is none.
+    ///
+    /// # Errors
+    /// When there is no connection in time.
+    pub async fn server_certificate(&mut self) -> Result<CertificateDer<'static>, Error> {
+        let after = self.timeout;
+        let opened = tokio::time::timeout(after, self.opened()).await;
+        let open = opened.map_err(|_| Error::Timeout { address: self.address.clone(), after })??;
+        Ok(self.open.insert(open).certificate.clone())
     }
 
     /// Sends a request and reads the answer, of at most `limit` bytes.
@@ -153,14 +170,14 @@ impl Client {
         method: Method,
         path: &str,
         headers: &[(header::HeaderName, HeaderValue)],
-        body: Vec<u8>,
+        body: impl Into<Bytes>,
         limit: usize,
     ) -> Result<Reply, Error> {
         let mut request = Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.endpoint.prefix))
             .header(header::HOST, &self.address)
-            .body(Full::new(Bytes::from(body)))?;
+            .body(Full::new(body.into()))?;
         request.headers_mut().extend(headers.iter().cloned());
         let after = self.timeout;
         match tokio::time::timeout(after, self.exchange(request, limit)).await {
@@ -173,33 +190,35 @@ impl Client {
     }
 
     async fn exchange(&mut self, request: Request<Full<Bytes>>, limit: usize) -> Result<Reply, Error> {
-        let mut sender = self.sender().await?;
+        let mut open = self.opened().await?;
         let broken = |source| Error::Http { address: self.address.clone(), source };
-        let (head, body) = sender.send_request(request).await.map_err(broken)?.into_parts();
+        let (head, body) = open.sender.send_request(request).await.map_err(broken)?.into_parts();
         let body = Limited::new(body, limit).collect().await.map_err(|error| self.unreadable(error, limit))?;
-        self.open = Some(sender);
+        self.open = Some(open);
         Ok(Reply { status: head.status, headers: head.headers, body: body.to_bytes() })
     }
 
-    async fn sender(&mut self) -> Result<SendRequest<Full<Bytes>>, Error> {
-        if let Some(mut sender) = self.open.take()
-            && sender.ready().await.is_ok()
+    async fn opened(&mut self) -> Result<Open, Error> {
+        if let Some(mut open) = self.open.take()
+            && open.sender.ready().await.is_ok()
         {
-            return Ok(sender);
+            return Ok(open);
         }
         self.connect().await
     }
 
-    async fn connect(&self) -> Result<SendRequest<Full<Bytes>>, Error> {
+    async fn connect(&self) -> Result<Open, Error> {
         let address = || self.address.clone();
         let tcp = TcpStream::connect((self.endpoint.host.as_str(), self.endpoint.port))
             .await
             .map_err(|source| Error::Connect { address: address(), source })?;
         tcp.set_nodelay(true).map_err(|source| Error::Connect { address: address(), source })?;
-        let tls = TlsConnector::from(Arc::clone(&self.tls))
-            .connect(self.endpoint.name.clone(), Attentive::new(tcp))
-            .await
-            .map_err(|source| Error::Tls { address: address(), source })?;
+        let unknown = |source| Error::Tls { address: address(), source };
+        let tls =
+            TlsConnector::from(Arc::clone(&self.tls)).connect(self.endpoint.name.clone(), Attentive::new(tcp)).await;
+        let tls = tls.map_err(unknown)?;
+        let certificate = tls.get_ref().1.peer_certificates().and_then(<[_]>::first).cloned();
+        let certificate = certificate.ok_or_else(|| unknown(io::Error::other("the server showed no certificate")))?;
         let (sender, connection) =
             http1::handshake(TokioIo::new(tls)).await.map_err(|source| Error::Http { address: address(), source })?;
         // The task ends with the connection, which ends when the sender is dropped.
@@ -208,7 +227,7 @@ impl Client {
                 tracing::debug!(%error, "connection ended");
             }
         });
-        Ok(sender)
+        Ok(Open { sender, certificate })
     }
 
     fn unreadable(&self, error: Box<dyn std::error::Error + Send + Sync>, limit: usize) -> Error {

@@ -1,5 +1,6 @@
 //! TLS 1.3 to a server that is known by its certificate or by who issued it. Nothing else is trusted: no system roots.
 
+use ::aws_lc_rs::digest;
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, OtherError, RootCertStore,
     SignatureScheme,
@@ -8,9 +9,11 @@ use rustls::{
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     },
     crypto::{CryptoProvider, aws_lc_rs, verify_tls13_signature},
+    server::ParsedCertificate,
     version::TLS13,
 };
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject};
+use sealwright_wire::Digest;
 use std::{fmt, sync::Arc};
 
 /// Whom a client of a broker trusts.
@@ -33,6 +36,9 @@ pub enum Error {
     /// A certificate cannot be an issuer.
     #[error("a trusted certificate is unusable: {0}")]
     Issuer(#[source] rustls::Error),
+    /// A certificate whose key is asked for cannot be read.
+    #[error("a certificate is malformed: {0}")]
+    Certificate(#[source] rustls::Error),
     /// No certificate to trust was given.
     #[error("no certificate to trust was given")]
     NobodyTrusted,
@@ -69,6 +75,18 @@ impl Trust {
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Arc::new(config))
     }
+}
+
+/// SHA-256 of the `SubjectPublicKeyInfo` in a certificate. It names whoever has the private key, and no other certificate of the same key
+/// changes it.
+///
+/// # Errors
+/// When the certificate is malformed.
+pub fn key_sha256(certificate: &CertificateDer<'_>) -> Result<Digest<32>, Error> {
+    let certificate = ParsedCertificate::try_from(certificate).map_err(Error::Certificate)?;
+    let mut name = Digest([0; 32]);
+    name.0.copy_from_slice(digest::digest(&digest::SHA256, &certificate.subject_public_key_info()).as_ref());
+    Ok(name)
 }
 
 /// The one cryptographic provider of this crate, whatever the process has installed.

@@ -22,7 +22,7 @@ use sealwright_wire::{
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{sync::Arc, time::Duration};
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 /// The longest answer that is read.
 const MAX_ANSWER: usize = 64 << 20;
@@ -153,7 +153,8 @@ impl Client {
         if let Some(expect) = expect {
             target.push_str(&format!("&expect={expect}"));
         }
-        let answer = self.send(Method::POST, &target, secret.to_vec()).await?;
+        let secret = Bytes::from_owner(Zeroizing::new(secret.to_vec()));
+        let answer = self.send(Method::POST, &target, secret).await?;
         parse::<Version>(&answer).map(|answer| answer.version)
     }
 
@@ -163,7 +164,11 @@ impl Client {
     /// When there is none, or as above.
     pub async fn get_secret(&self, path: &ResourcePath) -> Result<Zeroizing<Vec<u8>>, ClientError> {
         let answer = self.send(Method::GET, &format!("{PREFIX}/resource/{path}"), Vec::new()).await?;
-        Ok(Zeroizing::new(answer.to_vec()))
+        let secret = Zeroizing::new(answer.to_vec());
+        if let Ok(mut received) = answer.try_into_mut() {
+            received.zeroize();
+        }
+        Ok(secret)
     }
 
     /// Deletes a secret.
@@ -278,11 +283,13 @@ impl Client {
         String::from_utf8(answer.to_vec()).map_err(|error| ClientError::Answer(error.to_string()))
     }
 
-    async fn send(&self, method: Method, target: &str, body: Vec<u8>) -> Result<Bytes, ClientError> {
-        let signed = authorization(&self.key, method.as_str(), target, &body, self.clock.now())?;
+    async fn send(&self, method: Method, target: &str, body: impl Into<Bytes>) -> Result<Bytes, ClientError> {
+        let body = body.into();
+        let mut http = Http::new(self.endpoint.clone(), Arc::clone(&self.tls), TIMEOUT);
+        let broker = tls::key_sha256(&http.server_certificate().await?)?;
+        let signed = authorization(&self.key, &broker, method.as_str(), target, &body, self.clock.now())?;
         let mut signed = HeaderValue::from_str(&signed).map_err(|_| SignError)?;
         signed.set_sensitive(true);
-        let mut http = Http::new(self.endpoint.clone(), Arc::clone(&self.tls), TIMEOUT);
         let reply = http.send(method, target, &[(header::AUTHORIZATION, signed)], body, MAX_ANSWER).await?;
         if reply.status.is_success() {
             return Ok(reply.body);

@@ -3,12 +3,15 @@
 //! The key is an ECDSA key on P-256. The broker knows its public half alone, so it keeps nothing with which to pretend to be an administrator.
 
 mod client;
+mod horizon;
+mod refused;
 mod request;
 
 pub(crate) use client::OWN_PREFIX;
 pub use client::{Client, ClientError, Failure, PolicyInfo, ReferenceInfo, SecretInfo};
+pub(crate) use horizon::Horizon;
 pub use request::{AdminError, Administrator, SignError, TYPE, WINDOW, authorization};
-pub(crate) use request::{AdminVerifier, is_signed_request};
+pub(crate) use request::{AdminVerifier, is_signed_request, shown};
 
 use crate::files::{self, FileError};
 use sealwright_appraise::{KeyError as FormatError, SigningKey};

@@ -4,17 +4,22 @@
 //!
 //! | claim | value |
 //! |---|---|
+//! | `aud` | the broker: SHA-256 of the `SubjectPublicKeyInfo` in its TLS certificate, base64url |
 //! | `htm` | the request's method |
 //! | `htu` | its path and query, exactly as in the request line |
 //! | `iat` | when it was signed; good for [`WINDOW`] seconds |
 //! | `jti` | 16 random bytes, base64url: good for one request |
 //! | `digest` | SHA-256 of the body, base64url |
 //!
+//! The client takes `aud` from the connection on which it sends the request, so that it is right after the certificate was renewed, and so
+//! that a broker which an administrator trusts less cannot pass a request on to another: that one has another TLS key.
+//!
 //! The algorithm is ES256 whatever the header says, and the key is one of the configuration whatever the header holds.
 
 use aws_lc_rs::{digest, rand};
 use sealwright_appraise::{SigningKey, VerifyingKey};
 use sealwright_wire::{
+    Digest,
     jws::{self, Compact, Header},
     time::UnixTime,
 };
@@ -39,6 +44,7 @@ const MAX_REMEMBERED: usize = 65_536;
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Claims {
+    aud: String,
     htm: String,
     htu: String,
     iat: u64,
@@ -57,11 +63,19 @@ pub enum AdminError {
     #[error("the signed request cannot be read: {0}")]
     Malformed(String),
     /// A key that the configuration does not name.
-    #[error("no administrator's key of this broker has the thumbprint {0}; add its public key to the configuration")]
+    #[error("no administrator's key of this broker has the thumbprint {0}")]
     UnknownKey(String),
     /// The signature does not hold.
     #[error("the signature does not hold")]
     Signature,
+    /// Signed for another broker.
+    #[error("signed for the broker with the TLS key {signed}, sent to the one with {here}")]
+    OtherBroker {
+        /// The broker that was meant.
+        signed: String,
+        /// This one.
+        here: String,
+    },
     /// Signed for another request.
     #[error("signed for {claim} {signed}, sent as {sent}")]
     OtherRequest {
@@ -76,26 +90,26 @@ pub enum AdminError {
     #[error("the body is not the one that was signed")]
     OtherBody,
     /// Too old, or from the future.
-    #[error("signed at {signed}, it is {now} here: more than {WINDOW} seconds apart; check both clocks")]
+    #[error("signed at {signed}, it is {now} here: more than {WINDOW} seconds apart")]
     Stale {
         /// When it was signed.
         signed: UnixTime,
         /// When it arrived.
         now: UnixTime,
     },
-    /// Signed before this broker started, which cannot know whether it was used.
-    #[error("signed at {signed}, before this broker started at {started}: sign it again")]
+    /// It may have been used before this broker started.
+    #[error("signed at {signed}; whether a request of before {from} was used is not known since this broker started")]
     BeforeStart {
         /// When it was signed.
         signed: UnixTime,
-        /// When the broker started.
-        started: UnixTime,
+        /// From when on none was used before the start.
+        from: UnixTime,
     },
     /// Seen before.
     #[error("this signed request was used before")]
     Replayed,
     /// More requests within the window than are remembered.
-    #[error("more than {MAX_REMEMBERED} signed requests within {WINDOW} seconds: wait")]
+    #[error("more than {MAX_REMEMBERED} signed requests within {WINDOW} seconds")]
     TooMany,
 }
 
@@ -104,12 +118,14 @@ pub enum AdminError {
 #[error("the cryptographic library failed to sign the request")]
 pub struct SignError;
 
-/// The value of `Authorization` for a request.
+/// The value of `Authorization` for a request to the broker whose TLS key has this digest
+/// ([`key_sha256`](sealwright_channel::tls::key_sha256)).
 ///
 /// # Errors
 /// When the cryptographic library fails.
 pub fn authorization(
     key: &SigningKey,
+    broker: &Digest<32>,
     method: &str,
     path_and_query: &str,
     body: &[u8],
@@ -118,6 +134,7 @@ pub fn authorization(
     let mut jti = [0; 16];
     rand::fill(&mut jti).map_err(|_| SignError)?;
     let claims = Claims {
+        aud: jws::encode_base64url(&broker.0),
         htm: method.to_owned(),
         htu: path_and_query.to_owned(),
         iat: at.0,
@@ -163,7 +180,9 @@ struct Known {
 /// Checks signed requests.
 pub(crate) struct AdminVerifier {
     administrators: Vec<Known>,
-    started: UnixTime,
+    audience: String,
+    /// Older ones may have been used before this broker started.
+    from: UnixTime,
     seen: Mutex<Seen>,
 }
 
@@ -174,11 +193,11 @@ struct Seen {
 }
 
 impl AdminVerifier {
-    /// For these administrators, from `started` on.
-    pub(crate) fn new(administrators: Vec<(String, VerifyingKey)>, started: UnixTime) -> Self {
+    /// For these administrators of the broker with this TLS key, and requests that were signed at `from` or later.
+    pub(crate) fn new(administrators: Vec<(String, VerifyingKey)>, broker: &Digest<32>, from: UnixTime) -> Self {
         let known = |(name, key): (String, VerifyingKey)| Known { name, thumbprint: key.thumbprint(), key };
         let administrators = administrators.into_iter().map(known).collect();
-        Self { administrators, started, seen: Mutex::default() }
+        Self { administrators, audience: jws::encode_base64url(&broker.0), from, seen: Mutex::default() }
     }
 
     /// Checks everything but the body, so that nobody else's body is read.
@@ -196,6 +215,9 @@ impl AdminVerifier {
         let administrator = self.signer(&token)?;
         let claims: Claims = serde_json::from_slice(token.payload())
             .map_err(|error| AdminError::Malformed(format!("claims: {error}")))?;
+        if claims.aud != self.audience {
+            return Err(AdminError::OtherBroker { signed: shown(&claims.aud), here: self.audience.clone() });
+        }
         same("htm", &claims.htm, method)?;
         same("htu", &claims.htu, path_and_query)?;
         self.fresh(UnixTime(claims.iat), now)?;
@@ -222,8 +244,8 @@ impl AdminVerifier {
             return Err(AdminError::Stale { signed, now });
         }
         // What was used before a restart is not remembered.
-        if signed < self.started {
-            return Err(AdminError::BeforeStart { signed, started: self.started });
+        if signed < self.from {
+            return Err(AdminError::BeforeStart { signed, from: self.from });
         }
         Ok(())
     }
@@ -254,6 +276,11 @@ impl AdminVerifier {
 }
 
 impl Signed<'_> {
+    /// When it was signed, by the client's clock.
+    pub(crate) const fn at(&self) -> UnixTime {
+        UnixTime(self.claims.iat)
+    }
+
     /// Checks the body, and that the request was not used before.
     pub(crate) fn with_body(self, body: &[u8], now: UnixTime) -> Result<Administrator, AdminError> {
         if !bool::from(body_digest(body).as_bytes().ct_eq(self.claims.digest.as_bytes())) {
@@ -268,8 +295,12 @@ fn same(claim: &'static str, signed: &str, sent: &str) -> Result<(), AdminError>
     if signed == sent {
         return Ok(());
     }
-    let shown = |text: &str| text.chars().take(200).flat_map(char::escape_default).collect();
     Err(AdminError::OtherRequest { claim, signed: shown(signed), sent: shown(sent) })
+}
+
+/// What a client sent, cut and escaped for whoever reads it.
+pub(crate) fn shown(text: &str) -> String {
+    text.chars().take(200).flat_map(char::escape_default).collect()
 }
 
 fn body_digest(body: &[u8]) -> String {
@@ -281,16 +312,17 @@ mod tests {
     use super::*;
 
     const NOW: UnixTime = UnixTime(1_000_000);
+    const BROKER: Digest<32> = Digest([1; 32]);
     const PATH: &str = "/kbs/v0/resource/a/b/c?expect=1";
 
     fn verifier() -> (SigningKey, AdminVerifier) {
         let key = SigningKey::generate().unwrap();
         let known = vec![("ada".to_owned(), *key.public())];
-        (key, AdminVerifier::new(known, UnixTime(NOW.0 - 10)))
+        (key, AdminVerifier::new(known, &BROKER, UnixTime(NOW.0 - 10)))
     }
 
     fn token(key: &SigningKey, at: UnixTime) -> String {
-        authorization(key, "POST", PATH, b"body", at).unwrap().strip_prefix("Bearer ").unwrap().to_owned()
+        authorization(key, &BROKER, "POST", PATH, b"body", at).unwrap().strip_prefix("Bearer ").unwrap().to_owned()
     }
 
     fn check(verifier: &AdminVerifier, token: &str) -> Result<Administrator, AdminError> {
@@ -322,6 +354,18 @@ mod tests {
         let other = SigningKey::generate().unwrap();
         let foreign = token(&other, NOW);
         assert_eq!(check(&verifier, &foreign), Err(AdminError::UnknownKey(other.public().thumbprint())));
+    }
+
+    #[test]
+    fn a_request_for_another_broker_is_refused_whatever_else_is_right() {
+        let (key, verifier) = verifier();
+        let known = vec![("ada".to_owned(), *key.public())];
+        let other = AdminVerifier::new(known, &Digest([2; 32]), UnixTime(NOW.0 - 10));
+        let signed = token(&key, NOW);
+        let error = check(&other, &signed).unwrap_err();
+        let [signed_for, here] = [BROKER, Digest([2; 32])].map(|broker| jws::encode_base64url(&broker.0));
+        assert_eq!(error, AdminError::OtherBroker { signed: signed_for, here });
+        assert!(check(&verifier, &signed).is_ok());
     }
 
     #[test]

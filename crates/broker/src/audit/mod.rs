@@ -27,10 +27,14 @@ pub enum Event {
     Opened,
     /// The log was closed by a stopping broker.
     Closed,
+    /// A challenge was asked for, and refused.
+    Challenge,
     /// Evidence was appraised.
     Attest,
     /// A resource was asked for by a workload.
     Release,
+    /// Somebody who is no administrator asked for what only administrators may do.
+    Administration,
     /// An administrator put a secret.
     SecretPut,
     /// An administrator read a secret.

@@ -91,10 +91,14 @@ pub struct Limits {
     pub connections: usize,
     /// The most connections of one address at a time.
     pub connections_per_peer: usize,
-    /// The most requests that are worked on at a time; one more is told to come back later.
+    /// The most requests that are worked on at a time, once they have come whole; one more is told to come back later.
     pub requests: usize,
-    /// The most requests of one address that are worked on at a time.
+    /// The most requests of one address that are read or worked on at a time.
     pub requests_per_peer: usize,
+    /// The most bytes of bodies that are held at a time, administrators' apart.
+    pub body_bytes: usize,
+    /// The most bytes of bodies of one address that are held at a time.
+    pub body_bytes_per_peer: usize,
     /// The most bytes of an attestation.
     pub attestation_bytes: usize,
     /// The most bytes of a secret.
@@ -122,6 +126,8 @@ impl Default for Limits {
             connections_per_peer: 512,
             requests: 128,
             requests_per_peer: 64,
+            body_bytes: 256 << 20,
+            body_bytes_per_peer: 16 << 20,
             attestation_bytes: 2 << 20,
             secret_bytes: 1 << 20,
             sessions: 65_536,

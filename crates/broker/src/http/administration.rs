@@ -1,9 +1,14 @@
 //! What administrators do. Every request here is signed with a key that the configuration names, and every decision is in the audit log
 //! before it is carried out.
 
-use super::{body, layer::RequestId, refusal::Refusal};
+use super::{
+    body::{self, Content},
+    layer::{Place, place},
+    record::{self, request_id},
+    refusal::Refusal,
+};
 use crate::{
-    admin::{Administrator, SecretInfo, is_signed_request},
+    admin::{AdminError, Administrator, SecretInfo, is_signed_request},
     audit::{Decided, Entry, Event},
     judge::Unchanged,
     policies::{PoliciesError, Which},
@@ -13,12 +18,13 @@ use crate::{
 };
 use axum::{
     Json,
+    body::Body,
     extract::{Query, Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header, request::Parts},
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
-use sealwright_appraise::MAX_POLICY;
+use sealwright_appraise::{Explanation, MAX_POLICY};
 use sealwright_wire::{
     jws::decode_base64url,
     kbs::{PREFIX, ResourcePath},
@@ -42,9 +48,9 @@ const VERSION: HeaderName = HeaderName::from_static("x-secret-version");
 /// An administrator's request, verified.
 pub(super) struct Authorised {
     pub(super) administrator: Administrator,
-    request: Option<RequestId>,
+    request: Option<String>,
     uri: Uri,
-    body: Bytes,
+    _place: Place,
 }
 
 /// The bearer token, if it says that it is an administrator's signed request.
@@ -60,25 +66,67 @@ pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
 }
 
 /// Verifies that an administrator sent this request, which has no body.
-pub(super) async fn authorised(service: &Service, request: Request) -> Result<Authorised, Refusal> {
-    authorised_with_body(service, request, NO_BODY).await
+pub(super) async fn authorised(service: &Arc<Service>, request: Request) -> Result<Authorised, Refusal> {
+    authorised_with_body(service, request, NO_BODY).await.map(|(request, _)| request)
 }
 
 /// Verifies that an administrator sent this request. Nobody else's body is read.
-async fn authorised_with_body(service: &Service, request: Request, limit: usize) -> Result<Authorised, Refusal> {
+async fn authorised_with_body(
+    service: &Arc<Service>,
+    request: Request,
+    limit: usize,
+) -> Result<(Authorised, Content), Refusal> {
     let (head, content) = request.into_parts();
-    let refused = |error| {
-        tracing::warn!(%error, "not an administrator's request");
-        Refusal::not_administrator(&error)
-    };
-    let token = bearer(&head.headers).ok_or_else(|| refused(crate::admin::AdminError::Missing))?;
+    match verified(service, &head, content, limit).await {
+        Ok((administrator, content, place)) => {
+            Ok((Authorised { administrator, request: request_id(&head), uri: head.uri, _place: place }, content))
+        }
+        Err(Denied::NotAdministrator(error)) => {
+            tracing::warn!(%error, "not an administrator's request");
+            let explanation = Explanation::refused(error.check(), None);
+            record::refused(service, &head, Event::Administration, &explanation).await?;
+            Err(Refusal::not_administrator(&error, explanation))
+        }
+        Err(Denied::Otherwise(refusal)) => Err(refusal),
+    }
+}
+
+/// Why a request is not an administrator's, or not a request yet.
+enum Denied {
+    NotAdministrator(AdminError),
+    Otherwise(Refusal),
+}
+
+impl From<AdminError> for Denied {
+    fn from(error: AdminError) -> Self {
+        Self::NotAdministrator(error)
+    }
+}
+
+impl From<Refusal> for Denied {
+    fn from(refusal: Refusal) -> Self {
+        Self::Otherwise(refusal)
+    }
+}
+
+async fn verified(
+    service: &Arc<Service>,
+    head: &Parts,
+    content: Body,
+    limit: usize,
+) -> Result<(Administrator, Content, Place), Denied> {
+    let token = bearer(&head.headers).ok_or(AdminError::Missing)?;
     let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
-    let verifier = &service.administrators;
-    let signed = verifier.verify(token, head.method.as_str(), target, service.clock.now()).map_err(refused)?;
-    let content = body::read(content, limit, service.limits.body_timeout).await?;
-    let administrator = signed.with_body(&content, service.clock.now()).map_err(refused)?;
-    let request = head.extensions.get::<RequestId>().cloned();
-    Ok(Authorised { administrator, request, uri: head.uri, body: content })
+    let signed = service.administrators.verify(token, head.method.as_str(), target, service.clock.now())?;
+    let content = body::read_secret(service, content, limit).await?;
+    let place = place(service).await?;
+    let (signed_at, now) = (signed.at(), service.clock.now());
+    let administrator = signed.with_body(&content, now)?;
+    if signed_at > now {
+        let noted = service.blocking(move |service| service.horizon.note(signed_at)).await?;
+        noted.map_err(Refusal::from)?;
+    }
+    Ok((administrator, content, place))
 }
 
 impl Authorised {
@@ -104,13 +152,9 @@ impl Authorised {
         if is_name(name) { Ok(name) } else { Err(Refusal::malformed(format!("expected a name of {NAME}"))) }
     }
 
-    fn json<T: DeserializeOwned>(&self) -> Result<T, Refusal> {
-        serde_json::from_slice(&self.body).map_err(Refusal::malformed)
-    }
-
     fn entry(&self, service: &Service, event: Event, resource: Option<String>) -> Entry {
         let mut entry = Entry::new(service.clock.now(), event, Decided::Yes);
-        entry.request = self.request.as_ref().map(|id| id.0.to_string());
+        entry.request = self.request.clone();
         entry.resource = resource;
         entry.key = Some(self.administrator.thumbprint.clone());
         entry.administrator = Some(self.administrator.name.clone());
@@ -137,6 +181,10 @@ impl Authorised {
             }
         }
     }
+}
+
+fn json<T: DeserializeOwned>(body: &Content) -> Result<T, Refusal> {
+    serde_json::from_slice(body).map_err(Refusal::malformed)
 }
 
 impl From<Unchanged> for Refusal {
@@ -169,7 +217,7 @@ struct PutQuery {
 
 /// `POST /resource/PATH?requires=...&expect=...`: puts a secret.
 pub(super) async fn put_secret(State(service): State<Arc<Service>>, request: Request) -> Result<Response, Refusal> {
-    let request = authorised_with_body(&service, request, service.limits.secret_bytes).await?;
+    let (request, secret) = authorised_with_body(&service, request, service.limits.secret_bytes).await?;
     let path = request.resource()?;
     let PutQuery { requires, expect } = request.query()?;
     let requires = match requires {
@@ -179,7 +227,7 @@ pub(super) async fn put_secret(State(service): State<Arc<Service>>, request: Req
             Requires::from_json(&json).map_err(Refusal::malformed)?
         }
     };
-    let (put_at, secret, stored_path) = (service.clock.now(), request.body.clone(), path.clone());
+    let (put_at, stored_path) = (service.clock.now(), path.clone());
     let put = move |service: &Service| service.secrets.put(&stored_path, &secret, requires, put_at, expect);
     let version = request.carry_out(&service, Event::SecretPut, Some(path.to_string()), put).await?;
     Ok(Json(json!({ "path": path, "version": version })).into_response())
@@ -198,7 +246,7 @@ pub(super) async fn get_secret(service: &Arc<Service>, request: Request) -> Resu
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
         (VERSION, HeaderValue::from(stored.version)),
     ];
-    Ok((headers, stored.bytes.to_vec()).into_response())
+    Ok((headers, Bytes::from_owner(stored.bytes)).into_response())
 }
 
 /// `DELETE /resource/PATH`.
@@ -291,8 +339,8 @@ pub(super) async fn set_attestation_policy(
     State(service): State<Arc<Service>>,
     request: Request,
 ) -> Result<Response, Refusal> {
-    let request = authorised_with_body(&service, request, POLICY_BODY).await?;
-    let body: AttestationPolicyBody = request.json()?;
+    let (request, body) = authorised_with_body(&service, request, POLICY_BODY).await?;
+    let body: AttestationPolicyBody = json(&body)?;
     if body.policy_id != "default" {
         return Err(Refusal::malformed("this broker judges evidence by one policy, whose policy_id is `default`"));
     }
@@ -327,8 +375,8 @@ pub(super) async fn set_resource_policy(
     State(service): State<Arc<Service>>,
     request: Request,
 ) -> Result<Response, Refusal> {
-    let request = authorised_with_body(&service, request, POLICY_BODY).await?;
-    let ResourcePolicyBody { policy, repository } = request.json()?;
+    let (request, body) = authorised_with_body(&service, request, POLICY_BODY).await?;
+    let ResourcePolicyBody { policy, repository } = json(&body)?;
     let (text, name) = (policy_text(&policy)?, release_name(repository.as_deref())?);
     let set = move |service: &Service| service.policies.set_release(repository.as_deref(), &text);
     let info = request.carry_out(&service, Event::PolicySet, Some(name), set).await?;
@@ -388,9 +436,9 @@ pub(super) async fn get_reference(State(service): State<Arc<Service>>, request: 
 
 /// `POST /reference-value/NAME`.
 pub(super) async fn set_reference(State(service): State<Arc<Service>>, request: Request) -> Result<Response, Refusal> {
-    let request = authorised_with_body(&service, request, MAX_FILE).await?;
+    let (request, body) = authorised_with_body(&service, request, MAX_FILE).await?;
     let name = request.reference_name()?.to_owned();
-    let values = ReferenceValues::from_json(&request.body).map_err(Refusal::malformed)?;
+    let values = ReferenceValues::from_json(&body).map_err(Refusal::malformed)?;
     let key = name.clone();
     let set = move |service: &Service| service.judge.set_references(&key, &values);
     let version = request.carry_out(&service, Event::ReferenceSet, Some(name.clone()), set).await?;

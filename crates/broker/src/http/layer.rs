@@ -5,18 +5,23 @@ use crate::{metrics::Answered, rate::Peer, service::Service};
 use aws_lc_rs::rand;
 use axum::{
     extract::{MatchedPath, Request, State},
-    http::{HeaderValue, Method},
+    http::{Extensions, HeaderValue, Method},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use std::{
+    net::{IpAddr, Ipv6Addr},
     sync::Arc,
     time::{Duration, Instant},
 };
+use tokio::sync::OwnedSemaphorePermit;
 use tracing::Instrument;
 
 /// The header that carries a request's name.
 const REQUEST_ID: &str = "x-request-id";
+/// A place among all that is worked on, given back when dropped.
+pub(super) type Place = OwnedSemaphorePermit;
+
 /// How long a request waits for a place before it is turned away.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -63,21 +68,34 @@ fn known_method(method: &Method) -> &'static str {
     }
 }
 
-/// Lets so many requests through at a time, and so many of one peer.
+/// Whose request it is. The server says so of every connection.
+pub(super) fn peer(extensions: &Extensions) -> Peer {
+    extensions.get::<Peer>().copied().unwrap_or_else(|| Peer::from(IpAddr::from(Ipv6Addr::UNSPECIFIED)))
+}
+
+/// Lets so many requests of one peer through at a time. What was begun is finished whether or not somebody still waits for the answer: work
+/// on another thread is not called off when its client goes away, so the place may not be given back before, and what is on record as
+/// done is done.
 pub(crate) async fn bounded(State(service): State<Arc<Service>>, request: Request, next: Next) -> Response {
-    let peer = request.extensions().get::<Peer>().copied();
-    let peer_place = peer.map(|peer| service.peers.take(peer));
-    if let Some(None) = peer_place {
+    let Ok(place) = service.requests.take(peer(request.extensions()), 1) else {
         service.metrics.turned_away("requests-of-peer");
         return Refusal::too_often(1).into_response();
-    }
-    let place = match service.places.try_acquire() {
-        Ok(place) => Some(place),
-        Err(_) => tokio::time::timeout(PATIENCE, service.places.acquire()).await.ok().and_then(Result::ok),
     };
-    let Some(_place) = place else {
+    let work = async move {
+        let _place = place;
+        next.run(request).await
+    };
+    let answer = tokio::spawn(work.in_current_span()).await;
+    answer.unwrap_or_else(|error| Refusal::internal(&error).into_response())
+}
+
+/// Waits a moment for a place among all that is worked on. It is asked for when a request has come whole, so that nobody keeps one by
+/// sending slowly.
+pub(super) async fn place(service: &Service) -> Result<Place, Refusal> {
+    let place = Arc::clone(&service.places).acquire_owned();
+    // Without a place in time, or when the broker is about to stop.
+    tokio::time::timeout(PATIENCE, place).await.ok().and_then(Result::ok).ok_or_else(|| {
         service.metrics.turned_away("requests");
-        return Refusal::unavailable("the broker has as much to do as it may; come back later").into_response();
-    };
-    next.run(request).await
+        Refusal::busy()
+    })
 }

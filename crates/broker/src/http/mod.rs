@@ -6,7 +6,9 @@ mod cookie;
 mod layer;
 mod operations;
 mod protocol;
+pub(crate) mod record;
 pub(crate) mod refusal;
+mod rest;
 
 use crate::{admin::OWN_PREFIX, service::Service};
 use axum::{Router, middleware, routing};
@@ -18,6 +20,7 @@ use std::sync::Arc;
 pub(crate) fn router(service: &Arc<Service>) -> Router {
     let bounded = middleware::from_fn_with_state(Arc::clone(service), layer::bounded);
     let observed = middleware::from_fn_with_state(Arc::clone(service), layer::observed);
+    let read = middleware::from_fn_with_state(Arc::clone(service), rest::read);
     protocol_routes()
         .merge(administration_routes())
         .route_layer(bounded)
@@ -27,6 +30,7 @@ pub(crate) fn router(service: &Arc<Service>) -> Router {
         .fallback(|| async { Refusal::not_found("there is no such route") })
         .method_not_allowed_fallback(|| async { Refusal::method() })
         .layer(observed)
+        .layer(read)
         .with_state(Arc::clone(service))
 }
 

@@ -1,11 +1,17 @@
 //! The key protocol: challenge, evidence, secret.
 
-use super::{administration, body, cookie, layer::RequestId, refusal::Refusal};
+use super::{
+    administration,
+    body::{self, Content},
+    cookie,
+    layer::{peer, place},
+    record::{self, request_id},
+    refusal::Refusal,
+};
 use crate::{
     audit::{Decided as Verdicted, Entry, Event, PolicyName},
-    grant::ReleaseError,
+    grant::{Decided, ReleaseError},
     judge::{Judged, Ready},
-    rate::Peer,
     service::Service,
     session::Challenge as Open,
 };
@@ -15,9 +21,9 @@ use axum::{
     http::{HeaderValue, header, request::Parts},
     response::{IntoResponse, Response},
 };
-use bytes::Bytes;
 use sealwright_appraise::{Check, Explanation, Outcome, Policy, VerifiedToken};
 use sealwright_wire::{
+    Error as WireError,
     jws::encode_base64url,
     kbs::{self, Attestation, Message, PREFIX, ResourcePath, TeePubKey},
     time::UnixTime,
@@ -32,49 +38,44 @@ const SESSION_OVERHEAD: usize = 256;
 /// `POST /auth`: a challenge.
 pub(super) async fn auth(State(service): State<Arc<Service>>, request: Request) -> Result<Response, Refusal> {
     let (head, content) = request.into_parts();
-    if let Some(peer) = head.extensions.get::<Peer>()
-        && let Err(wait) = service.auth_rate.take(*peer, Instant::now())
-    {
+    if let Err(wait) = service.auth_rate.take(peer(&head.extensions), Instant::now()) {
         service.metrics.turned_away("challenges");
         return Err(Refusal::too_often(wait.as_secs().saturating_add(1)));
     }
-    let content = body::read(content, MAX_AUTH, service.limits.body_timeout).await?;
+    let content = body::read(&service, &head, content, MAX_AUTH).await?;
+    let _place = place(&service).await?;
     let message = kbs::Request::from_json(&content).map_err(Refusal::malformed)?;
     if !message.version_is_supported() {
         return Err(Refusal::version(&message.version));
     }
-    let tee = message.tee().map_err(|_| unsupported(&message.tee))?;
+    let Ok(tee) = message.tee() else {
+        let explanation = Explanation::refused(unsupported(&message.tee), None);
+        record::refused(&service, &head, Event::Challenge, &explanation).await?;
+        return Err(Refusal::denied(explanation));
+    };
     let opened = service.sessions.challenge(tee, service.clock.now());
     let (id, challenge) = opened.ok_or_else(|| Refusal::unavailable("the system has no random bytes"))?;
     let answer = kbs::Challenge::new(&challenge.nonce).to_json().map_err(|error| Refusal::internal(&error))?;
     Ok(json_with_cookie(answer, cookie::set(id, service.lifetime)))
 }
 
-fn unsupported(tee: &str) -> Refusal {
-    let check = Check::new(Outcome::Failed, "tee-unsupported", "tee")
+fn unsupported(tee: &str) -> Check {
+    Check::new(Outcome::Failed, "tee-unsupported", "tee")
         .expected("tdx or sgx")
         .actual(tee)
         .source("what this broker verifies")
-        .remedy(
-            "run the workload in an environment whose evidence this broker verifies; one without hardware has none",
-        );
-    Refusal::denied(Explanation::refused(check, None))
+        .remedy("run the workload in an environment whose evidence this broker verifies; one without hardware has none")
 }
 
 /// `POST /attest`: evidence for a token.
 pub(super) async fn attest(State(service): State<Arc<Service>>, request: Request) -> Result<Response, Refusal> {
     let (head, content) = request.into_parts();
-    if cookie::sessions(&head.headers).next().is_none() {
-        return Err(Refusal::attest_first("no session: begin with a request to /auth, and send its cookie back"));
-    }
-    let content = body::read(content, service.limits.attestation_bytes, service.limits.body_timeout).await?;
+    challenged(&service, &head)?;
+    let content = body::read(&service, &head, content, service.limits.attestation_bytes).await?;
+    let _place = place(&service).await?;
     let at = service.clock.now();
     let open = cookie::sessions(&head.headers).find_map(|id| service.sessions.take_challenge(id, at));
-    let open = open.ok_or_else(|| {
-        Refusal::attest_first(
-            "this session has no open challenge: it expired, or was answered before. Begin again with /auth",
-        )
-    })?;
+    let open = open.ok_or_else(no_challenge)?;
     let case = Case { open, at, ready: service.judge.ready(), content };
     let outcome = if case.ready.may_wait(case.content.len()) {
         service.blocking(move |service| case.decide(service)).await??
@@ -85,7 +86,7 @@ pub(super) async fn attest(State(service): State<Arc<Service>>, request: Request
     let mut entry = outcome.entry;
     entry.request = request_id(&head);
     service.audit.record(entry).await?;
-    let token = outcome.decision.map_err(|explanation| Refusal::denied(*explanation))?;
+    let token = outcome.decision?;
     let weight = token.len() + SESSION_OVERHEAD;
     let id = service.sessions.attested(token.as_str().into(), weight, at);
     let id = id.ok_or_else(|| Refusal::unavailable("there is no room for this session"))?;
@@ -94,42 +95,71 @@ pub(super) async fn attest(State(service): State<Arc<Service>>, request: Request
     Ok(json_with_cookie(answer.into_bytes(), cookie::set(id, service.lifetime)))
 }
 
+/// Whether there is a challenge to answer. Nobody else's body is read; the challenge stays open until one has come.
+fn challenged(service: &Service, head: &Parts) -> Result<(), Refusal> {
+    let mut named = cookie::sessions(&head.headers).peekable();
+    if named.peek().is_none() {
+        return Err(Refusal::attest_first("no session: begin with a request to /auth, and send its cookie back"));
+    }
+    let at = service.clock.now();
+    if named.any(|id| service.sessions.is_challenged(id, at)) { Ok(()) } else { Err(no_challenge()) }
+}
+
+fn no_challenge() -> Refusal {
+    Refusal::attest_first(
+        "this session has no open challenge: it expired, or was answered before. Begin again with /auth",
+    )
+}
+
 /// An answer to a challenge that is to be decided about.
 struct Case {
     open: Open,
     at: UnixTime,
     ready: Arc<Ready>,
-    content: Bytes,
+    content: Content,
 }
 
 /// A decision about evidence, and its line in the audit log.
 struct Outcomes {
-    decision: Result<String, Box<Explanation>>,
+    decision: Result<String, Refusal>,
     entry: Entry,
+}
+
+impl Outcomes {
+    fn refused(entry: Entry, explanation: Explanation) -> Self {
+        Self { entry: entry.explained(&explanation), decision: Err(Refusal::denied(explanation)) }
+    }
+
+    /// No evidence at all. It has used the challenge up, so it is on record like any other answer to it.
+    fn malformed(entry: Entry, error: &WireError) -> Self {
+        let check = Check::new(Outcome::Failed, "malformed", "message").expected("a message of the key protocol");
+        let explanation = Explanation::refused(check.actual(error), None);
+        Self { entry: entry.explained(&explanation), decision: Err(Refusal::malformed(error)) }
+    }
 }
 
 impl Case {
     /// Judges the evidence, and makes a token if it is affirmed.
     fn decide(&self, service: &Service) -> Result<Outcomes, Refusal> {
-        let message = Attestation::from_json(&self.content).map_err(Refusal::malformed)?;
         let mut entry = Entry::new(self.at, Event::Attest, Verdicted::No);
         entry.tee = Some(self.open.tee.name());
+        let message = match Attestation::from_json(&self.content) {
+            Ok(message) => message,
+            Err(error) => return Ok(Outcomes::malformed(entry, &error)),
+        };
         entry.key = thumbprint(&message.runtime_data.tee_pubkey);
         entry.references_sha384 = Some(self.ready.references_sha384);
         let verdict = match self.ready.judge(&self.open, &message, self.at) {
-            Judged::Malformed(error) => return Err(Refusal::malformed(error)),
-            Judged::Refused(explanation) => {
-                let entry = entry.explained(&explanation);
-                return Ok(Outcomes { decision: Err(explanation), entry });
-            }
+            Judged::Malformed(error) => return Ok(Outcomes::malformed(entry, &error)),
+            Judged::Refused(explanation) => return Ok(Outcomes::refused(entry, *explanation)),
             Judged::Appraised(verdict) => verdict,
         };
         entry.evidence_sha384 = Some(verdict.evidence_sha384());
         entry.policy = Some(policy_name(verdict.policy()));
-        let mut entry = entry.explained(verdict.explanation());
         if !verdict.is_affirming() {
-            return Ok(Outcomes { decision: Err(Box::new(verdict.explanation().clone())), entry });
+            return Ok(Outcomes::refused(entry, verdict.explanation().clone()));
         }
+        let mut entry = entry.explained(verdict.explanation());
         let runtime_data = serde_json::to_value(&message.runtime_data).map_err(|error| Refusal::internal(&error))?;
         let token =
             verdict.token(&service.issuer, self.at, &runtime_data).map_err(|error| Refusal::internal(&error))?;
@@ -143,32 +173,48 @@ pub(super) async fn resource(State(service): State<Arc<Service>>, request: Reque
     if administration::signed_request(request.headers()).is_some() {
         return administration::get_secret(&service, request).await;
     }
+    let _place = place(&service).await?;
     let (head, _) = request.into_parts();
     let path = head.uri.path().strip_prefix(PREFIX).and_then(|path| path.strip_prefix("/resource/"));
     // Nothing is unescaped: a name with an escape in it is no name.
     let path = ResourcePath::parse(path.unwrap_or_default()).map_err(Refusal::malformed)?;
     let at = service.clock.now();
     let token = token(&service, &head, at)?;
-    let decided = service
-        .blocking(move |service| {
-            let decided = service.release.decide(&token, &path);
-            decided.map(|decided| (decided, token, path))
-        })
-        .await?;
-    let (decided, token, path) = decided.map_err(undecided)?;
-    service.metrics.decided("release", decided.grant.is_some());
-    let verdict = if decided.grant.is_some() { Verdicted::Yes } else { Verdicted::No };
+    let decided = service.blocking(move |service| (release(service, &token, &path), token, path)).await?;
+    let (decided, token, path) = decided;
+    let (decided, sealed) = decided?;
+    service.metrics.decided("release", sealed.is_some());
+    let verdict = if sealed.is_some() { Verdicted::Yes } else { Verdicted::No };
     let mut entry = Entry::new(at, Event::Release, verdict).explained(&decided.reasons);
     entry.request = request_id(&head);
     entry.resource = Some(path.to_string());
-    entry.version = decided.grant.as_ref().map(|grant| grant.version());
+    entry.version = sealed.as_ref().map(|sealed| sealed.version);
     entry.policy = Some(policy_name(&decided.policy));
     entry.evidence_sha384 = evidence_sha384(&token);
     entry.key = token.tee_pubkey().and_then(|key| thumbprint(&serde_json::from_value(key.clone()).ok()?));
     service.audit.record(entry).await?;
-    let Some(grant) = decided.grant else { return Err(Refusal::denied(decided.answer)) };
+    let sealed = sealed.ok_or_else(|| Refusal::denied(decided.answer))?;
+    Ok(json(sealed.answer))
+}
+
+/// A version of a secret, and the answer that has it for its recipient alone.
+struct Sealed {
+    version: u64,
+    answer: Vec<u8>,
+}
+
+/// Decides about a release. What comes with a yes is ready to leave: nothing fails between the record of a release and the release.
+fn release(
+    service: &Service,
+    token: &VerifiedToken,
+    path: &ResourcePath,
+) -> Result<(Decided, Option<Sealed>), Refusal> {
+    let mut decided = service.release.decide(token, path).map_err(undecided)?;
+    let Some(grant) = decided.grant.take() else { return Ok((decided, None)) };
+    let version = grant.version();
     let sealed = grant.seal().map_err(|error| Refusal::internal(&error))?;
-    Ok(json(sealed.to_json().map_err(|error| Refusal::internal(&error))?))
+    let answer = sealed.to_json().map_err(|error| Refusal::internal(&error))?;
+    Ok((decided, Some(Sealed { version, answer })))
 }
 
 fn undecided(error: ReleaseError) -> Refusal {
@@ -193,10 +239,6 @@ fn token(service: &Service, head: &Parts, at: UnixTime) -> Result<VerifiedToken,
         Refusal::attest_first("attest first: this request has neither the cookie of an attested session nor a token")
     })?;
     verified(&held)
-}
-
-fn request_id(head: &Parts) -> Option<String> {
-    head.extensions.get::<RequestId>().map(|id| id.0.to_string())
 }
 
 fn policy_name(policy: &Policy) -> PolicyName {

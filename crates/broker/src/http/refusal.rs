@@ -1,5 +1,6 @@
 //! Every answer that is no success: `{type, detail}` as the key protocol has it, and the explanation beside where there is one.
 
+use crate::admin::AdminError;
 use axum::{
     body::Body,
     http::{HeaderValue, StatusCode, header},
@@ -39,9 +40,13 @@ impl Refusal {
         refusal
     }
 
-    /// 403: not an administrator's request.
-    pub(crate) fn not_administrator(error: &crate::admin::AdminError) -> Self {
-        Self::new(StatusCode::FORBIDDEN, "administrator-required", error)
+    /// 403: not an administrator's request. The explanation has one check, of this error.
+    pub(crate) fn not_administrator(error: &AdminError, explanation: Explanation) -> Self {
+        let remedy = explanation.checks.first().map(|check| check.remedy.as_str()).unwrap_or_default();
+        let mut refusal =
+            Self::new(StatusCode::FORBIDDEN, "administrator-required", &format_args!("{error}: {remedy}"));
+        refusal.explanation = Some(Box::new(explanation));
+        refusal
     }
 
     /// 400: not a message of the protocol.
@@ -94,6 +99,11 @@ impl Refusal {
         let mut refusal = Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", &detail);
         refusal.retry_after = Some(1);
         refusal
+    }
+
+    /// 503: others keep the broker busy.
+    pub(crate) fn busy() -> Self {
+        Self::unavailable("the broker has as much to do as it may; come back later")
     }
 
     /// 500: our fault. The error goes into the log; the client is told the request's name, by which it is found there.

@@ -2,7 +2,7 @@
 
 mod stalled;
 
-use crate::{config::Limits, metrics::Metrics, peers::PerPeer, rate::Peer};
+use crate::{config::Limits, metrics::Metrics, peers::Shared, rate::Peer};
 use axum::{Router, body::Body, extract::Request};
 use hyper::{
     body::Incoming,
@@ -18,7 +18,7 @@ use stalled::GiveUpStalled;
 use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{Semaphore, oneshot},
+    sync::oneshot,
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tower::ServiceExt;
@@ -53,15 +53,14 @@ impl Server {
     /// Serves until `stop` resolves, then lets requests under way finish, for as long as the limits say.
     pub(crate) async fn run(self, mut stop: oneshot::Receiver<()>) {
         let graceful = GracefulShutdown::new();
-        let places = Arc::new(Semaphore::new(self.limits.connections));
-        let peers = PerPeer::new(self.limits.connections_per_peer);
+        let places = Shared::new(self.limits.connections, self.limits.connections_per_peer);
         loop {
             let accepted = tokio::select! {
                 accepted = self.listener.accept() => accepted,
                 _ = &mut stop => break,
             };
             match accepted {
-                Ok((stream, address)) => self.admit(stream, address, &places, &peers, graceful.watcher()),
+                Ok((stream, address)) => self.admit(stream, address, &places, graceful.watcher()),
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection");
                     tokio::time::sleep(EXHAUSTED).await;
@@ -74,16 +73,9 @@ impl Server {
         }
     }
 
-    fn admit(
-        &self,
-        stream: TcpStream,
-        address: SocketAddr,
-        places: &Arc<Semaphore>,
-        peers: &PerPeer,
-        watcher: Watcher,
-    ) {
+    fn admit(&self, stream: TcpStream, address: SocketAddr, places: &Shared, watcher: Watcher) {
         let peer = Peer::from(address.ip());
-        let (Ok(place), Some(peer_place)) = (Arc::clone(places).try_acquire_owned(), peers.take(peer)) else {
+        let Ok(place) = places.take(peer, 1) else {
             self.metrics.turned_away("connections");
             return;
         };
@@ -92,7 +84,7 @@ impl Server {
         let head_timeout = self.limits.head_timeout;
         let connection = Connection { router: self.router.clone(), peer, head_timeout, watcher };
         tokio::spawn(async move {
-            let _held = (place, peer_place, open);
+            let _held = (place, open);
             // Answers are small and each is waited for.
             drop(stream.set_nodelay(true));
             match tokio::time::timeout(head_timeout, acceptor.accept(stream)).await {

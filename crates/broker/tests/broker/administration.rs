@@ -1,15 +1,17 @@
 //! What administrators do, through the client that the command line uses.
 
-use crate::desk::{Desk, load_model, path, reference_values};
+use crate::desk::{self, Desk, auth_request, load_model, path, reference_values};
 use http::{Method, StatusCode, header};
+use kbs_types::Tee;
 use sealwright_appraise::SigningKey;
 use sealwright_broker::{
-    Broker, Config, Requires,
+    Broker, Clock, Config, Requires,
     admin::{Client, ClientError, Failure, load_key},
     audit,
 };
 use sealwright_evidence::Backend;
 use sealwright_sim::{TdConfig, files};
+use sealwright_wire::time::UnixTime;
 use serde_json::json;
 use std::{fs, os::unix::fs::PermissionsExt};
 
@@ -114,6 +116,47 @@ async fn another_certificate_authority_is_not_trusted_by_the_client() {
 }
 
 #[tokio::test]
+async fn a_request_that_another_broker_was_meant_by_is_refused_though_it_knows_the_key() {
+    let (staging, mut production) = (Desk::new().await, Desk::prepared());
+    let ada = Config::load(&staging.made.config).unwrap().administrators;
+    production.start(|config| config.administrators.extend(ada)).await;
+    let target = "/kbs/v0/resource/a/b/c";
+    let signed = staging.signed("POST", target, b"secret");
+    let mut relay = production.guest();
+    let answer = relay.send(Method::POST, target, std::slice::from_ref(&signed), b"secret".to_vec()).await;
+    assert_eq!((answer.status, answer.kind().as_str()), (StatusCode::FORBIDDEN, "administrator-required"));
+    assert_eq!(answer.reason(), "signed-for-another-broker");
+    assert!(answer.error().detail.contains("sign it for this broker"), "{}", answer.error().detail);
+    assert!(production.admin().list_secrets("").await.unwrap().is_empty());
+    // The one that was meant takes it, and the key is good at the other for what is signed for it.
+    assert_eq!(staging.guest().send(Method::POST, target, &[signed], b"secret".to_vec()).await.status, StatusCode::OK);
+    let key = load_key(&staging.made.administrator_key).unwrap();
+    let client = Client::new(&production.url, &production.trust(), key).unwrap();
+    assert_eq!(client.put_secret(&path("a/b/c"), b"secret", &Requires::default(), None).await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn a_request_of_a_clock_that_is_ahead_is_used_once_whatever_is_restarted() {
+    let mut desk = Desk::new().await;
+    let target = "/kbs/v0/resource/a/b/c";
+    let ahead = UnixTime(desk::now().0 + 50);
+    let signed = desk.signed_at(ahead, "POST", target, b"secret");
+    let put = async |desk: &Desk, at: UnixTime| {
+        let signed = if at == ahead { signed.clone() } else { desk.signed_at(at, "POST", target, b"secret") };
+        desk.guest().send(Method::POST, target, &[signed], b"secret".to_vec()).await
+    };
+    assert_eq!(put(&desk, ahead).await.status, StatusCode::OK);
+    // Soon after a restart, and when its time has come.
+    for later in [1, 50, 55] {
+        desk.stop().await;
+        let now = UnixTime(ahead.0 - 50 + later);
+        desk.start(|config| config.clock = Clock::new(move || now)).await;
+        assert_eq!(put(&desk, ahead).await.reason(), "signed-before-start");
+        assert_eq!(put(&desk, UnixTime(ahead.0 + 1 + later)).await.status, StatusCode::OK);
+    }
+}
+
+#[tokio::test]
 async fn reference_values_are_in_force_at_once_and_gone_at_once() {
     let desk = Desk::new().await;
     let admin = desk.admin();
@@ -181,12 +224,26 @@ async fn every_decision_is_one_line_of_a_chain() {
     guest.resource("a/b/missing").await;
     guest.nonce().await;
     guest.post("/kbs/v0/attest", &json!({})).await;
+    guest.post("/kbs/v0/auth", &auth_request("0.4.0", Tee::Sample)).await;
+    guest.post("/kbs/v0/resource/a/b/c", &json!({})).await;
     let events: Vec<_> = desk.audit().iter().map(|line| (line["event"].clone(), line["verdict"].clone())).collect();
     assert_eq!(
         events,
-        [("opened", "yes"), ("secret-put", "yes"), ("attest", "yes"), ("release", "yes"), ("release", "no")]
-            .map(|(event, verdict)| (json!(event), json!(verdict)))
+        [
+            ("opened", "yes"),
+            ("secret-put", "yes"),
+            ("attest", "yes"),
+            ("release", "yes"),
+            ("release", "no"),
+            ("attest", "no"),
+            ("challenge", "no"),
+            ("administration", "no"),
+        ]
+        .map(|(event, verdict)| (json!(event), json!(verdict)))
     );
+    let reasons: Vec<_> = desk.audit()[5..].iter().map(|line| line["reasons"][0]["code"].clone()).collect();
+    assert_eq!(reasons, ["malformed", "tee-unsupported", "signature-missing"]);
+    assert_eq!(desk.audit()[7]["resource"], "POST /kbs/v0/resource/a/b/c");
     let line = &desk.audit()[3];
     assert_eq!(line["request"], released.headers["x-request-id"].to_str().unwrap());
     assert_eq!((&line["resource"], &line["version"]), (&json!("a/b/c"), &json!(1)));
@@ -201,7 +258,7 @@ async fn every_decision_is_one_line_of_a_chain() {
     let text = fs::read_to_string(&log).unwrap();
     assert!(!text.contains("secret-bytes") && !text.contains(guest.cookie.as_ref().unwrap()));
     desk.stop().await;
-    assert_eq!(audit::verify(&log).unwrap().head.seq, 6);
+    assert_eq!(audit::verify(&log).unwrap().head.seq, 9);
     // The end was cut off: the broker notices, and says what to do.
     let text = fs::read_to_string(&log).unwrap();
     let cut = &text[..=text.trim_end().rfind('\n').unwrap()];
@@ -213,7 +270,31 @@ async fn every_decision_is_one_line_of_a_chain() {
     fs::rename(&log, log.with_extension("old")).unwrap();
     desk.start(|_| ()).await;
     desk.stop().await;
-    assert_eq!(audit::verify(&log).unwrap().first, 7);
+    assert_eq!(audit::verify(&log).unwrap().first, 10);
+}
+
+#[tokio::test]
+async fn refusals_of_whoever_it_is_do_not_fill_the_log() {
+    let desk = Desk::new().await;
+    let mut guest = desk.guest();
+    let (mut refused, mut turned_away) = (0, 0);
+    let long = format!("/kbs/v0/resource/{}", "x".repeat(20_000));
+    while turned_away < 20 {
+        let answer = guest.send(Method::DELETE, &long, &[], Vec::new()).await;
+        match answer.status {
+            StatusCode::FORBIDDEN => refused += 1,
+            StatusCode::TOO_MANY_REQUESTS => turned_away += 1,
+            other => panic!("{other}"),
+        }
+        assert!(refused < 2_000, "nothing was turned away");
+    }
+    // Each refusal has its line, and a line has its length.
+    let lines = fs::read_to_string(desk.broker_folder().join("audit.jsonl")).unwrap();
+    let lines: Vec<_> = lines.lines().filter(|line| line.contains("\"administration\"")).collect();
+    assert_eq!(lines.len(), refused);
+    assert!(lines.iter().all(|line| line.len() < 2_000));
+    // Whoever signs is let in from the same address.
+    assert_eq!(desk.admin().list_secrets("").await.unwrap(), []);
 }
 
 #[tokio::test]

@@ -16,6 +16,7 @@ use p256::{
     PublicKey, SecretKey, ecdh,
     elliptic_curve::{Generate, sec1::ToSec1Point},
 };
+use rustls_pki_types::{CertificateDer, pem::PemObject};
 use sealwright_broker::{
     Broker, Config,
     admin::{self, Client, load_key},
@@ -23,7 +24,7 @@ use sealwright_broker::{
 };
 use sealwright_channel::{
     http::{Client as Http, Endpoint, Reply},
-    tls::Trust,
+    tls::{Trust, key_sha256},
 };
 use sealwright_evidence::Backend;
 use sealwright_sim::{Site, Td, TdConfig, files, system_clock};
@@ -143,8 +144,15 @@ impl Desk {
 
     /// A path and query signed by the administrator, as a header.
     pub(crate) fn signed(&self, method: &str, target: &str, body: &[u8]) -> (HeaderName, HeaderValue) {
+        self.signed_at(now(), method, target, body)
+    }
+
+    /// The same, by a clock that shows this time.
+    pub(crate) fn signed_at(&self, at: UnixTime, method: &str, target: &str, body: &[u8]) -> (HeaderName, HeaderValue) {
         let key = load_key(&self.made.administrator_key).unwrap();
-        let value = admin::authorization(&key, method, target, body, now()).unwrap();
+        let pem = fs::read(self.broker_folder().join("tls/server.pem")).unwrap();
+        let broker = key_sha256(&CertificateDer::from_pem_slice(&pem).unwrap()).unwrap();
+        let value = admin::authorization(&key, &broker, method, target, body, at).unwrap();
         (header::AUTHORIZATION, value.parse().unwrap())
     }
 

@@ -1,16 +1,17 @@
 //! What an operator needs: limits that hold, health, metrics, TLS and HTTP of both versions, an orderly end.
 
-use crate::desk::{Answer, Desk, Guest, path};
+use crate::{
+    desk::{Answer, Desk, Guest, path},
+    raw::{HERE, connect, raw, read_until_quiet},
+};
 use bytes::Bytes;
 use http::{Method, Request, StatusCode, header};
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion, version};
-use rustls_pki_types::{CertificateDer, ServerName, pem::PemObject};
+use rustls::version;
 use sealwright_broker::{Requires, config::Metrics};
 use serde_json::json;
 use std::{
-    fs,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -18,48 +19,16 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
-use tokio_rustls::{TlsConnector, client::TlsStream};
-
-/// A connection to the broker whose certificate must stand under its authority and nothing else.
-async fn connect(desk: &Desk, versions: &[&'static SupportedProtocolVersion], alpn: &[&[u8]]) -> TlsStream<TcpStream> {
-    let mut roots = RootCertStore::empty();
-    let pem = fs::read(&desk.made.certificate_authority).unwrap();
-    roots.add(CertificateDer::from_pem_slice(&pem).unwrap()).unwrap();
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ClientConfig::builder_with_provider(provider).with_protocol_versions(versions).unwrap();
-    let mut config = config.with_root_certificates(roots).with_no_client_auth();
-    config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
-    let address = desk.broker.as_ref().unwrap().local_addr();
-    let stream = TcpStream::connect(address).await.unwrap();
-    TlsConnector::from(Arc::new(config)).connect(ServerName::from(address.ip()), stream).await.unwrap()
-}
-
-/// Sends raw bytes over HTTP/1.1, and reads until the broker closes or nothing comes for a while.
-async fn raw(desk: &Desk, bytes: &[u8]) -> String {
-    let mut stream = connect(desk, &[&version::TLS13], &[b"http/1.1"]).await;
-    stream.write_all(bytes).await.unwrap();
-    read_until_quiet(&mut stream).await
-}
-
-async fn read_until_quiet(stream: &mut TlsStream<TcpStream>) -> String {
-    let mut answer = Vec::new();
-    while let Ok(Ok(read)) = tokio::time::timeout(Duration::from_secs(15), stream.read_buf(&mut answer)).await {
-        if read == 0 {
-            break;
-        }
-    }
-    String::from_utf8_lossy(&answer).into_owned()
-}
 
 #[tokio::test]
 async fn tls_1_2_and_1_3_and_both_versions_of_http_are_served() {
     let desk = Desk::new().await;
     for versions in [&[&version::TLS12], &[&version::TLS13]] {
-        let mut stream = connect(&desk, versions, &[]).await;
+        let mut stream = connect(&desk, HERE, versions, &[]).await;
         stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await.unwrap();
         assert!(read_until_quiet(&mut stream).await.starts_with("HTTP/1.1 200 OK"));
     }
-    let stream = connect(&desk, &[&version::TLS13], &[b"h2"]).await;
+    let stream = connect(&desk, HERE, &[&version::TLS13], &[b"h2"]).await;
     let (mut sender, connection) =
         hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
     tokio::spawn(connection);
@@ -142,7 +111,7 @@ async fn slow_clients_are_given_up() {
     let gone = tokio::time::timeout(Duration::from_secs(30), silent.read(&mut buffer)).await.unwrap();
     assert!(matches!(gone, Ok(0) | Err(_)));
     // Half a head.
-    let mut half = connect(&desk, &[&version::TLS13], &[b"http/1.1"]).await;
+    let mut half = connect(&desk, HERE, &[&version::TLS13], &[b"http/1.1"]).await;
     half.write_all(b"GET /healthz HTTP/1.1\r\nhost:").await.unwrap();
     let mut answer = Vec::new();
     let _ = tokio::time::timeout(Duration::from_secs(30), half.read_to_end(&mut answer)).await.unwrap();
@@ -157,7 +126,7 @@ async fn one_address_has_so_many_connections() {
     let desk = Desk::with(|config| config.limits.connections_per_peer = 4).await;
     let mut held = Vec::new();
     for _ in 0..4 {
-        held.push(connect(&desk, &[&version::TLS13], &[]).await);
+        held.push(connect(&desk, HERE, &[&version::TLS13], &[]).await);
     }
     let address = desk.broker.as_ref().unwrap().local_addr();
     let mut fifth = TcpStream::connect(address).await.unwrap();
@@ -193,7 +162,7 @@ async fn one_address_has_so_many_requests_under_way_and_the_rest_wait_for_a_plac
     // Two requests that never send their body.
     let mut held = Vec::new();
     for _ in 0..2 {
-        let mut stream = connect(&desk, &[&version::TLS13], &[b"http/1.1"]).await;
+        let mut stream = connect(&desk, HERE, &[&version::TLS13], &[b"http/1.1"]).await;
         stream.write_all(b"POST /kbs/v0/auth HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n").await.unwrap();
         held.push(stream);
     }
@@ -271,7 +240,7 @@ async fn a_stopping_broker_lets_requests_finish_and_takes_no_new_ones() {
     let mut desk = Desk::new().await;
     let address = desk.broker.as_ref().unwrap().local_addr();
     // A request under way: its head is there, its body is not.
-    let mut stream = connect(&desk, &[&version::TLS13], &[b"http/1.1"]).await;
+    let mut stream = connect(&desk, HERE, &[&version::TLS13], &[b"http/1.1"]).await;
     let body = crate::desk::auth_request("0.4.0", kbs_types::Tee::Tdx).to_string();
     let head = format!("POST /kbs/v0/auth HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n", body.len());
     stream.write_all(head.as_bytes()).await.unwrap();

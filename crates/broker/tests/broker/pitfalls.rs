@@ -302,6 +302,21 @@ async fn pitfall_12_rsa_1_5_is_refused_and_rsa_oaep_needs_a_sound_key() {
     }
 }
 
+/// A release is on record as made only if it was: whether such keys are refused at once or found out when a secret is to be sealed.
+#[tokio::test]
+async fn a_key_that_encrypts_nothing_leaves_no_release_on_record() {
+    let (desk, mut guest) = with_secret().await;
+    for (k_mod, k_exp) in [(&[0xfe; 256], "AQAB"), (&[0xff; 256], "Ag"), (&[0xff; 256], "AQ")] {
+        let nonce = guest.nonce().await;
+        let key =
+            TeePubKey::RSA { alg: "RSA-OAEP-256".to_owned(), k_mod: encode_base64url(k_mod), k_exp: k_exp.to_owned() };
+        guest.post("/kbs/v0/attest", &attestation(&desk.td, &nonce, &key)).await;
+        let status = guest.resource("a/b/c").await.status;
+        let released = desk.audit().iter().any(|line| line["event"] == "release" && line["verdict"] == "yes");
+        assert_eq!(released, status == StatusCode::OK, "{status}");
+    }
+}
+
 #[tokio::test]
 async fn a_key_off_its_curve_is_refused_before_anybody_has_a_token_for_it() {
     let desk = Desk::new().await;
