@@ -95,14 +95,28 @@ impl Library {
     /// # Errors
     /// When there is none, or the quote's certificates cannot be read.
     pub fn collateral(&self, quote: &Quote<'_>) -> Result<Collateral, Error> {
+        self.look(quote, |book| book.collateral.clone())
+    }
+
+    /// The file that [`collateral`](Self::collateral) was verified from, as it was then: whoever keeps it can judge the same evidence again
+    /// after the vendor has published newer ones.
+    ///
+    /// # Errors
+    /// As [`collateral`](Self::collateral).
+    pub fn bundle(&self, quote: &Quote<'_>) -> Result<Vec<u8>, Error> {
+        self.look(quote, |book| book.text.clone())
+    }
+
+    /// Takes what is asked for out of the book for a quote.
+    fn look<T>(&self, quote: &Quote<'_>, what: impl FnOnce(&Book) -> T) -> Result<T, Error> {
         let tee = quote.tee();
         let shelf = self.shelf.read().unwrap_or_else(PoisonError::into_inner);
         let CertificationData::PckChain(chain) = quote.certification else {
-            return with_chain(tee, shelf.books.values());
+            return with_chain(tee, shelf.books.values()).map(what);
         };
         let wanted = Key::wanted(tee, chain)?;
         match shelf.books.get(&wanted) {
-            Some(book) => Ok(book.collateral.clone()),
+            Some(book) => Ok(what(book)),
             None => {
                 // No bundle could help a platform whose root is not trusted.
                 self.anchors.above(chain)?;
@@ -170,11 +184,11 @@ impl Age {
 }
 
 /// The one bundle that brings the chain which the quote lacks.
-fn with_chain<'a>(tee: Tee, books: impl Iterator<Item = &'a Book>) -> Result<Collateral, Error> {
+fn with_chain<'a>(tee: Tee, books: impl Iterator<Item = &'a Book>) -> Result<&'a Book, Error> {
     let brings = |book: &&Book| book.collateral.tee() == tee && book.collateral.pck_chain().is_some();
     let bringing: Vec<_> = books.filter(brings).collect();
     match bringing[..] {
-        [book] => Ok(book.collateral.clone()),
+        [book] => Ok(book),
         _ => Err(Error::NoChain { tee, found: bringing.len() }),
     }
 }
