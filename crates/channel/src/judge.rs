@@ -2,7 +2,7 @@
 
 use sealwright_appraise::{Appraiser, Binding, Check, Explanation, Outcome, Policy, Verdict};
 use sealwright_collateral::{Error as CollateralError, Library};
-use sealwright_verify::{Facts, replay::Replayed};
+use sealwright_verify::{AnchorId, Facts, replay::Replayed};
 use sealwright_wire::{Evidence, aael::RuntimeEvent, quote::Quote, time::UnixTime};
 use std::sync::Arc;
 
@@ -61,6 +61,12 @@ impl Judge {
         self.appraiser.policy()
     }
 
+    /// The root above the collateral for a quote's platform. The quote itself is not looked at further, so this is for refusals that come
+    /// before anything was verified: they too must say when the root is a simulated one.
+    pub fn anchor_of(&self, quote: &Quote<'_>) -> Option<AnchorId> {
+        self.library.collateral(quote).ok().map(|collateral| collateral.anchor().clone())
+    }
+
     /// Verifies evidence at a time, and judges it.
     ///
     /// # Errors
@@ -100,10 +106,7 @@ impl Judge {
     /// Why there are no facts.
     fn unverified(&self, error: &CollateralError, quote: &Quote<'_>) -> Explanation {
         match error {
-            CollateralError::Verify(error) => {
-                let collateral = self.library.collateral(quote).ok();
-                Explanation::of_evidence_error(error, collateral.as_ref().map(|collateral| collateral.anchor()))
-            }
+            CollateralError::Verify(error) => Explanation::of_evidence_error(error, self.anchor_of(quote).as_ref()),
             other => {
                 let check = Check::new(Outcome::Failed, other.code(), "collateral");
                 let check = check.expected("collateral for this platform").actual(other).remedy(other.remedy());

@@ -249,6 +249,7 @@ async fn a_relay_in_a_second_genuine_machine_is_refused() {
     });
     let explanation = refusal(&world, &relay, relaying).await;
     assert_eq!(codes(&explanation), ["channel-key-mismatch", "channel-exporter-mismatch"]);
+    assert!(explanation.headline.starts_with("NO, under a SIMULATED root ("), "{}", explanation.headline);
 }
 
 /// TLS with a certificate and a key of the test's choice.

@@ -10,6 +10,7 @@ mod explain;
 mod fields;
 mod files;
 mod inspect;
+mod kept;
 mod output;
 mod service;
 mod trust;

@@ -144,17 +144,27 @@ impl Library {
     /// # Errors
     /// When there is none, or the quote's certificates cannot be read.
     pub fn collateral(&self, quote: &Quote<'_>) -> Result<Collateral, Error> {
-        self.collateral_in(&self.shelf(), quote)
+        Ok(self.book(&self.shelf(), quote)?.collateral.clone())
     }
 
-    fn collateral_in(&self, shelf: &Shelf, quote: &Quote<'_>) -> Result<Collateral, Error> {
+    /// The file that [`collateral`](Self::collateral) was verified from, as it was then: whoever keeps it can judge the same evidence again
+    /// after the vendor has published newer ones.
+    ///
+    /// # Errors
+    /// As [`collateral`](Self::collateral).
+    pub fn bundle(&self, quote: &Quote<'_>) -> Result<Vec<u8>, Error> {
+        Ok(self.book(&self.shelf(), quote)?.text.clone())
+    }
+
+    /// The book for a quote.
+    fn book<'s>(&self, shelf: &'s Shelf, quote: &Quote<'_>) -> Result<&'s Book, Error> {
         let tee = quote.tee();
         let CertificationData::PckChain(chain) = quote.certification else {
             return with_chain(tee, shelf.books.values());
         };
         let wanted = Key::wanted(tee, chain)?;
         match shelf.books.get(&wanted) {
-            Some(book) => Ok(book.collateral.clone()),
+            Some(book) => Ok(book),
             None => {
                 // No bundle could help a platform whose root is not trusted.
                 self.anchors.above(chain)?;
@@ -188,7 +198,7 @@ impl Library {
 
     fn collateral_of_generation(&self, quote: &Quote<'_>) -> Result<(Collateral, u64), Error> {
         let shelf = self.shelf();
-        Ok((self.collateral_in(&shelf, quote)?, shelf.generation))
+        Ok((self.book(&shelf, quote)?.collateral.clone(), shelf.generation))
     }
 
     /// Keeps a platform for the next quote, unless the collateral that it was verified with was replaced meanwhile: it would outlive a
@@ -240,11 +250,11 @@ impl Age {
 }
 
 /// The one bundle that brings the chain which the quote lacks.
-fn with_chain<'a>(tee: Tee, books: impl Iterator<Item = &'a Book>) -> Result<Collateral, Error> {
+fn with_chain<'a>(tee: Tee, books: impl Iterator<Item = &'a Book>) -> Result<&'a Book, Error> {
     let brings = |book: &&Book| book.collateral.tee() == tee && book.collateral.pck_chain().is_some();
     let bringing: Vec<_> = books.filter(brings).collect();
     match bringing[..] {
-        [book] => Ok(book.collateral.clone()),
+        [book] => Ok(book),
         _ => Err(Error::NoChain { tee, found: bringing.len() }),
     }
 }

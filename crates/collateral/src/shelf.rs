@@ -18,7 +18,7 @@ use std::{
 pub(crate) struct Book {
     pub(crate) file: String,
     pub(crate) collateral: Collateral,
-    text: Vec<u8>,
+    pub(crate) text: Vec<u8>,
 }
 
 /// The files of a folder by what they are for, as they were at one look.

@@ -52,6 +52,19 @@ fn real_quotes_find_their_collateral_among_others() {
 }
 
 #[test]
+fn the_bundle_of_a_quote_is_the_file_that_was_verified_not_what_lies_there_now() {
+    let Some(vectors) = support::vectors() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    shelve(folder.path(), &vectors.join(SGX), "a.json");
+    shelve(folder.path(), &vectors.join(TDX), "b.json");
+    let library = open(folder.path());
+    fs::write(folder.path().join("b.json"), "{}").unwrap();
+    let raw = quote(&vectors.join(TDX));
+    let bundle = library.bundle(&Quote::parse(&raw).unwrap()).unwrap();
+    assert_eq!(bundle, fs::read(vectors.join(TDX).join("collateral.json")).unwrap());
+}
+
+#[test]
 fn a_platform_is_verified_once_and_kept_until_the_collateral_changes() {
     let Some(vectors) = support::vectors() else { return };
     let folder = tempfile::tempdir().unwrap();

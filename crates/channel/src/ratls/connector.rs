@@ -312,7 +312,7 @@ impl Session {
             session_check(exporter, "channel-exporter", "tls-exporter"),
         ];
         if channel.iter().any(|check| check.outcome != Outcome::Passed) {
-            return Err(Box::new(Explanation::new(channel, "", None)));
+            return Err(Box::new(Explanation::new(channel, "", judge.anchor_of(&quote).as_ref())));
         }
         let binding = Binding::new("post-handshake exchange", report_data(&sha256(tagged.claims)));
         let evidence = Evidence { quote, event_log: response.event_log.as_deref() };

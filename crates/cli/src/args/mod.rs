@@ -102,6 +102,9 @@ pub(crate) struct Demo {
     /// Show evidence, claims and policy at each step.
     #[arg(long)]
     pub(crate) explain: bool,
+    /// Wait for Enter before each further step: time to look around, or to try something with the broker of --keep.
+    #[arg(long)]
+    pub(crate) pause: bool,
 }
 
 #[cfg(test)]

@@ -68,6 +68,9 @@ pub(crate) struct Serve {
     pub(crate) broker_ca: PathBuf,
     #[command(flatten)]
     pub(crate) backend: BackendArg,
+    /// Keep the evidence that the broker was shown in this directory, and its token if it gave one.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) keep: Option<PathBuf>,
     /// Listen here.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8501")]
     pub(crate) listen: SocketAddr,
@@ -93,7 +96,7 @@ pub(crate) struct Query {
     /// Send these samples and compare the answers with the expected ones.
     #[arg(long, value_name = "FILE")]
     pub(crate) samples: Option<PathBuf>,
-    /// Ask for a receipt with the first answer and keep it, with what it speaks of, in this directory.
+    /// Ask for a receipt with the first answer and keep it in this directory, with what it speaks of and the collateral in force.
     #[arg(long, value_name = "DIR", requires = "samples")]
     pub(crate) receipt: Option<PathBuf>,
     /// Forward plain HTTP and gRPC from this loopback address over the attested channel.

@@ -6,11 +6,14 @@ use crate::inspect::MAX_FILE;
 use crate::output::{Outcome, Output};
 use crate::service;
 use anyhow::{Context, Result};
+use sealwright_channel::Judge;
 use sealwright_channel::ratls::{ConnectError, Connector};
 use sealwright_serving::client::{Client, Report, Target};
 use sealwright_serving::proxy::{self, Upstream};
 use sealwright_serving::samples::{Sample, SampleSet};
 use sealwright_wire::kbs::Message;
+use sealwright_wire::quote::Quote;
+use sealwright_wire::ratls::TaggedEvidence;
 use serde_json::json;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -18,14 +21,17 @@ use std::sync::Arc;
 
 /// Readable by everybody: nothing in a receipt or its evidence is secret.
 const PUBLIC: u32 = 0o644;
+/// Where in a receipt's directory the collateral is kept: a directory, as `--collateral` takes it.
+const COLLATERAL: &str = "collateral";
 
 /// Verifies the server; what follows goes over a connection that was judged and accepted.
 pub(crate) async fn run(args: &args::Query, output: Output) -> Result<Outcome> {
-    let connector = Connector::new(Arc::new(crate::trust::judge(&args.trust, &args.model_files)?))?;
+    let judge = Arc::new(crate::trust::judge(&args.trust, &args.model_files)?);
+    let connector = Connector::new(Arc::clone(&judge))?;
     let server = args.server.to_string();
     match (&args.samples, args.listen) {
         (Some(samples), _) => match Client::connect(&connector, &server).await {
-            Ok(client) => query(client, samples, args, output).await,
+            Ok(client) => query(client, &judge, samples, args, output).await,
             Err(error) => refused(error, output),
         },
         (None, Some(listen)) => match Upstream::connect(connector, &server).await {
@@ -43,15 +49,23 @@ fn refused(error: ConnectError, output: Output) -> Result<Outcome> {
     }
 }
 
-async fn query(mut client: Client, samples: &Path, args: &args::Query, output: Output) -> Result<Outcome> {
+async fn query(
+    mut client: Client,
+    judge: &Judge,
+    samples: &Path,
+    args: &args::Query,
+    output: Output,
+) -> Result<Outcome> {
     let set = SampleSet::from_json(&crate::files::read(samples, MAX_FILE)?)?;
     let report = client.query(&set, None).await?;
     if let (Some(dir), Some(first)) = (&args.receipt, set.samples.first()) {
         keep_receipt(&mut client, &set, first, dir).await?;
+        keep_collateral(&client, judge, dir)?;
     }
-    let explanation = client.appraisal().explanation();
+    let (explanation, facts) = (client.appraisal().explanation(), client.appraisal().facts());
     let text = format!("{explanation}\n\n{}", report_text(&report));
-    output.result(&json!({ "accepted": true, "explanation": explanation, "results": report }), text)?;
+    let printed = json!({ "accepted": true, "explanation": explanation, "facts": facts, "results": report });
+    output.result(&printed, text)?;
     Ok(if report.all_agree() { Outcome::Yes } else { Outcome::No })
 }
 
@@ -78,6 +92,16 @@ async fn keep_receipt(client: &mut Client, set: &SampleSet, sample: &Sample, dir
     crate::files::create(&dir.join("response.bin"), &reply.body, PUBLIC)?;
     crate::files::create(&dir.join("receipt.jws"), reply.receipt.unwrap_or_default().as_bytes(), PUBLIC)?;
     crate::files::create(&dir.join("evidence.json"), &client.evidence().to_json()?, PUBLIC)
+}
+
+/// Keeps the collateral that the server was judged by: what the vendor publishes later says nothing about this day.
+fn keep_collateral(client: &Client, judge: &Judge, dir: &Path) -> Result<()> {
+    let tagged = TaggedEvidence::parse(&client.evidence().evidence)?;
+    let quote = Quote::parse(tagged.evidence)?;
+    let shelf = dir.join(COLLATERAL);
+    std::fs::create_dir_all(&shelf).with_context(|| format!("cannot make {}", shelf.display()))?;
+    let file = shelf.join(format!("{}.json", quote.tee().name()));
+    crate::files::create(&file, &judge.library().bundle(&quote)?, PUBLIC)
 }
 
 async fn forward(upstream: Upstream, listen: SocketAddr, args: &args::Query, output: Output) -> Result<Outcome> {

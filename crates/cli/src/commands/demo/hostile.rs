@@ -1,8 +1,10 @@
 //! The attackers of the story. They use the same libraries as everybody else; no verb of the program does what they do.
 
-use super::refusals::explained;
-use super::scene::Scene;
-use super::story::{Refusal, Story};
+use super::refusals::{Attempt, EXPLANATION, Ending};
+use super::scene::{Scene, collected};
+use super::story::Story;
+use crate::backend::Passing;
+use crate::kept::{self, Witness};
 use anyhow::{Context, Result, bail, ensure};
 use axum::Router;
 use axum::body::Bytes;
@@ -11,57 +13,32 @@ use sealwright_appraise::Explanation;
 use sealwright_channel::kbs;
 use sealwright_channel::ratls::{self, ConnectError, Connector, Protocol, Sender, Server, Tap};
 use sealwright_channel::tls::Trust;
-use sealwright_evidence::{Backend, Collected, Error, Measurement};
-use sealwright_wire::Tee;
-use sealwright_wire::aael::RuntimeEvent;
-use sealwright_wire::ratls::ATTEST_PATH;
+use sealwright_evidence::{Backend, Collected};
+use sealwright_wire::kbs::Message;
+use sealwright_wire::ratls::{ATTEST_PATH, AttestResponse};
+use std::fs;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
 
 /// A trust domain whose host meddles with what comes out of it.
-struct Meddling<F> {
-    honest: sealwright_sim::Client,
-    meddle: F,
-}
-
-impl<F: Fn(Collected) -> Collected + Send + Sync> Backend for Meddling<F> {
-    fn name(&self) -> &'static str {
-        self.honest.name()
-    }
-
-    fn tee(&self) -> Tee {
-        self.honest.tee()
-    }
-
-    fn quote(&self, report_data: &[u8; 64]) -> Result<Vec<u8>, Error> {
-        self.honest.quote(report_data)
-    }
-
-    fn event_log(&self) -> Result<Option<Vec<u8>>, Error> {
-        self.honest.event_log()
-    }
-
-    fn measurements(&self) -> Result<Vec<Measurement>, Error> {
-        self.honest.measurements()
-    }
-
-    fn extend(&self, event: &RuntimeEvent) -> Result<(), Error> {
-        self.honest.extend(event)
-    }
-
-    fn evidence(&self, report_data: &[u8; 64]) -> Result<Collected, Error> {
-        self.honest.evidence(report_data).map(&self.meddle)
-    }
-}
-
 fn meddling<F>(scene: &Scene, td: &str, meddle: F) -> Result<Arc<dyn Backend>>
 where
     F: Fn(Collected) -> Collected + Send + Sync + 'static,
 {
-    let honest = sealwright_sim::Client::connect(scene.socket(td))?;
-    Ok(Arc::new(Meddling { honest, meddle }))
+    Ok(Arc::new(Passing::new(machine(scene, td)?, meddle)))
+}
+
+/// A trust domain as it is.
+fn machine(scene: &Scene, td: &str) -> Result<Arc<dyn Backend>> {
+    Ok(Arc::new(sealwright_sim::Client::connect(scene.socket(td))?))
+}
+
+/// Keeps the evidence that a victim was shown.
+fn keep(scene: &Scene, attempt: &str, witness: &Witness) -> Result<()> {
+    let shown = witness.last().context("no evidence was shown")?;
+    kept::evidence(&scene.attempt(attempt)?, &shown)
 }
 
 /// What a client sends in cleartext, before TLS.
@@ -132,7 +109,8 @@ pub(super) async fn tampered_evidence(scene: &Scene, story: &mut Story) -> Resul
         }
         collected
     })?;
-    let server = Server::new(backend, [0; 32]).await?;
+    let witness = Witness::default();
+    let server = Server::new(witness.beside(backend), [0; 32]).await?;
     let exchange = |connection: ratls::Connection| {
         let answer = move |body: Bytes| {
             let connection = connection.clone();
@@ -150,67 +128,82 @@ pub(super) async fn tampered_evidence(scene: &Scene, story: &mut Story) -> Resul
         "one byte of the evidence changed: the client sent {} bytes, all of them the exchange",
         sent.len()
     ))?;
-    story.explain("why it stopped", serde_json::to_value(explanation)?)
+    keep(scene, TAMPERED, &witness)?;
+    let explanation = serde_json::to_value(explanation)?;
+    fs::write(scene.attempt(TAMPERED)?.join(EXPLANATION), serde_json::to_vec_pretty(&explanation)?)?;
+    story.explain("why it stopped", explanation)
 }
 
+/// What the files of that are called.
+const TAMPERED: &str = "tampered-evidence";
 /// In the quote's body: a byte of MRSEAM.
 const TAMPERED_BYTE: usize = 80;
 
 /// Evidence that was good yesterday, offered for today's nonce.
-pub(super) async fn yesterdays_evidence(scene: &Scene) -> Result<Refusal> {
-    const ATTEMPT: &str = "evidence of yesterday, for another nonce";
-    let recorded: Arc<Mutex<Option<Collected>>> = Arc::default();
+pub(super) async fn yesterdays_evidence(scene: &Scene, story: &mut Story) -> Result<()> {
+    let broker = scene.main_broker()?;
+    let attempt = Attempt { name: "yesterday", what: "evidence of yesterday, for another nonce", broker };
+    let recorded: Arc<OnceLock<Collected>> = Arc::default();
     let recorder = Arc::clone(&recorded);
-    let backend = meddling(scene, "td", move |collected| {
-        let mut recorded = recorder.lock().unwrap_or_else(PoisonError::into_inner);
-        recorded.get_or_insert(collected).clone()
-    })?;
-    let ca = std::fs::read(scene.path("broker").join("tls").join("ca.pem"))?;
-    let config = kbs::Config {
-        url: scene.broker_url().to_owned(),
-        trust: Trust::issuers_from_pem(&ca)?,
-        timeout: kbs::DEFAULT_TIMEOUT,
-    };
+    let backend = meddling(scene, "td", move |collected| recorder.get_or_init(|| collected).clone())?;
+    let witness = Witness::default();
+    let backend = witness.beside(backend);
+    let ca = fs::read(scene.path("broker").join("tls").join("ca.pem"))?;
+    let trust = Trust::issuers_from_pem(&ca)?;
+    let config = kbs::Config { url: broker.url.clone(), trust, timeout: kbs::DEFAULT_TIMEOUT };
     // The first handshake is honest, and its evidence is what the second one repeats.
     kbs::Client::new(&config, Arc::clone(&backend))?.attest().await.context("the evidence was not good yesterday")?;
-    match kbs::Client::new(&config, backend)?.attest().await {
-        Ok(_) => Ok(not_refused(ATTEMPT)),
-        Err(error) => match error.refusal().and_then(|refusal| refusal.explanation.as_ref()) {
-            Some(explanation) => Ok(explained(ATTEMPT, explanation)),
-            None => Err(error).context("the broker gave no reason"),
+    let repeated = kbs::Client::new(&config, backend)?.attest().await;
+    keep(scene, attempt.name, &witness)?;
+    let ending = match repeated {
+        Ok(_) => Ending::Accepted("the broker affirmed it and gave it a token"),
+        Err(error) => match error.refusal().and_then(kbs::Refusal::reasons) {
+            Some(explanation) => Ending::Refused(explanation),
+            None => Ending::Broken(error.to_string()),
         },
-    }
+    };
+    attempt.conclude(scene, story, ending).await
 }
 
 /// A relay with a TLS key of its own, in front of the genuine server. It even has evidence for its key, from a machine that it
 /// controls, and passes the client's nonce on.
-pub(super) async fn relay(scene: &Scene) -> Result<Refusal> {
-    const ATTEMPT: &str = "a relay with its own TLS key before the genuine server";
+pub(super) async fn relay(scene: &Scene, story: &mut Story) -> Result<()> {
+    let what = "a relay with its own TLS key before the genuine server";
+    let attempt = Attempt { name: "relay", what, broker: scene.main_broker()? };
     let connector = Connector::new(Arc::new(scene.judge()?))?;
     let genuine = connector.connect(scene.server_address(), Protocol::Http2).await.context("the genuine server")?;
     let genuine = Arc::new(Mutex::new(genuine.sender));
-    let own_machine: Arc<dyn Backend> = Arc::new(sealwright_sim::Client::connect(scene.socket("debug"))?);
-    let server = Server::new(own_machine, [0; 32]).await?;
+    let server = Server::new(machine(scene, "debug")?, [0; 32]).await?;
+    let witness = Witness::default();
+    let shown = witness.clone();
     let routes = move |_: ratls::Connection| {
-        let genuine = Arc::clone(&genuine);
-        Router::new().route(ATTEST_PATH, post(move |body: Bytes| forward(Arc::clone(&genuine), body)))
+        let (genuine, shown) = (Arc::clone(&genuine), shown.clone());
+        Router::new().route(ATTEST_PATH, post(move |body: Bytes| forward(Arc::clone(&genuine), shown.clone(), body)))
     };
     let server = HostileServer::start(server, routes).await?;
-    match server.visited(scene).await?.0 {
-        Some(explanation) => Ok(explained(ATTEMPT, &serde_json::to_value(explanation)?)),
-        None => Ok(not_refused(ATTEMPT)),
-    }
+    let refused = server.visited(scene).await?.0;
+    keep(scene, attempt.name, &witness)?;
+    let ending = match refused {
+        Some(explanation) => Ending::Refused(*explanation),
+        None => Ending::Accepted("the client took the relay for the server"),
+    };
+    attempt.conclude(scene, story, ending).await
 }
 
 /// Asks the genuine server for evidence over the victim's nonce, and hands it on.
-async fn forward(genuine: Arc<Mutex<Sender>>, body: Bytes) -> axum::response::Result<axum::response::Response> {
+async fn forward(
+    genuine: Arc<Mutex<Sender>>,
+    shown: Witness,
+    body: Bytes,
+) -> axum::response::Result<axum::response::Response> {
     let shared = genuine.lock().unwrap_or_else(PoisonError::into_inner).share();
     let mut genuine = shared.ok_or("the connection cannot be shared")?;
     let request = http::Request::post(ATTEST_PATH).body(ratls::body(body)).map_err(|error| error.to_string())?;
     let answer = genuine.send(request).await.map_err(|error| error.to_string())?;
-    Ok(answer.map(axum::body::Body::new))
-}
-
-fn not_refused(attempt: &'static str) -> Refusal {
-    Refusal { attempt, refused: false, reason: "it was accepted".to_owned(), remedy: String::new() }
+    let (head, body) = answer.map(axum::body::Body::new).into_parts();
+    let body = axum::body::to_bytes(body, AttestResponse::LIMIT).await.map_err(|error| error.to_string())?;
+    if let Ok(evidence) = AttestResponse::from_json(&body).map_err(anyhow::Error::from).and_then(|it| collected(&it)) {
+        shown.see(&evidence);
+    }
+    Ok(axum::response::Response::from_parts(head, body.into()))
 }

@@ -11,10 +11,12 @@ mod scene;
 mod story;
 
 use crate::args;
+use crate::kept;
 use crate::output::{Outcome, Output};
 use anyhow::{Context, Result, bail};
 use scene::Scene;
 use serde_json::{Value, json};
+use std::fs;
 use std::path::{Path, PathBuf};
 use story::Story;
 use tokio::signal::unix::{SignalKind, signal};
@@ -34,21 +36,26 @@ pub(crate) async fn run(args: &args::Demo, output: Output) -> Result<Outcome> {
     let mut terminate = signal(SignalKind::terminate()).context("cannot wait for signals")?;
     let mut hangup = signal(SignalKind::hangup()).context("cannot wait for signals")?;
     let told = tokio::select! {
-        told = tell(&workshop, Story::begin(output, args.explain)) => told,
-        _ = interrupt.recv() => Err(anyhow::anyhow!("interrupted")),
-        _ = terminate.recv() => Err(anyhow::anyhow!("terminated")),
-        _ = hangup.recv() => Err(anyhow::anyhow!("hung up")),
+        told = tell(&workshop, Story::begin(output, args.explain, args.pause)) => Ok(told),
+        _ = interrupt.recv() => Err("interrupted"),
+        _ = terminate.recv() => Err("terminated"),
+        _ = hangup.recv() => Err("hung up"),
     };
     // Whatever was started is gone by now: its handles were dropped with the story.
-    workshop.close(told.is_ok())?;
-    told
+    match told {
+        Ok(told) => workshop.close(told),
+        Err(signal) => {
+            workshop.remove()?;
+            bail!(signal)
+        }
+    }
 }
 
 /// The directory in which all of it happens.
 enum Workshop {
     /// Removed at the end.
     Temporary(tempfile::TempDir),
-    /// Kept, unless the demo was cut short: half a story's keys are nobody's.
+    /// Kept, unless the demo is interrupted: half a story's keys are nobody's.
     Kept(PathBuf),
 }
 
@@ -60,7 +67,7 @@ impl Workshop {
         if dir.read_dir().is_ok_and(|mut entries| entries.next().is_some()) {
             bail!("{} is not empty", dir.display());
         }
-        std::fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
+        fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
         Ok(Self::Kept(dir.canonicalize()?))
     }
 
@@ -79,13 +86,21 @@ impl Workshop {
         }
     }
 
-    fn close(self, whole: bool) -> Result<()> {
+    /// After the story, or as much of it as there was before it failed.
+    fn close(self, told: Result<Outcome>) -> Result<Outcome> {
+        match &self {
+            Self::Temporary(_) => {
+                self.remove()?;
+                told
+            }
+            Self::Kept(dir) => told.with_context(|| format!("what was made until then is kept in {}", dir.display())),
+        }
+    }
+
+    fn remove(self) -> Result<()> {
         match self {
             Self::Temporary(dir) => dir.close().context("cannot remove the demo's directory"),
-            Self::Kept(_) if whole => Ok(()),
-            Self::Kept(dir) => {
-                std::fs::remove_dir_all(&dir).with_context(|| format!("cannot remove {}", dir.display()))
-            }
+            Self::Kept(dir) => fs::remove_dir_all(&dir).with_context(|| format!("cannot remove {}", dir.display())),
         }
     }
 }
@@ -103,7 +118,7 @@ async fn tell(workshop: &Workshop, mut story: Story) -> Result<Outcome> {
 }
 
 async fn boot(scene: &mut Scene, story: &mut Story) -> Result<()> {
-    story.step("A machine boots, and measures what was predicted")?;
+    story.step("A machine boots, and measures what was predicted").await?;
     scene.generate("td", "sealwright").await?;
     let reference = scene.predict("td").await?;
     story.say("from firmware, kernel, initrd and command line: predicted MRTD and RTMR0-2")?;
@@ -118,11 +133,18 @@ async fn boot(scene: &mut Scene, story: &mut Story) -> Result<()> {
         }
         story.say(format!("{register:<5} {}.. as predicted", short(measured)))?;
     }
-    Ok(())
+    scene.attest().await?;
+    if !story.explains() {
+        return Ok(());
+    }
+    let shown = scene.shown("machine");
+    story.explain("evidence", scene.inspect(&shown.join(kept::QUOTE)).await?)?;
+    story.explain("event log", scene.inspect(&shown.join(kept::EVENT_LOG)).await?)?;
+    story.explain("claims", scene.verify(&shown, &scene.site_trust()).await?)
 }
 
 async fn start_broker(scene: &mut Scene, story: &mut Story) -> Result<()> {
-    story.step("A broker starts that trusts this machine's root, because its configuration says so")?;
+    story.step("A broker starts that trusts this machine's root, because its configuration says so").await?;
     let url = scene.start_broker().await?;
     story.say(format!("listening on {url}, its secrets encrypted at rest"))?;
     story.say("it holds the predicted values as reference; its policy refuses what it does not know")?;
@@ -131,7 +153,7 @@ async fn start_broker(scene: &mut Scene, story: &mut Story) -> Result<()> {
 }
 
 async fn seal(scene: &Scene, story: &mut Story) -> Result<()> {
-    story.step("A model is sealed; its key goes to the broker, for this sealed file alone")?;
+    story.step("A model is sealed; its key goes to the broker, for this sealed file alone").await?;
     let sealed = scene.seal(MODEL).await?;
     story.say(format!("{MODEL_NAME}: {} bytes of ONNX, AES-256-GCM in chunks under a random key", MODEL.len()))?;
     story.say(format!("sealed file sha384 {}..", short(&sealed["sha384"])))?;
@@ -139,21 +161,29 @@ async fn seal(scene: &Scene, story: &mut Story) -> Result<()> {
 }
 
 async fn serve(scene: &mut Scene, story: &mut Story) -> Result<()> {
-    story.step("A model server starts with the sealed file alone")?;
+    story.step("A model server starts with the sealed file alone").await?;
     let address = scene.start_server().await?;
     story.say("it measured the file into RTMR3, then attested to the broker")?;
     story.say("the broker affirmed it and released the key, encrypted to a key that the evidence binds")?;
     story.say(format!("the model is open in memory; serving over RA-TLS on {address}"))?;
-    story.explain("the broker's decisions", scene.audit().await?)
+    if story.explains() {
+        story.explain("evidence", scene.inspect(&scene.shown("server").join(kept::QUOTE)).await?)?;
+    }
+    story.explain("claims", scene.token_claims()?)?;
+    story.explain("the broker's decisions", scene.audit(scene.main_broker()?).await?.into())
 }
 
 async fn query(scene: &Scene, story: &mut Story) -> Result<String> {
-    story.step("A client verifies the server before it sends a single tensor")?;
+    story.step("A client verifies the server before it sends a single tensor").await?;
     let answer = scene.query(SAMPLES).await?;
     story.say(format!(
         "evidence bound to the TLS session and a fresh nonce: {}",
         text(&answer["explanation"]["headline"])
     ))?;
+    if story.explains() {
+        story.explain("evidence", scene.inspect(&scene.shown("client").join(kept::QUOTE)).await?)?;
+    }
+    story.explain("claims", answer["facts"].clone())?;
     story.explain("verdict", answer["explanation"].clone())?;
     let results = &answer["results"];
     story.say(format!(

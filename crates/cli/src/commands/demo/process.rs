@@ -3,11 +3,12 @@
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -65,24 +66,44 @@ impl Launcher {
         I: IntoIterator<Item = S>,
         S: AsRef<OsStr>,
     {
-        let ready_file = self.dir.join(format!("{name}.ready"));
-        let mut args: Vec<OsString> = args.into_iter().map(|arg| arg.as_ref().to_owned()).collect();
-        args.extend(["--exit-with-stdin".into(), "--ready-file".into(), ready_file.clone().into()]);
+        let files = Files::of(&self.dir, name);
         // Nobody reads a service's output while it runs: it must not fill a pipe.
-        let log = self.dir.join(format!("{name}.log"));
-        let log = std::fs::File::create(&log).with_context(|| format!("cannot create {}", log.display()))?;
-        let mut command = self.command(args);
-        command.stdout(Stdio::null()).stderr(log);
-        let child = command.spawn().with_context(|| format!("cannot start the {name}"))?;
+        let mut command = self.stoppable(args, &files)?;
+        let child = command.stdout(Stdio::null()).spawn().with_context(|| format!("cannot start the {name}"))?;
         let mut service = Service { name, child };
-        let ready = service.wait_until_ready(&ready_file).await;
+        let ready = service.wait_until_ready(&files.ready).await;
         match ready {
             Ok(ready) => Ok((service, ready)),
-            Err(error) => {
-                let log = std::fs::read_to_string(self.dir.join(format!("{name}.log"))).unwrap_or_default();
-                Err(error.context(log.trim().to_owned()))
-            }
+            Err(error) => Err(error.context(files.logged())),
         }
+    }
+
+    /// Starts a service that should not become ready, and returns its answer. `None` when it did become ready; then it is gone.
+    pub(super) async fn expecting_refusal<I, S>(&self, name: &str, args: I) -> Result<Option<Answer>>
+    where
+        I: IntoIterator<Item = S>,
+        S: AsRef<OsStr>,
+    {
+        let files = Files::of(&self.dir, name);
+        let child = self.stoppable(args, &files)?.spawn().with_context(|| format!("cannot start the {name}"))?;
+        let answer = tokio::select! {
+            answer = answer(child) => answer?,
+            () = appears(&files.ready) => return Ok(None),
+        };
+        Ok(Some(Answer { stderr: files.logged(), ..answer }))
+    }
+
+    /// A service that logs into a file, says when it is ready, and stops when its standard input closes.
+    fn stoppable<I, S>(&self, args: I, files: &Files) -> Result<Command>
+    where
+        I: IntoIterator<Item = S>,
+        S: AsRef<OsStr>,
+    {
+        let mut command = self.command(args);
+        command.args(["--exit-with-stdin", "--ready-file"]).arg(&files.ready);
+        let log = std::fs::File::create(&files.log);
+        command.stderr(log.with_context(|| format!("cannot create {}", files.log.display()))?);
+        Ok(command)
     }
 
     /// Runs a command to its end.
@@ -91,20 +112,7 @@ impl Launcher {
         I: IntoIterator<Item = S>,
         S: AsRef<OsStr>,
     {
-        let mut child = self.command(args).spawn().context("cannot start a command")?;
-        // The pipe to its standard input stays open until it has answered.
-        let stdin = child.stdin.take();
-        let (mut out, mut err) = (child.stdout.take(), child.stderr.take());
-        let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
-        let reading = async {
-            if let (Some(out), Some(err)) = (&mut out, &mut err) {
-                tokio::try_join!(out.read_to_end(&mut stdout), err.read_to_end(&mut stderr))?;
-            }
-            child.wait().await
-        };
-        let status = tokio::time::timeout(ANSWER, reading).await.context("a command did not answer in time")??;
-        drop(stdin);
-        Ok(Answer { status, stdout, stderr: String::from_utf8_lossy(&stderr).trim().to_owned() })
+        answer(self.command(args).spawn().context("cannot start a command")?).await
     }
 
     /// Runs a command that must succeed.
@@ -118,6 +126,54 @@ impl Launcher {
             Some(0) => Ok(answer),
             _ => bail!("a command failed with {}: {}", answer.status, answer.stderr),
         }
+    }
+}
+
+/// The files by which a service is known.
+struct Files {
+    /// There once it is ready.
+    ready: PathBuf,
+    /// What it says about itself.
+    log: PathBuf,
+}
+
+impl Files {
+    fn of(dir: &Path, name: &str) -> Self {
+        Self { ready: dir.join(format!("{name}.ready")), log: dir.join(format!("{name}.log")) }
+    }
+
+    fn logged(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default().trim().to_owned()
+    }
+}
+
+/// Returns when the file is there.
+async fn appears(file: &Path) {
+    while !file.exists() {
+        sleep(LOOK).await;
+    }
+}
+
+/// Reads what a command says until it has ended.
+async fn answer(mut child: Child) -> Result<Answer> {
+    // The pipe to its standard input stays open until it has answered.
+    let stdin = child.stdin.take();
+    let (mut out, mut err) = (child.stdout.take(), child.stderr.take());
+    let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+    let reading = async {
+        tokio::try_join!(read_to_end(&mut out, &mut stdout), read_to_end(&mut err, &mut stderr))?;
+        child.wait().await
+    };
+    let status = tokio::time::timeout(ANSWER, reading).await.context("a command did not answer in time")??;
+    drop(stdin);
+    Ok(Answer { status, stdout, stderr: String::from_utf8_lossy(&stderr).trim().to_owned() })
+}
+
+/// Reads a stream that is a pipe to here, as not every one is.
+async fn read_to_end(pipe: &mut Option<impl AsyncRead + Unpin>, into: &mut Vec<u8>) -> io::Result<()> {
+    match pipe {
+        Some(pipe) => pipe.read_to_end(into).await.map(drop),
+        None => Ok(()),
     }
 }
 
@@ -161,21 +217,15 @@ impl Answer {
         self.status.code() == Some(1)
     }
 
-    /// Whether the answer is a yes.
-    pub(super) fn is_yes(&self) -> bool {
-        self.status.code() == Some(0)
-    }
-
     /// The JSON that it printed.
     pub(super) fn json(&self) -> Result<Value> {
         serde_json::from_slice(&self.stdout).with_context(|| format!("a command answered no JSON: {}", self.stderr))
     }
 
     /// The JSON values that it printed, one a line.
-    pub(super) fn json_lines(&self) -> Result<Value> {
+    pub(super) fn json_lines(&self) -> Result<Vec<Value>> {
         let lines = self.stdout.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-        let values = lines.map(|line| serde_json::from_slice::<Value>(line).context("a line that is no JSON"));
-        Ok(Value::Array(values.collect::<Result<_>>()?))
+        lines.map(|line| serde_json::from_slice(line).context("a line that is no JSON")).collect()
     }
 
     /// What it said about itself.

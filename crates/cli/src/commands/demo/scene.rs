@@ -1,20 +1,26 @@
 //! The cast of the story: directories, processes, addresses.
 
-use super::process::{Answer, Launcher, Service};
+use super::process::{Launcher, Service};
 use super::{KEY_URI, MODEL_NAME, by_register, story::Story};
 use crate::args::TrustArgs;
-use anyhow::{Context, Result, bail, ensure};
+use crate::kept;
+use anyhow::{Context, Result, ensure};
 use sealwright_channel::Judge;
+use sealwright_evidence::{Backend, Collected};
+use sealwright_wire::jws::Compact;
+use sealwright_wire::kbs::Message;
+use sealwright_wire::ratls::{AttestResponse, TaggedEvidence};
 use serde_json::Value;
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 /// Arguments of a command: words and paths.
 macro_rules! args {
-    ($($arg:expr),* $(,)?) => { [$(OsString::from($arg)),*] };
+    ($($arg:expr),* $(,)?) => { [$(::std::ffi::OsString::from($arg)),*] };
 }
 pub(super) use args;
 
@@ -24,16 +30,47 @@ const SIM_PROFILE: &str = "sealwright-sim-1";
 /// Where a process shall listen: the kernel picks a port.
 const ANY_PORT: &str = "127.0.0.1:0";
 
+/// Where a broker's only bundle of collateral is, in its directory.
+const HELD: &str = "collateral/simulated.json";
+/// Where the root of the site is, in its directory.
+const ROOT: &str = "root.der";
+
 /// Who is on stage.
 pub(super) struct Scene {
     /// Services first: they go before their files do.
     site: Option<Service>,
-    broker: Option<Service>,
+    broker: Option<Broker>,
     server: Option<Service>,
     pub(super) launcher: Launcher,
     pub(super) dir: PathBuf,
-    broker_url: String,
     server_address: String,
+}
+
+/// A broker that runs.
+pub(super) struct Broker {
+    service: Service,
+    dir: PathBuf,
+    pub(super) url: String,
+    pub(super) trust: Trust,
+}
+
+/// What evidence is verified with.
+pub(super) struct Trust {
+    collateral: PathBuf,
+    /// The one root; without it, the vendors'.
+    root: Option<PathBuf>,
+}
+
+impl Broker {
+    /// Words of a command that speaks to this broker as its administrator.
+    fn administrator(&self) -> [OsString; 4] {
+        args!["--broker", self.dir.clone(), "--url", self.url.as_str()]
+    }
+
+    /// Lets it stop by itself.
+    pub(super) async fn stop(self) -> Result<()> {
+        self.service.stop().await
+    }
 }
 
 impl Scene {
@@ -44,7 +81,6 @@ impl Scene {
             server: None,
             launcher: Launcher::new(dir)?,
             dir: dir.to_owned(),
-            broker_url: String::new(),
             server_address: String::new(),
         })
     }
@@ -68,8 +104,21 @@ impl Scene {
         self.path("site").join(format!("{td}.sock"))
     }
 
-    pub(super) fn broker_url(&self) -> &str {
-        &self.broker_url
+    /// The broker of the story.
+    pub(super) fn main_broker(&self) -> Result<&Broker> {
+        self.broker.as_ref().context("no broker has been started")
+    }
+
+    /// Where the evidence is kept that was shown in the course of the story.
+    pub(super) fn shown(&self, by: &str) -> PathBuf {
+        self.path("evidence").join(by)
+    }
+
+    /// Where everything about an attempt is kept.
+    pub(super) fn attempt(&self, name: &str) -> Result<PathBuf> {
+        let dir = self.path("attempts").join(name);
+        fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
+        Ok(dir)
     }
 
     pub(super) fn server_address(&self) -> &str {
@@ -127,48 +176,45 @@ impl Scene {
         Ok(by_register(&measured["registers"]))
     }
 
+    /// Evidence of the machine as it has booted.
+    pub(super) async fn attest(&self) -> Result<()> {
+        let dir = self.shown("machine");
+        let machine: Arc<dyn Backend> = Arc::new(sealwright_sim::Client::connect(self.socket("td"))?);
+        kept::evidence(&dir, &machine.evidence(&[0; 64])?)
+    }
+
     /// Makes and starts a broker that trusts the site's root or, with `vendors_only`, does not; `collateral` is what it holds.
-    pub(super) async fn broker(
-        &self,
-        name: &'static str,
-        collateral: &Path,
-        vendors_only: bool,
-    ) -> Result<(Service, String)> {
+    pub(super) async fn broker(&self, name: &'static str, collateral: &Path, vendors_only: bool) -> Result<Broker> {
         let dir = self.path(name);
+        let root = self.site_trust().root.filter(|_| !vendors_only);
         let mut init = Vec::from(args!["broker", "init", dir.clone(), "--listen", ANY_PORT]);
-        if !vendors_only {
-            init.extend(args!["--anchor", self.path("site").join("root.der")]);
-        }
+        init.extend(anchor(root.as_deref()));
         self.launcher.done(init).await?;
         fs::create_dir_all(dir.join("collateral"))?;
-        fs::copy(collateral, dir.join("collateral").join("simulated.json"))?;
+        fs::copy(collateral, dir.join(HELD))?;
         fs::create_dir_all(dir.join("references"))?;
         fs::copy(self.path("reference.json"), dir.join("references").join("td.json"))?;
-        self.launcher.service(name, args!["broker", "serve", dir]).await
+        let (service, url) = self.launcher.service(name, args!["broker", "serve", dir.clone()]).await?;
+        let trust = Trust { collateral: dir.join(HELD), root };
+        Ok(Broker { service, dir, url, trust })
     }
 
     /// Starts the broker of the story.
     pub(super) async fn start_broker(&mut self) -> Result<&str> {
         let collateral = self.path("site").join("collateral.json");
-        let (service, url) = self.broker("broker", &collateral, false).await?;
-        self.broker = Some(service);
-        self.broker_url = url;
-        Ok(&self.broker_url)
-    }
-
-    fn administrator(&self) -> [OsString; 4] {
-        args!["--broker", self.path("broker"), "--url", self.broker_url.as_str()]
+        let broker = self.broker("broker", &collateral, false).await?;
+        Ok(&self.broker.insert(broker).url)
     }
 
     /// The attestation policy in force.
     pub(super) async fn broker_policy(&self) -> Result<Value> {
         let show = args!["broker", "policy", "show", "attestation"];
-        self.json(show.into_iter().chain(self.administrator())).await
+        self.json(show.into_iter().chain(self.main_broker()?.administrator())).await
     }
 
-    /// Each line of the broker's audit log.
-    pub(super) async fn audit(&self) -> Result<Value> {
-        let audit = args!["broker", "audit"].into_iter().chain(self.administrator());
+    /// Each line of a broker's audit log.
+    pub(super) async fn audit(&self, broker: &Broker) -> Result<Vec<Value>> {
+        let audit = args!["broker", "audit"].into_iter().chain(broker.administrator());
         self.launcher.done(audit).await?.json_lines()
     }
 
@@ -177,23 +223,38 @@ impl Scene {
         let path = self.path("model.onnx");
         fs::write(&path, model)?;
         let seal = args!["seal", path, "--output", self.sealed(), "--name", MODEL_NAME, "--key-uri", KEY_URI];
-        self.json(seal.into_iter().chain(self.administrator())).await
+        self.json(seal.into_iter().chain(self.main_broker()?.administrator())).await
     }
 
     pub(super) async fn inspect(&self, file: &Path) -> Result<Value> {
         self.json(args!["inspect", file]).await
     }
 
-    /// Arguments of a model server in the trust domain `td` that asks the broker at `url`.
-    pub(super) fn serve_args(&self, sealed: &Path, td: &str, broker: &str, url: &str) -> Vec<OsString> {
-        let ca = self.path(broker).join("tls").join("ca.pem");
-        let backend = self.backend(td);
-        args!["serve", sealed, "--broker", url, "--broker-ca", ca, "--backend", backend, "--listen", ANY_PORT].into()
+    /// What whoever knows the simulated vendor verifies with.
+    pub(super) fn site_trust(&self) -> Trust {
+        let site = self.path("site");
+        Trust { collateral: site.join("collateral.json"), root: Some(site.join(ROOT)) }
+    }
+
+    /// What verification makes of kept evidence.
+    pub(super) async fn verify(&self, dir: &Path, trust: &Trust) -> Result<Value> {
+        let (quote, log) = (dir.join(kept::QUOTE), dir.join(kept::EVENT_LOG));
+        let verify = args!["verify", quote, "--event-log", log, "--collateral", trust.collateral.clone()];
+        let verify = verify.into_iter().chain(anchor(trust.root.as_deref()));
+        self.launcher.run(with_json(verify)).await?.json()
+    }
+
+    /// Arguments of a model server in the trust domain `td` that asks a broker, and keeps in `keep` what it shows it.
+    pub(super) fn serve_args(&self, sealed: &Path, td: &str, broker: &Broker, keep: &Path) -> Vec<OsString> {
+        let ca = broker.dir.join("tls").join("ca.pem");
+        let url = broker.url.as_str();
+        let trust = args!["serve", sealed, "--broker", url, "--broker-ca", ca, "--backend", self.backend(td)];
+        trust.into_iter().chain(args!["--listen", ANY_PORT, "--keep", keep]).collect()
     }
 
     /// Starts the model server of the story.
     pub(super) async fn start_server(&mut self) -> Result<&str> {
-        let serve = self.serve_args(&self.sealed(), "td", "broker", &self.broker_url);
+        let serve = self.serve_args(&self.sealed(), "td", self.main_broker()?, &self.shown("server"));
         let (service, address) = self.launcher.service("server", serve).await?;
         self.server = Some(service);
         self.server_address = address;
@@ -204,7 +265,7 @@ impl Scene {
     pub(super) fn judge(&self) -> Result<Judge> {
         let site = self.path("site");
         let trust = TrustArgs {
-            anchors: vec![site.join("root.der")],
+            anchors: vec![site.join(ROOT)],
             collateral: site,
             references: vec![self.path("reference.json")],
             accept_statuses: Vec::new(),
@@ -219,7 +280,7 @@ impl Scene {
             "--collateral",
             site.clone(),
             "--anchor",
-            site.join("root.der"),
+            site.join(ROOT),
             "--reference",
             self.path("reference.json"),
             "--model-file",
@@ -232,7 +293,16 @@ impl Scene {
         let file = self.path("samples.json");
         fs::write(&file, samples)?;
         let query = args!["query", self.server_address.as_str(), "--samples", file, "--receipt", self.path("receipt"),];
-        self.json(query.into_iter().chain(self.trust_args())).await
+        let answer = self.json(query.into_iter().chain(self.trust_args())).await?;
+        let evidence = AttestResponse::from_json(&fs::read(self.path("receipt").join("evidence.json"))?)?;
+        kept::evidence(&self.shown("client"), &collected(&evidence)?)?;
+        Ok(answer)
+    }
+
+    /// The claims of the token that the broker gave to the model server.
+    pub(super) fn token_claims(&self) -> Result<Value> {
+        let token = fs::read_to_string(self.shown("server").join(kept::TOKEN))?;
+        Ok(Value::Object(Compact::parse(token.trim())?.claims()?))
     }
 
     /// Checks the kept receipt offline.
@@ -267,7 +337,8 @@ impl Scene {
 
     /// Lets every process stop by itself.
     pub(super) async fn close(self) -> Result<()> {
-        for service in [self.server, self.broker, self.site].into_iter().flatten() {
+        let broker = self.broker.map(|broker| broker.service);
+        for service in [self.server, broker, self.site].into_iter().flatten() {
             service.stop().await?;
         }
         Ok(())
@@ -291,10 +362,13 @@ async fn plain_http(address: &str, path: &str, body: &str) -> Result<String> {
     String::from_utf8(answer).context("the answer is no text")
 }
 
-/// What a command said that must be refused: the explanation of its no.
-pub(super) fn refusal_of(answer: &Answer) -> Result<Value> {
-    if !answer.is_no() {
-        bail!("neither a yes nor a no: {}", answer.stderr());
-    }
-    Ok(answer.json()?["explanation"].clone())
+/// `--anchor` with a root, where there is one.
+fn anchor(root: Option<&Path>) -> impl Iterator<Item = OsString> {
+    root.into_iter().flat_map(|root| args!["--anchor", root])
+}
+
+/// The evidence in an answer to the exchange.
+pub(super) fn collected(answer: &AttestResponse) -> Result<Collected> {
+    let quote = TaggedEvidence::parse(&answer.evidence)?.evidence.to_vec();
+    Ok(Collected { quote, event_log: answer.event_log.clone() })
 }
