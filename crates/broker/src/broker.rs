@@ -18,27 +18,24 @@ use crate::{
     server::Server,
     service::Service,
     session::{Bounds, Sessions},
-    storage::{Embedded, RootKey, StoreError, Table, Vault, VaultError},
+    storage::{Embedded, RootKey, StoreError, Vault, VaultError},
     tls::{self, TlsError},
+    upkeep::{keep_up, known_head, log_report, note_head, reload},
     worker::Workers,
 };
 use sealwright_appraise::{Evaluator, Failure, Issuer, TokenVerifier, Trust};
 use sealwright_collateral::{Age, Library, Report};
 use sealwright_verify::{Anchor, AnchorKind};
 use sealwright_wire::{Digest, time::UnixTime};
-use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::Path, sync::Arc};
 use tokio::{
     net::TcpListener,
     sync::{Semaphore, oneshot},
     task::JoinHandle,
 };
 
-/// Where the vault keeps the audit log's last known entry.
-const AUDIT_HEAD: &str = "audit-head";
 /// The file beside the database that keeps which issues of collateral were seen, out of reach of whoever fills the folder of bundles.
 const COLLATERAL_SEEN: &str = "collateral-seen.json";
-/// How often the folders are looked at again, and the audit log's last entry is noted.
-const UPKEEP: Duration = Duration::from_secs(60);
 
 /// Why a broker does not start.
 #[derive(Debug, thiserror::Error)]
@@ -115,6 +112,7 @@ pub struct Broker {
     service: Arc<Service>,
     stop: Option<oneshot::Sender<()>>,
     server: JoinHandle<()>,
+    stop_upkeep: Option<oneshot::Sender<()>>,
     upkeep: JoinHandle<()>,
     noted: Head,
 }
@@ -137,9 +135,11 @@ impl Broker {
         let (stop, stopped) = oneshot::channel();
         let (router, metrics) = (http::router(&service), Arc::clone(&service.metrics));
         let server = tokio::spawn(Server { listener, tls: tls.config, router, limits, metrics }.run(stopped));
-        let upkeep = tokio::spawn(keep_up(Arc::clone(&service)));
+        let (stop_upkeep, upkeep_stopped) = oneshot::channel();
+        let upkeep = tokio::spawn(keep_up(Arc::clone(&service), noted, upkeep_stopped));
         tracing::info!(%local_addr, "listening");
-        Ok(Self { local_addr, service, stop: Some(stop), server, upkeep, noted })
+        let (stop, stop_upkeep) = (Some(stop), Some(stop_upkeep));
+        Ok(Self { local_addr, service, stop, server, stop_upkeep, upkeep, noted })
     }
 
     /// Where it listens.
@@ -147,7 +147,7 @@ impl Broker {
         self.local_addr
     }
 
-    /// Looks at the folders of collateral and reference values again, as it does by itself every minute.
+    /// Looks at the folders of collateral and reference values again, as it does by itself within seconds of a change.
     ///
     /// # Errors
     /// When a folder cannot be read or a file in it holds something else; what was there before stays in use.
@@ -169,7 +169,9 @@ impl Broker {
         drop(self.stop.take());
         (&mut self.server).await?;
         self.service.finish().await;
-        self.upkeep.abort();
+        // Once it is over, nobody but this function holds the database.
+        drop(self.stop_upkeep.take());
+        (&mut self.upkeep).await?;
         let now = self.service.clock.now();
         self.service.audit.record(Entry::new(now, Event::Closed, Decided::Yes)).await?;
         let (service, noted) = (Arc::clone(&self.service), self.noted);
@@ -253,30 +255,6 @@ fn trust(config: &Attestation) -> Trust {
     }
 }
 
-fn log_report(report: &Report) {
-    for (file, reason) in &report.refused {
-        tracing::warn!(file, reason, "collateral is not used");
-    }
-    tracing::info!(held = report.held, "collateral");
-}
-
-/// The last entry of the audit log that the vault knows of.
-fn known_head(vault: &Vault) -> Result<Head, Error> {
-    let Some(entry) = vault.get(Table::Meta, AUDIT_HEAD)? else { return Ok(Head::START) };
-    let tampered = |_| VaultError::Tampered { table: Table::Meta, key: AUDIT_HEAD.to_owned() };
-    Ok(serde_json::from_slice(&entry.bytes).map_err(tampered)?)
-}
-
-/// Keeps the log's last entry in the vault, where whoever shortens the log does not reach it.
-fn note_head(service: &Service, noted: Head) -> Result<Head, Error> {
-    let head = service.audit.head();
-    if head != noted {
-        let json = serde_json::to_vec(&head).unwrap_or_default();
-        service.vault.put(Table::Meta, AUDIT_HEAD, &json, None)?;
-    }
-    Ok(head)
-}
-
 async fn note_opening(service: &Arc<Service>, torn: u64) -> Result<Head, Error> {
     let mut entry = Entry::new(service.clock.now(), Event::Opened, Decided::Yes);
     if torn > 0 {
@@ -286,32 +264,4 @@ async fn note_opening(service: &Arc<Service>, torn: u64) -> Result<Head, Error> 
     service.audit.record(entry).await?;
     let service = Arc::clone(service);
     tokio::task::spawn_blocking(move || note_head(&service, Head::START)).await?
-}
-
-fn reload(service: &Service) -> Result<Report, Error> {
-    let report = service.judge.library().reload(service.clock.now())?;
-    log_report(&report);
-    if service.judge.reload_references()? {
-        tracing::info!("reference values changed");
-    }
-    Ok(report)
-}
-
-async fn keep_up(service: Arc<Service>) {
-    let mut noted = Head::START;
-    loop {
-        tokio::time::sleep(UPKEEP).await;
-        let service = Arc::clone(&service);
-        let done = tokio::task::spawn_blocking(move || {
-            if let Err(error) = reload(&service) {
-                tracing::error!(%error, "what was there before stays in use");
-            }
-            note_head(&service, noted)
-        });
-        match done.await {
-            Ok(Ok(head)) => noted = head,
-            Ok(Err(error)) => tracing::error!(%error, "cannot note the audit log's last entry"),
-            Err(error) => tracing::error!(%error, "upkeep failed"),
-        }
-    }
 }

@@ -22,6 +22,7 @@ mod service;
 mod session;
 pub mod storage;
 mod tls;
+mod upkeep;
 pub mod worker;
 
 pub use broker::{Broker, Error};

@@ -1,10 +1,11 @@
 //! The key protocol, driven over HTTPS with messages of `kbs-types` as the real client builds them.
 
-use crate::desk::{self, Desk, attestation, auth_request, path};
+use crate::desk::{self, Desk, Guest, attestation, auth_request, path};
 use http::{Method, StatusCode, header};
 use kbs_types::Tee;
 use sealwright_broker::Requires;
 use serde_json::json;
+use std::time::Duration;
 
 #[tokio::test]
 async fn the_real_clients_sequence_gets_a_secret() {
@@ -175,6 +176,36 @@ async fn an_outdated_tcb_and_a_revoked_platform_are_refused_once_the_broker_know
     desk.publish_collateral();
     desk.broker.as_ref().unwrap().reload().await.unwrap();
     assert_eq!(guest.attest(&desk.td).await.reason(), "certificate-revoked");
+}
+
+/// Attests until the answer is this one: a refusal for a reason, or a token.
+async fn until(desk: &Desk, guest: &mut Guest, reason: Option<&str>) {
+    for _ in 0..150 {
+        let answer = guest.attest(&desk.td).await;
+        let refused = (answer.status == StatusCode::FORBIDDEN).then(|| answer.reason());
+        if refused.as_deref() == reason {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("not {reason:?} but {:?}", guest.attest(&desk.td).await.reason());
+}
+
+/// Well before the minute is over after which it would read them anyway.
+#[tokio::test]
+async fn a_broker_notices_by_itself_what_was_copied_into_its_folders() {
+    let desk = Desk::new().await;
+    let mut guest = desk.guest();
+    guest.attested(&desk.td).await;
+    let references = desk.broker_folder().join("references/desk.json");
+    let values = std::fs::read(&references).unwrap();
+    std::fs::remove_file(&references).unwrap();
+    until(&desk, &mut guest, Some("reference-missing")).await;
+    std::fs::write(&references, values).unwrap();
+    until(&desk, &mut guest, None).await;
+    desk.site.revoke_pck().unwrap();
+    desk.publish_collateral();
+    until(&desk, &mut guest, Some("certificate-revoked")).await;
 }
 
 /// Nobody has attested yet who reads this answer: it says nothing about other machines.
