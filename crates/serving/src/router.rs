@@ -21,11 +21,13 @@ use axum::{
     routing::{get, post},
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
-use tonic::service::Routes;
+use tokio::time::timeout;
+use tonic::{Code, service::Routes};
 use tracing::{debug, info};
 
 use crate::{
     ATTEST_PATH,
+    body::Held,
     engine::Engine,
     error::{Error, Result},
     metrics,
@@ -47,6 +49,12 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const MAX_REQUEST_ID: usize = 64;
 /// The longest body of an attestation request, in bytes.
 const ATTEST_LIMIT: usize = 4 << 10;
+/// The longest body of a request that needs no attestation, in bytes.
+const OPEN_LIMIT: usize = 64 << 10;
+/// What tonic says of a message over its limit. No call here says it of anything else.
+const OUT_OF_RANGE: u16 = Code::OutOfRange as u16;
+/// What all other implementations of gRPC say of it.
+const RESOURCE_EXHAUSTED: HeaderValue = HeaderValue::from_static("8");
 
 /// What may be read: the REST protocols' health, status and metadata, and metrics.
 const OPEN_READS: [&str; 3] = ["/v1/models/", "/v2", "/metrics"];
@@ -187,7 +195,7 @@ async fn gate(State(engine): State<Arc<Engine>>, request: Request, next: Next) -
     let id = request_id(request.headers());
     let path = request.uri().path().to_owned();
     let limit = engine.limits().request_time;
-    let answer = match tokio::time::timeout(limit, admitted(&engine, protocol, request, next)).await {
+    let answer = match timeout(limit, admitted(&engine, protocol, request, next)).await {
         Ok(answer) => answer,
         Err(_) => Err(Error::Timeout(limit)),
     };
@@ -196,6 +204,9 @@ async fn gate(State(engine): State<Arc<Engine>>, request: Request, next: Next) -
         info!(request = ?id, path, reason = error.reason(), "refused");
         protocol.refuse(error)
     });
+    if protocol == Protocol::Grpc && protocol.code(&response) == OUT_OF_RANGE {
+        response.headers_mut().insert("grpc-status", RESOURCE_EXHAUSTED);
+    }
     let (code, took) = (protocol.code(&response), started.elapsed());
     engine.metrics().answered(protocol.name(), code, took);
     debug!(request = ?id, path, protocol = protocol.name(), code, ?took, "answered");
@@ -214,14 +225,25 @@ fn request_id(headers: &HeaderMap) -> HeaderValue {
 }
 
 async fn admitted(engine: &Engine, protocol: Protocol, request: Request, next: Next) -> Result<Response> {
-    let session = request.extensions().get::<SessionHandle>().cloned();
     if is_open(&request) {
-        return Ok(next.run(request).await);
+        return open(engine, request, next).await;
     }
+    let session = request.extensions().get::<SessionHandle>().cloned();
     let session = session.filter(|session| session.0.is_attested()).ok_or(Error::Unattested)?;
-    let _place = engine.admit()?;
-    if receipts::is_wanted(request.headers()) {
-        return receipts::answer(engine, &session, protocol == Protocol::Grpc, request, next).await;
-    }
-    Ok(next.run(request).await)
+    let place = engine.admit()?;
+    let response = if receipts::is_wanted(request.headers()) {
+        receipts::answer(engine, &session, protocol == Protocol::Grpc, request, next).await?
+    } else {
+        next.run(request).await
+    };
+    Ok(response.map(|body| Body::new(Held::new(body, place))))
+}
+
+/// Answers a request that needs no attestation. Anybody can send it, so it may be neither large nor slow.
+async fn open(engine: &Engine, request: Request, next: Next) -> Result<Response> {
+    let _place = engine.admit_open()?;
+    let (parts, body) = request.into_parts();
+    let limit = engine.limits().handshake_time;
+    let body = timeout(limit, rest::collect(body, OPEN_LIMIT)).await.map_err(|_| Error::Timeout(limit))??;
+    Ok(next.run(Request::from_parts(parts, Body::from(body))).await)
 }

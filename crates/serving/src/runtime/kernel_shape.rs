@@ -86,7 +86,6 @@ fn put(message: &mut Vec<u8>, number: u32, content: &[u8]) {
     message.extend_from_slice(content);
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 fn malformed(error: impl std::fmt::Display) -> String {
     format!("not an ONNX file: {error}")
 }
