@@ -45,7 +45,7 @@ fn complete_graph(graph: &[u8]) -> Result<Option<Vec<u8>>, String> {
 }
 
 fn complete_node(node: &[u8], weights: &HashMap<String, Vec<i64>>) -> Result<Option<Vec<u8>>, String> {
-    let NodeProto { input, op_type, attribute } = NodeProto::decode(node).map_err(malformed)?;
+    let NodeProto { input, op_type, attribute, .. } = NodeProto::decode(node).map_err(malformed)?;
     let said = attribute.iter().any(|attribute| attribute.name == "kernel_shape");
     if said || !CONVOLUTIONS.contains(&op_type.as_str()) {
         return Ok(None);
@@ -101,7 +101,8 @@ mod tests {
     }
 
     fn model(op_type: &str, attributes: Vec<AttributeProto>) -> Vec<u8> {
-        let node = NodeProto { input: vec!["x".into(), "w".into()], op_type: op_type.into(), attribute: attributes };
+        let input = vec!["x".into(), "w".into()];
+        let node = NodeProto { input, op_type: op_type.into(), attribute: attributes, ..NodeProto::default() };
         let weights = TensorDims { dims: vec![32, 3, 5, 7], name: "w".into() };
         let graph =
             message(&[(GRAPH_NODE, &node.encode_to_vec()), (GRAPH_INITIALIZER, &weights.encode_to_vec()), (99, b"x")]);
