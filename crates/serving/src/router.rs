@@ -20,9 +20,10 @@ use axum::{
     response::{IntoResponse as _, Response},
     routing::{get, post},
 };
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use tokio::time::timeout;
-use tonic::{Code, service::Routes};
+use tonic::{Code, codec::CompressionEncoding, service::Routes};
 use tracing::{debug, info};
 
 use crate::{
@@ -38,7 +39,8 @@ use crate::{
             model_service_server::ModelServiceServer, prediction_service_server::PredictionServiceServer,
         },
     },
-    receipts, rest,
+    receipts::{self, FRAME_HEADER},
+    rest::{self, Inflate},
     session::SessionHandle,
     tfs::{self, grpc::TensorFlowServing},
 };
@@ -89,12 +91,13 @@ fn grpc(engine: &Arc<Engine>) -> Router {
     let limit = engine.limits().body_bytes;
     let tensorflow = TensorFlowServing(Arc::clone(engine));
     let mut routes = Routes::builder();
+    let prediction = PredictionServiceServer::new(tensorflow.clone()).max_decoding_message_size(limit);
+    let model = ModelServiceServer::new(tensorflow).max_decoding_message_size(limit);
+    let inference = GrpcInferenceServiceServer::new(OpenInference(Arc::clone(engine))).max_decoding_message_size(limit);
     routes
-        .add_service(PredictionServiceServer::new(tensorflow.clone()).max_decoding_message_size(limit))
-        .add_service(ModelServiceServer::new(tensorflow).max_decoding_message_size(limit))
-        .add_service(
-            GrpcInferenceServiceServer::new(OpenInference(Arc::clone(engine))).max_decoding_message_size(limit),
-        );
+        .add_service(prediction.accept_compressed(CompressionEncoding::Gzip))
+        .add_service(model.accept_compressed(CompressionEncoding::Gzip))
+        .add_service(inference.accept_compressed(CompressionEncoding::Gzip));
     routes.routes().into_axum_router().reset_fallback()
 }
 
@@ -245,5 +248,22 @@ async fn open(engine: &Engine, request: Request, next: Next) -> Result<Response>
     let (parts, body) = request.into_parts();
     let limit = engine.limits().handshake_time;
     let body = timeout(limit, rest::collect(body, OPEN_LIMIT)).await.map_err(|_| Error::Timeout(limit))??;
+    let body = if parts.headers.get("grpc-encoding").is_some_and(|encoding| encoding == "gzip") {
+        inflated(body)?
+    } else {
+        body
+    };
     Ok(next.run(Request::from_parts(parts, Body::from(body))).await)
+}
+
+/// The same frame of gRPC uncompressed, so that [`OPEN_LIMIT`] is for what it holds too.
+fn inflated(frame: Bytes) -> Result<Bytes> {
+    match frame.split_first_chunk::<FRAME_HEADER>() {
+        Some(([1, ..], message)) => {
+            let message = Inflate::Gzip.all(message, OPEN_LIMIT)?;
+            let length = u32::try_from(message.len()).unwrap_or(u32::MAX);
+            Ok([&[0][..], &length.to_be_bytes(), &message].concat().into())
+        }
+        _ => Ok(frame),
+    }
 }
