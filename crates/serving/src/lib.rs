@@ -44,7 +44,7 @@ pub use router::router;
 pub use runtime::{Model, Rten, Runtime};
 pub use session::{Exchange, Pending, Session, SessionHandle};
 pub use startup::{KIND as SEALED_KIND, MAX_SEALED};
-pub use startup::{Measured, Opened, SealedModel, StartupError, policy_of_token};
+pub use startup::{Measured, Opened, SealedModel, StartupError, load_all};
 pub use tensor::{Data, DataType, Dimension, Tensor, TensorSpec};
 
 pub use transport::{Transport, TransportError, serve, serve_connection};

@@ -54,7 +54,7 @@ pub struct Transport {
 
 impl Transport {
     /// Fresh keys and evidence about them. `policy_sha384` is what receipts name as the policy under which the broker
-    /// released the models' keys ([`crate::policy_of_token`]).
+    /// released the models' keys ([`sealwright_channel::kbs::policy_of_token`]).
     ///
     /// # Errors
     /// If the environment gives no evidence, or a key cannot be made.

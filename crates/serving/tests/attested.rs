@@ -24,8 +24,9 @@ use sealwright_channel::{
 };
 use sealwright_evidence::Backend;
 use sealwright_serving::{
-    ATTEST_PATH, Engine, Limits, Registry, Rten, Runtime, SealedModel, StartupError, Transport,
+    ATTEST_PATH, Engine, Limits, Registry, Rten, Runtime, SealedModel, StartupError, State, Transport, Version,
     client::{Client, QueryError, Report, Target},
+    load_all,
     proto::inference::{
         InferTensorContents, ModelInferRequest, grpc_inference_service_client::GrpcInferenceServiceClient,
         model_infer_request::InferInputTensor,
@@ -49,10 +50,15 @@ const POLICY: Digest<48> = Digest([7; 48]);
 
 /// A sealed digits model and its key.
 fn sealed() -> (Vec<u8>, Vec<u8>) {
+    sealed_version(1)
+}
+
+/// The same in this version, under a key of its own.
+fn sealed_version(version: u64) -> (Vec<u8>, Vec<u8>) {
     let onnx = std::fs::read(support::solution().join("model.onnx")).unwrap();
     let contents = seal::Contents {
         name: "digits".into(),
-        version: 1,
+        version,
         kind: "onnx".into(),
         key: ResourcePath::parse("default/model-key/digits").unwrap(),
         cleartext_len: onnx.len() as u64,
@@ -175,6 +181,25 @@ async fn a_flipped_bit_is_measured_as_another_model_and_does_not_open() {
     assert_ne!(model.sha384(), right);
     let error = model.measure(&world.td).unwrap().open(&keys).await.err().unwrap();
     assert!(matches!(error, StartupError::Unseal(seal::Error::Chunk { .. })), "{error}");
+}
+
+#[tokio::test]
+async fn a_model_that_does_not_open_is_said_to_have_failed_and_the_others_are_served() {
+    let world = World::new();
+    let ((good, key), (bad, _)) = (sealed_version(1), sealed_version(2));
+    let keys = Keys { key, td: world.td.clone(), measured: Mutex::default() };
+    let runtime: Arc<dyn Runtime> = Arc::new(Rten::default());
+    let measured = |file: &Vec<u8>| SealedModel::new(file.clone()).unwrap().measure(&world.td).unwrap();
+    let registry = Registry::new();
+    let failed = load_all(vec![measured(&bad)], &keys, &runtime, &registry).await;
+    assert!(matches!(failed, Some(StartupError::Unseal(_))), "{failed:?}");
+    assert!(!registry.has_available());
+
+    let failed = load_all(vec![measured(&bad), measured(&good)], &keys, &runtime, &registry).await;
+    assert!(failed.is_some() && registry.has_available());
+    assert_eq!(registry.find("digits", &Version::Latest).unwrap().version, 1);
+    let states = registry.states("digits", &Version::Number(2)).unwrap();
+    assert!(matches!(&states[..], [(2, State::Failed(why))] if why == "it does not open under its key"), "{states:?}");
 }
 
 #[test]

@@ -1,49 +1,50 @@
 //! `sealwright serve`: a model server that has sealed files and nothing else.
 
-use crate::args;
+use crate::args::{self, Label};
 use crate::explain;
 use crate::inspect::MAX_FILE;
 use crate::output::{Outcome, Output};
 use crate::service;
-use anyhow::{Context, Result, bail};
-use sealwright_appraise::Explanation;
-use sealwright_channel::KeyError;
+use anyhow::{Context, Result, ensure};
 use sealwright_channel::kbs;
 use sealwright_channel::tls::Trust;
 use sealwright_evidence::Backend;
-use sealwright_serving::{
-    Engine, Limits, Measured, Registry, Rten, Runtime, SealedModel, StartupError, Transport, policy_of_token,
-};
+use sealwright_serving::{Engine, Measured, Registry, Rten, Runtime, SealedModel, Transport, load_all};
 use sealwright_wire::Digest;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 
-/// Measures every model, asks for the keys, opens the models in memory and serves them.
+/// Measures every model, asks for the keys, opens the models in memory and serves them. It listens before they are open, so
+/// that it can say that they are not; one that does not open is said to have failed, and the others are served.
 pub(crate) async fn run(args: &args::Serve, output: Output) -> Result<Outcome> {
     service::log_to_stderr(output);
     let backend = crate::backend::open(args.backend.backend.as_deref())?;
     let keys = kbs::Client::new(&broker(args)?, Arc::clone(&backend))?;
     // Before anything else: from here on all evidence tells of these files.
-    let measured = tokio::task::block_in_place(|| measure(&args.models, backend.as_ref()))?;
+    let measured = tokio::task::block_in_place(|| measure(&args.models, &args.labels, backend.as_ref()))?;
+    let policy = match keys.attest().await {
+        Ok(token) => kbs::policy_of_token(&token).unwrap_or(Digest::ZERO),
+        Err(error) => return refused(error.into(), output),
+    };
     let runtime: Arc<dyn Runtime> = Arc::new(Rten::default());
     let registry = Arc::new(Registry::new());
-    for model in measured {
-        let opened = match model.open(&keys).await {
-            Ok(opened) => opened,
-            Err(StartupError::Key(error)) => return refused(error, output),
-            Err(error) => return Err(error.into()),
-        };
-        registry.insert(opened.load(runtime.as_ref())?);
-    }
-    let policy = keys.token().await.map(|token| policy_of_token(&token)).unwrap_or(Digest::ZERO);
+    args.labels.iter().for_each(|Label { model, label, version }| registry.set_label(model, label, *version));
     let transport = Arc::new(Transport::new(backend, policy).await?);
-    let workers = std::thread::available_parallelism().map_or(1, usize::from);
-    let engine = Arc::new(Engine::start(registry, &runtime, workers, Limits::default())?);
+    let engine = Engine::start(Arc::clone(&registry), &runtime, args.limits.threads(), args.limits.limits())?;
     let listener = TcpListener::bind(args.listen).await.with_context(|| format!("cannot listen on {}", args.listen))?;
+    let address = listener.local_addr()?.to_string();
     let stop = service::stop_signal(args.exit_with_stdin)?;
-    service::ready(args.ready_file.as_deref(), &listener.local_addr()?.to_string())?;
-    sealwright_serving::serve(listener, transport, engine, stop).await;
+    let mut serving = std::pin::pin!(sealwright_serving::serve(listener, transport, Arc::new(engine), stop));
+    let failed = tokio::select! {
+        failed = load_all(measured, &keys, &runtime, &registry) => failed,
+        () = serving.as_mut() => return Ok(Outcome::Yes),
+    };
+    if let Some(error) = failed.filter(|_| !registry.has_available()) {
+        return refused(error.into(), output);
+    }
+    service::ready(args.ready_file.as_deref(), &address)?;
+    serving.await;
     Ok(Outcome::Yes)
 }
 
@@ -53,22 +54,22 @@ fn broker(args: &args::Serve) -> Result<kbs::Config> {
     Ok(kbs::Config { url: args.broker.clone(), trust, timeout: kbs::DEFAULT_TIMEOUT })
 }
 
-fn measure(models: &[PathBuf], backend: &dyn Backend) -> Result<Vec<Measured>> {
+fn measure(models: &[PathBuf], labels: &[Label], backend: &dyn Backend) -> Result<Vec<Measured>> {
     let read = models.iter().map(|path| SealedModel::read(path).with_context(|| format!("{}", path.display())));
     // All are read before the first is measured: a bad file must not leave a mark in the register.
     let read = read.collect::<Result<Vec<_>>>()?;
+    for Label { model, label, version } in labels {
+        let names = |sealed: &SealedModel| sealed.header().name == *model && sealed.header().version == *version;
+        ensure!(read.iter().any(names), "--label {model}={label}:{version}: no sealed file holds this version");
+    }
     read.into_iter().map(|model| Ok(model.measure(backend)?)).collect()
 }
 
 /// No key. When it was the broker's decision, its reasons are the answer; otherwise the work could not be done.
-fn refused(error: KeyError, output: Output) -> Result<Outcome> {
-    let explanation = error
-        .source
-        .downcast_ref::<kbs::Error>()
-        .and_then(kbs::Error::refusal)
-        .and_then(|refusal| serde_json::from_value::<Explanation>(refusal.explanation.clone()?).ok());
-    match explanation {
+fn refused(error: anyhow::Error, output: Output) -> Result<Outcome> {
+    let broker = error.chain().find_map(|cause| cause.downcast_ref::<kbs::Error>());
+    match broker.and_then(kbs::Error::refusal).and_then(kbs::Refusal::reasons) {
         Some(explanation) => explain::refused(&explanation, output),
-        None => bail!(error),
+        None => Err(error),
     }
 }
