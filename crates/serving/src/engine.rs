@@ -1,6 +1,6 @@
 //! What every protocol stands on: find the model, check the inputs against what it declares, compute, pick the outputs.
 
-use std::{sync::Arc, time::Instant};
+use std::{collections::HashMap, sync::Arc, time::Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
@@ -138,5 +138,24 @@ fn in_order(servable: &Servable, named: Vec<(String, Tensor)>, limits: &Limits) 
         }
     }
     let missing = |spec: &TensorSpec| Error::invalid("inputs", format!("`{}`", spec.name), "none of that name");
-    inputs.into_iter().zip(specs).map(|(input, spec)| input.ok_or_else(|| missing(spec))).collect()
+    let inputs = inputs.into_iter().zip(specs).map(|(input, spec)| input.ok_or_else(|| missing(spec)));
+    let inputs = inputs.collect::<Result<Vec<_>>>()?;
+    check_names(specs, &inputs)?;
+    Ok(inputs)
+}
+
+/// That dimensions of one name have one size, in all inputs: the batch, most often.
+fn check_names(specs: &[TensorSpec], inputs: &[Tensor]) -> Result<()> {
+    let mut sizes = HashMap::new();
+    for (spec, input) in specs.iter().zip(inputs) {
+        for (dimension, &size) in spec.shape.iter().zip(input.shape()) {
+            let Dimension::Any(name) = dimension else { continue };
+            let (before, first) = *sizes.entry(name).or_insert((size, spec));
+            if before != size && !name.is_empty() {
+                let expected = format!("{before} for `{name}`, as in {}", first.place());
+                return Err(Error::invalid(spec.place(), expected, size.to_string()));
+            }
+        }
+    }
+    Ok(())
 }

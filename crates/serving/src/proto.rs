@@ -2,6 +2,7 @@
 
 mod codec;
 mod fields;
+mod lists;
 
 #[allow(missing_docs, unreachable_pub, unused_qualifications, clippy::all, clippy::pedantic, reason = "generated code")]
 mod generated {
@@ -35,3 +36,4 @@ pub(crate) use codec::BoundedCodec;
 pub(crate) use fields::fields;
 pub(crate) use generated::onnx;
 pub use generated::{inference, tensorflow};
+pub(crate) use lists::{narrow, typed_lists};

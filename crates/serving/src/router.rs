@@ -21,9 +21,10 @@ use axum::{
     routing::{get, post},
 };
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use tokio::time::timeout;
 use tonic::{Code, codec::CompressionEncoding, service::Routes};
+use tower::ServiceExt as _;
 use tracing::{debug, info};
 
 use crate::{
@@ -81,10 +82,25 @@ pub fn router(engine: Arc<Engine>) -> Router {
         .route("/metrics", get(metrics))
         .route(ATTEST_PATH, post(attest))
         .with_state(Arc::clone(&engine));
-    rest.merge(grpc(&engine))
+    let routes = rest
+        .merge(grpc(&engine))
         .fallback(unknown)
         .method_not_allowed_fallback(unknown)
-        .layer(from_fn_with_state(engine, gate))
+        .layer(from_fn_with_state(engine, gate));
+    Router::new().fallback_service(routes.map_request(without_slash))
+}
+
+/// No route has a slash at its end, but clients may write one.
+fn without_slash(mut request: Request) -> Request {
+    let uri = request.uri();
+    let Some(path) = uri.path().strip_suffix('/').filter(|path| !path.is_empty()) else { return request };
+    let target = uri.query().map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = target.parse().ok();
+    if let Ok(uri) = Uri::from_parts(parts) {
+        *request.uri_mut() = uri;
+    }
+    request
 }
 
 fn grpc(engine: &Arc<Engine>) -> Router {
