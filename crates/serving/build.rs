@@ -1,10 +1,20 @@
 //! Compiles the wire contracts in `proto/` with protox, so that no protoc needs to be installed.
 
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    env, fs,
+    path::Path,
+};
+
+use protox::prost_reflect::{DescriptorPool, FieldDescriptor, Kind, MessageDescriptor};
+
 const CONTRACTS: [&str; 3] = ["tensorflow_serving.proto", "open_inference.proto", "onnx.proto"];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-changed=proto");
     let descriptors = protox::compile(CONTRACTS, ["proto"])?;
+    let layouts = layouts(&DescriptorPool::from_file_descriptor_set(descriptors.clone())?);
+    fs::write(Path::new(&env::var("OUT_DIR")?).join("layouts.rs"), layouts)?;
     // Maps as ordered trees: equal answers then have equal bytes, which is what a receipt is over. Tensors as `Bytes`:
     // they are slices of the request's buffer, not copies.
     tonic_prost_build::configure()
@@ -12,6 +22,58 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .bytes(".tensorflow.TensorProto.tensor_content")
         .bytes(".inference.ModelInferRequest.raw_input_contents")
         .bytes(".inference.ModelInferResponse.raw_output_contents")
+        .codec_path("crate::proto::BoundedCodec")
         .compile_fds(descriptors)?;
     Ok(())
+}
+
+/// For each message that a call takes or gives, and for those in it, where its messages and lists of numbers are: the
+/// `Layout`s of `src/proto/codec.rs`.
+fn layouts(contracts: &DescriptorPool) -> String {
+    let calls = contracts.services().flat_map(|service| service.methods().collect::<Vec<_>>());
+    let messages: BTreeMap<_, _> = calls
+        .flat_map(|call| [call.input(), call.output()])
+        .map(|message| (message.full_name().to_owned(), message))
+        .collect();
+    let mut written = BTreeSet::new();
+    let mut code = String::new();
+    for (name, message) in messages {
+        write_layout(&mut code, &mut written, &message);
+        let (path, layout) = (name.replace('.', "::"), constant(&message));
+        code += &format!("impl Bounded for super::{path} {{ const LAYOUT: &'static Layout = &{layout}; }}\n");
+    }
+    code
+}
+
+fn write_layout(code: &mut String, written: &mut BTreeSet<String>, message: &MessageDescriptor) {
+    if !written.insert(message.full_name().to_owned()) {
+        return;
+    }
+    let kinds: Vec<String> = message
+        .fields()
+        .filter_map(|field| Some((field.number(), kind(&field)?)))
+        .map(|(number, kind)| format!("({number}, {kind})"))
+        .collect();
+    code.push_str(&format!("static {}: Layout = Layout(&[{}]);\n", constant(message), kinds.join(", ")));
+    for inner in message.fields().filter_map(|field| field.kind().as_message().cloned()) {
+        write_layout(code, written, &inner);
+    }
+}
+
+fn kind(field: &FieldDescriptor) -> Option<String> {
+    match field.kind() {
+        Kind::Message(inner) => Some(format!("Kind::Message(&{})", constant(&inner))),
+        // As long in memory as on the wire, or shorter.
+        Kind::Double | Kind::Float | Kind::Fixed32 | Kind::Fixed64 | Kind::Sfixed32 | Kind::Sfixed64 | Kind::Bool => {
+            None
+        }
+        Kind::String | Kind::Bytes => None,
+        Kind::Int32 | Kind::Int64 | Kind::Uint32 | Kind::Uint64 | Kind::Sint32 | Kind::Sint64 | Kind::Enum(_) => {
+            field.is_list().then(|| "Kind::Numbers".to_owned())
+        }
+    }
+}
+
+fn constant(message: &MessageDescriptor) -> String {
+    message.full_name().replace('.', "_").to_uppercase()
 }

@@ -19,6 +19,7 @@ use sealwright_appraise::Explanation;
 use sealwright_evidence::{Backend, Collected};
 use sealwright_wire::{
     Digest,
+    jws::Compact,
     kbs::{
         Attestation, Challenge, ErrorInformation, Message, PREFIX, PrimaryEvidence, Request, ResourcePath, Response,
         RuntimeData, SESSION_COOKIE, TeeEvidence, Token, report_data, report_data_preimage,
@@ -292,9 +293,31 @@ fn cookie_header(cookie: Option<&Zeroizing<String>>) -> Vec<(HeaderName, HeaderV
         .collect()
 }
 
+/// The policy under which a broker affirmed this environment, from the broker's token (an EAR); `None` if it names none. The
+/// token came over the broker's TLS and is not verified again here.
+pub fn policy_of_token(token: &str) -> Option<Digest<48>> {
+    let claims = Compact::parse(token).ok()?.claims().ok()?;
+    let appraisal = claims.get("submods")?.as_object()?.values().next()?;
+    appraisal.get("ear.sealwright.policy-sha384")?.as_str()?.parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_policy_is_that_of_the_tokens_appraisal() {
+        let policy = Digest([7; 48]);
+        let token = |claims: serde_json::Value| {
+            let part = |bytes: &[u8]| base64::Engine::encode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, bytes);
+            format!("{}.{}.{}", part(br#"{"alg":"ES256"}"#), part(claims.to_string().as_bytes()), part(&[0; 64]))
+        };
+        let named = |name: &str| serde_json::json!({ "submods": { "cpu0": { name: policy.to_string() } } });
+        assert_eq!(policy_of_token(&token(named("ear.sealwright.policy-sha384"))), Some(policy));
+        assert_eq!(policy_of_token(&token(named("another"))), None);
+        assert_eq!(policy_of_token(&token(serde_json::json!({}))), None);
+        assert_eq!(policy_of_token("no token"), None);
+    }
 
     #[test]
     fn cookies() {

@@ -5,7 +5,7 @@ use anyhow::Result;
 use http::StatusCode;
 use sealwright_appraise::Explanation;
 use sealwright_broker::admin::ClientError;
-use sealwright_channel::{KeyError, kbs};
+use sealwright_channel::kbs;
 use serde::Serialize;
 use serde_json::json;
 
@@ -49,15 +49,16 @@ pub(crate) fn refused_administrator(error: anyhow::Error, output: Output) -> Res
 }
 
 /// A broker's no to a workload that asks for a key is the answer; any other error stays one.
-pub(crate) fn refused_key(error: KeyError, output: Output) -> Result<Outcome> {
-    let Some(refusal) = error.source.downcast_ref::<kbs::Error>().and_then(kbs::Error::refusal) else {
-        return Err(error.into());
+pub(crate) fn refused_key(error: anyhow::Error, output: Output) -> Result<Outcome> {
+    let of_broker = error.chain().find_map(|cause| cause.downcast_ref::<kbs::Error>());
+    let Some(refusal) = of_broker.and_then(kbs::Error::refusal) else {
+        return Err(error);
     };
     if let Some(explanation) = refusal.reasons() {
         return refused(&explanation, output);
     }
     if !is_answer(refusal.status) {
-        return Err(error.into());
+        return Err(error);
     }
     let printed = OfBroker {
         accepted: false,

@@ -78,7 +78,10 @@ impl Bench {
 
     fn proxy(&self) -> SocketAddr {
         self.server.block_on(async {
-            let upstream = Upstream::connect(self.world.connector(), &self.address.to_string()).await.unwrap();
+            let upstream =
+                Upstream::connect(self.world.connector(), &self.address.to_string(), proxy::Limits::default())
+                    .await
+                    .unwrap();
             let listener = proxy::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
             let address = listener.local_addr().unwrap();
             tokio::spawn(proxy::serve(listener, Arc::new(upstream), std::future::pending()));

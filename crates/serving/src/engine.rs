@@ -1,8 +1,8 @@
 //! What every protocol stands on: find the model, check the inputs against what it declares, compute, pick the outputs.
 
-use std::{sync::Arc, time::Instant};
+use std::{collections::HashMap, sync::Arc, time::Instant};
 
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
 use crate::{
     error::{Error, Result},
@@ -18,7 +18,8 @@ use crate::{
 pub struct Engine {
     registry: Arc<Registry>,
     workers: Workers,
-    in_work: Semaphore,
+    in_work: Arc<Semaphore>,
+    open: Semaphore,
     limits: Limits,
     metrics: Metrics,
 }
@@ -35,8 +36,9 @@ impl Engine {
         limits: Limits,
     ) -> std::io::Result<Self> {
         let workers = Workers::start(runtime, workers, limits.requests)?;
-        let in_work = Semaphore::new(limits.requests);
-        Ok(Self { registry, workers, in_work, limits, metrics: Metrics::new() })
+        let in_work = Arc::new(Semaphore::new(limits.requests));
+        let open = Semaphore::new(limits.open_requests);
+        Ok(Self { registry, workers, in_work, open, limits, metrics: Metrics::new() })
     }
 
     /// The models.
@@ -57,12 +59,22 @@ impl Engine {
         &self.metrics
     }
 
-    /// A place for a request, for as long as it is in work.
+    /// A place for a request, for as long as it is in work or its answer is being sent.
     ///
     /// # Errors
     /// [`Error::Overloaded`] if all are taken.
-    pub(crate) fn admit(&self) -> Result<SemaphorePermit<'_>> {
-        self.in_work.try_acquire().map_err(|_| Error::Overloaded { in_work: self.limits.requests })
+    pub(crate) fn admit(&self) -> Result<OwnedSemaphorePermit> {
+        let place = Arc::clone(&self.in_work).try_acquire_owned();
+        place.map_err(|_| Error::Overloaded { in_work: self.limits.requests })
+    }
+
+    /// A place for a request that needs no attestation, for as long as it is in work. They have places of their own: whoever
+    /// takes them all keeps nobody from a prediction.
+    ///
+    /// # Errors
+    /// [`Error::Overloaded`] if all are taken.
+    pub(crate) fn admit_open(&self) -> Result<SemaphorePermit<'_>> {
+        self.open.try_acquire().map_err(|_| Error::Overloaded { in_work: self.limits.open_requests })
     }
 
     /// Computes a prediction: named inputs in, the outputs in `wanted` out, by place in [`crate::Model::outputs`].
@@ -126,5 +138,24 @@ fn in_order(servable: &Servable, named: Vec<(String, Tensor)>, limits: &Limits) 
         }
     }
     let missing = |spec: &TensorSpec| Error::invalid("inputs", format!("`{}`", spec.name), "none of that name");
-    inputs.into_iter().zip(specs).map(|(input, spec)| input.ok_or_else(|| missing(spec))).collect()
+    let inputs = inputs.into_iter().zip(specs).map(|(input, spec)| input.ok_or_else(|| missing(spec)));
+    let inputs = inputs.collect::<Result<Vec<_>>>()?;
+    check_names(specs, &inputs)?;
+    Ok(inputs)
+}
+
+/// That dimensions of one name have one size, in all inputs: the batch, most often.
+fn check_names(specs: &[TensorSpec], inputs: &[Tensor]) -> Result<()> {
+    let mut sizes = HashMap::new();
+    for (spec, input) in specs.iter().zip(inputs) {
+        for (dimension, &size) in spec.shape.iter().zip(input.shape()) {
+            let Dimension::Any(name) = dimension else { continue };
+            let (before, first) = *sizes.entry(name).or_insert((size, spec));
+            if before != size && !name.is_empty() {
+                let expected = format!("{before} for `{name}`, as in {}", first.place());
+                return Err(Error::invalid(spec.place(), expected, size.to_string()));
+            }
+        }
+    }
+    Ok(())
 }

@@ -39,6 +39,9 @@ pub enum Error {
         /// The size found, saturated where it does not fit.
         found: u64,
     },
+    /// The body is compressed in a way that this server does not know.
+    #[error("content-encoding: expected `gzip`, `deflate` or `identity`, found {0}")]
+    Encoding(String),
     /// The protocol has such a call, but this server does not do it.
     #[error("{place}: not supported: {reason}")]
     Unsupported {
@@ -92,6 +95,7 @@ impl Error {
             Self::NotAvailable { .. } => "not-available",
             Self::Invalid { .. } => "invalid-request",
             Self::TooLarge { .. } => "too-large",
+            Self::Encoding(_) => "encoding",
             Self::Unsupported { .. } => "unsupported",
             Self::Unattested => "unattested",
             Self::Overloaded { .. } => "overloaded",
@@ -109,6 +113,7 @@ impl Error {
             Self::NotAvailable { .. } | Self::Overloaded { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::Invalid { .. } => StatusCode::BAD_REQUEST,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Encoding(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Unsupported { .. } => StatusCode::NOT_IMPLEMENTED,
             Self::Unattested => StatusCode::FORBIDDEN,
             Self::Timeout(_) => StatusCode::GATEWAY_TIMEOUT,
@@ -124,7 +129,7 @@ impl Error {
             Self::NotAvailable { .. } | Self::Overloaded { .. } => Code::Unavailable,
             Self::Invalid { .. } => Code::InvalidArgument,
             Self::TooLarge { .. } => Code::ResourceExhausted,
-            Self::Unsupported { .. } => Code::Unimplemented,
+            Self::Encoding(_) | Self::Unsupported { .. } => Code::Unimplemented,
             Self::Unattested => Code::FailedPrecondition,
             Self::Timeout(_) => Code::DeadlineExceeded,
             Self::Runtime { .. } | Self::Receipt(_) => Code::Internal,

@@ -9,11 +9,14 @@
 //! before it sends, and [`proxy`], which does so for clients that cannot.
 #![forbid(unsafe_code)]
 
+mod body;
 pub mod client;
+mod connection;
 mod engine;
 mod error;
 mod json;
 mod limits;
+mod listener;
 mod metrics;
 mod oip;
 pub mod proto;
@@ -24,7 +27,6 @@ mod rest;
 mod router;
 mod runtime;
 pub mod samples;
-mod server;
 mod session;
 mod startup;
 mod tensor;
@@ -40,13 +42,14 @@ pub use receipts::{RECEIPT_HEADER, RECEIPT_REQUEST};
 pub use registry::{Registry, Servable, State, Version};
 pub use router::router;
 pub use runtime::{Model, Rten, Runtime};
-pub use server::serve_connection;
 pub use session::{Exchange, Pending, Session, SessionHandle};
 pub use startup::{KIND as SEALED_KIND, MAX_SEALED};
-pub use startup::{Measured, Opened, SealedModel, StartupError, policy_of_token};
+pub use startup::{Measured, Opened, SealedModel, StartupError, load_all};
 pub use tensor::{Data, DataType, Dimension, Tensor, TensorSpec};
 
-pub use transport::{Transport, TransportError, serve};
+pub use transport::{Transport, TransportError, serve, serve_connection};
 
+/// The HTTP version that client and server agreed on.
+pub use sealwright_channel::ratls::Protocol;
 /// Where a client asks for evidence that is bound to its connection.
 pub use sealwright_channel::wire::ratls::ATTEST_PATH;

@@ -16,18 +16,21 @@ pub struct Limits {
     pub elements: usize,
     /// The size of a tensor's first dimension, where the model leaves it open.
     pub batch: usize,
-    /// Requests in work at once, over all connections: their bodies are in memory, they wait for a worker or are computed.
-    /// More are refused as overload.
+    /// Requests in work at once, over all connections: their bodies are in memory, they wait for a worker, are computed, or
+    /// their answers are being sent. More are refused as overload.
     pub requests: usize,
+    /// Requests in work at once that are answered without attestation: health, metadata, the exchange of evidence. More are
+    /// refused as overload.
+    pub open_requests: usize,
     /// Connections open at once; more wait to be accepted.
     pub connections: usize,
     /// Requests in work at once on one HTTP/2 connection.
     pub streams: u32,
     /// The time for a whole request, from its headers to its answer.
     pub request_time: Duration,
-    /// The time for the TLS handshake.
+    /// The time for the TLS handshake, and for the body of a request that needs no attestation.
     pub handshake_time: Duration,
-    /// How long a connection may be silent: from its handshake or an answer to the headers of the next request.
+    /// How long a connection may be silent: no request in work on it, or an answer that its client does not take.
     pub idle_time: Duration,
 }
 
@@ -38,6 +41,7 @@ impl Default for Limits {
             elements: 4 << 20,
             batch: 1024,
             requests: 64,
+            open_requests: 256,
             connections: 1024,
             streams: 64,
             request_time: Duration::from_secs(30),

@@ -1,5 +1,9 @@
 //! The wire contracts of `proto/`, compiled by `build.rs`.
 
+mod codec;
+mod fields;
+mod lists;
+
 #[allow(missing_docs, unreachable_pub, unused_qualifications, clippy::all, clippy::pedantic, reason = "generated code")]
 mod generated {
     /// `tensorflow.proto`.
@@ -28,5 +32,8 @@ mod generated {
     }
 }
 
+pub(crate) use codec::BoundedCodec;
+pub(crate) use fields::fields;
 pub(crate) use generated::onnx;
 pub use generated::{inference, tensorflow};
+pub(crate) use lists::{narrow, typed_lists};

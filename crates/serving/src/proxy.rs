@@ -5,38 +5,35 @@
 //! are whole, so that one that found a connection closed can be sent again; answers stream, trailers included.
 
 use std::{
-    convert::Infallible,
     net::SocketAddr,
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll},
+    time::Duration,
 };
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri, Version, header};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited, combinators::UnsyncBoxBody};
-use hyper::{
-    body::{Body as _, Frame, Incoming, SizeHint},
-    service::service_fn,
-};
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo},
-    server::conn::auto::Builder,
-};
+use hyper::body::{Body as _, Frame, Incoming, SizeHint};
 use sealwright_channel::ratls::{ConnectError, Connector, Protocol, Sender, body as sendable};
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
 };
 use tonic::Code;
 use tracing::{debug, warn};
 
-use crate::ATTEST_PATH;
+use crate::{
+    ATTEST_PATH,
+    body::Held,
+    connection::{self, Settings},
+    listener::{Stop, serve_all},
+};
 
 /// The longest request that is forwarded, in bytes.
 pub const MAX_REQUEST: usize = 64 << 20;
-/// HTTP/1.1 connections to the server at once, and local connections at once.
-pub const MAX_CONNECTIONS: usize = 128;
 /// Idle HTTP/1.1 connections to the server that are kept.
 const MAX_IDLE: usize = 16;
 /// Headers that are about one connection, not about the message (RFC 9110, section 7.6.1), and the host, which changes.
@@ -67,13 +64,42 @@ pub enum ProxyError {
     Connect(#[from] ConnectError),
 }
 
+/// Bounds on what a proxy does at once, and for how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Local connections open at once; more wait to be accepted.
+    pub connections: usize,
+    /// Requests under way at once, until their answers have been passed on. More are refused.
+    pub requests: usize,
+    /// Requests under way at once on one local HTTP/2 connection.
+    pub streams: u32,
+    /// The time for a request, from its headers to the headers of its answer.
+    pub request_time: Duration,
+    /// How long a local connection may be silent: no request under way on it, or an answer that does not move.
+    pub idle_time: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 1024,
+            requests: 128,
+            streams: 64,
+            // Longer than a server's own, so that its reason arrives.
+            request_time: Duration::from_secs(60),
+            idle_time: Duration::from_secs(120),
+        }
+    }
+}
+
 /// A server, and the connections to it that were judged and accepted.
 pub struct Upstream {
     connector: Connector,
     address: String,
+    limits: Limits,
     idle: Mutex<Vec<Sender>>,
     shared: tokio::sync::Mutex<Option<Sender>>,
-    places: Semaphore,
+    places: Arc<Semaphore>,
 }
 
 impl Upstream {
@@ -81,14 +107,15 @@ impl Upstream {
     ///
     /// # Errors
     /// If it is not reached or not accepted.
-    pub async fn connect(connector: Connector, address: &str) -> Result<Self, ConnectError> {
+    pub async fn connect(connector: Connector, address: &str, limits: Limits) -> Result<Self, ConnectError> {
         let first = connector.connect(address, Protocol::Http1).await?;
         Ok(Self {
             connector,
             address: address.to_owned(),
+            limits,
             idle: Mutex::new(vec![first.sender]),
             shared: tokio::sync::Mutex::new(None),
-            places: Semaphore::new(MAX_CONNECTIONS),
+            places: Arc::new(Semaphore::new(limits.requests)),
         })
     }
 
@@ -153,43 +180,23 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, ProxyError> {
     Ok(TcpListener::bind(address).await?)
 }
 
-/// Forwards what comes to the listener until `stop` ends.
+/// Forwards what comes to the listener until `stop` ends; then requests under way get [`Limits::request_time`] to finish.
 pub async fn serve(listener: TcpListener, upstream: Arc<Upstream>, stop: impl Future<Output = ()>) {
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    tokio::pin!(stop);
-    loop {
-        let accepted = async {
-            let place = Arc::clone(&places).acquire_owned().await;
-            (listener.accept().await, place)
-        };
-        let (accepted, place) = tokio::select! {
-            accepted = accepted => accepted,
-            () = &mut stop => return,
-        };
-        match accepted {
-            Ok((stream, _)) => {
-                let upstream = Arc::clone(&upstream);
-                tokio::spawn(async move {
-                    serve_client(stream, upstream).await;
-                    drop(place);
-                });
-            }
-            Err(error) => {
-                warn!(%error, "cannot accept a connection");
-                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-            }
-        }
-    }
+    let Limits { connections, request_time, .. } = upstream.limits;
+    serve_all(listener, connections, request_time, stop, |stream, stop| {
+        serve_client(stream, Arc::clone(&upstream), stop)
+    })
+    .await;
 }
 
-async fn serve_client(stream: TcpStream, upstream: Arc<Upstream>) {
-    // Small answers must not wait for acknowledgements. A socket that cannot do it works all the same.
-    let _ = stream.set_nodelay(true);
-    let service = service_fn(move |request| {
+async fn serve_client(stream: TcpStream, upstream: Arc<Upstream>, stop: Stop) {
+    let Limits { streams, idle_time, .. } = upstream.limits;
+    let answer = move |request| {
         let upstream = Arc::clone(&upstream);
-        async move { Ok::<_, Infallible>(answer(&upstream, request).await) }
-    });
-    if let Err(error) = Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await {
+        async move { answer(&upstream, request).await }
+    };
+    let settings = Settings { protocol: None, streams, idle_time };
+    if let Err(error) = connection::serve(stream, settings, answer, stop.stopped()).await {
         debug!(%error, "a local connection broke");
     }
 }
@@ -213,8 +220,10 @@ enum Refusal {
     Connect(#[from] ConnectError),
     #[error("the server does not answer: {0}")]
     Http(#[from] hyper::Error),
-    #[error("{MAX_CONNECTIONS} requests are under way already")]
-    Busy,
+    #[error("{0} requests are under way already")]
+    Busy(usize),
+    #[error("no answer within {0:?}")]
+    Timeout(Duration),
 }
 
 impl Refusal {
@@ -227,7 +236,8 @@ impl Refusal {
             Self::Broken => (StatusCode::BAD_REQUEST, Code::InvalidArgument),
             Self::Connect(ConnectError::Refused(_)) => (StatusCode::BAD_GATEWAY, Code::FailedPrecondition),
             Self::Connect(_) | Self::Http(_) => (StatusCode::BAD_GATEWAY, Code::Unavailable),
-            Self::Busy => (StatusCode::SERVICE_UNAVAILABLE, Code::Unavailable),
+            Self::Busy(_) => (StatusCode::SERVICE_UNAVAILABLE, Code::Unavailable),
+            Self::Timeout(_) => (StatusCode::GATEWAY_TIMEOUT, Code::DeadlineExceeded),
         };
         if grpc {
             let response: Response<tonic::body::Body> = tonic::Status::new(code, self.to_string()).into_http();
@@ -249,7 +259,28 @@ async fn forward(upstream: &Arc<Upstream>, request: Request<Incoming>) -> Result
     if request.uri().path() == ATTEST_PATH {
         return Err(Refusal::Attestation);
     }
+    let Limits { requests, request_time, .. } = upstream.limits;
+    // Before the body is read, so that places bound what is in memory.
+    let place = Arc::clone(&upstream.places).try_acquire_owned().map_err(|_| Refusal::Busy(requests))?;
     let http2 = request.version() == Version::HTTP_2;
+    match timeout(request_time, forward_in_place(upstream, request, http2, place)).await {
+        Ok(answer) => answer,
+        Err(_) => {
+            // Others may wait on the same connection; new requests need not.
+            if http2 {
+                upstream.shared.lock().await.take();
+            }
+            Err(Refusal::Timeout(request_time))
+        }
+    }
+}
+
+async fn forward_in_place(
+    upstream: &Arc<Upstream>,
+    request: Request<Incoming>,
+    http2: bool,
+    place: OwnedSemaphorePermit,
+) -> Result<Response<Body>, Refusal> {
     let (parts, body) = request.into_parts();
     let body = match Limited::new(body, MAX_REQUEST).collect().await {
         Ok(body) => body.to_bytes(),
@@ -257,13 +288,14 @@ async fn forward(upstream: &Arc<Upstream>, request: Request<Incoming>) -> Result
         Err(_) => return Err(Refusal::Broken),
     };
     let outgoing = Outgoing { parts, body };
-    match outgoing.send(upstream, http2, false).await {
+    let answer = match outgoing.send(upstream, http2, false).await {
         // It found a kept connection closed and was not sent: once more, on a new one.
         Err(Refusal::Http(error)) if error.is_canceled() || error.is_closed() => {
-            outgoing.send(upstream, http2, true).await
+            outgoing.send(upstream, http2, true).await?
         }
-        answer => answer,
-    }
+        answer => answer?,
+    };
+    Ok(answer.map(|body| Held::new(body, place).boxed_unsync()))
 }
 
 /// A whole request, which can be sent more than once.
@@ -274,7 +306,6 @@ struct Outgoing {
 
 impl Outgoing {
     async fn send(&self, upstream: &Arc<Upstream>, http2: bool, fresh: bool) -> Result<Response<Body>, Refusal> {
-        let _place = upstream.places.try_acquire().map_err(|_| Refusal::Busy)?;
         if http2 {
             let response = upstream.shared(fresh).await?.send(self.request(http2)).await?;
             return Ok(incoming(response, |body| body.boxed_unsync()));

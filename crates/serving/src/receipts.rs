@@ -23,7 +23,7 @@ pub const RECEIPT_HEADER: HeaderName = HeaderName::from_static("sealwright-recei
 /// The value with which a request asks.
 pub const RECEIPT_REQUEST: HeaderValue = HeaderValue::from_static("request");
 /// A compression flag and a length come before each message of gRPC.
-const FRAME_HEADER: usize = 5;
+pub(crate) const FRAME_HEADER: usize = 5;
 
 pub(crate) fn is_wanted(headers: &HeaderMap) -> bool {
     headers.get(RECEIPT_HEADER).is_some_and(|value| value == RECEIPT_REQUEST)

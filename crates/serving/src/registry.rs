@@ -57,7 +57,7 @@ impl fmt::Debug for Servable {
 /// Where a version of a model is in its life.
 #[derive(Clone, Debug)]
 pub enum State {
-    /// It is being measured, its key asked for, or it is being opened.
+    /// Its key is asked for, or it is being opened.
     Loading,
     /// It answers.
     Available(Arc<Servable>),
@@ -162,6 +162,13 @@ impl Registry {
             return Err(not_found(name, version));
         }
         Ok(states)
+    }
+
+    /// Whether any model answers.
+    #[must_use]
+    pub fn has_available(&self) -> bool {
+        let models = self.read();
+        models.values().any(|versions| versions.states.values().any(|state| matches!(state, State::Available(_))))
     }
 
     /// Whether there are models and each has a version that answers, and none is still loading.

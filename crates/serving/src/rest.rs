@@ -1,6 +1,6 @@
 //! What the REST protocols share: reading a body, and answering in JSON.
 
-use std::sync::Arc;
+use std::{io::Read as _, sync::Arc};
 
 use axum::{
     body::Body,
@@ -8,7 +8,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
-use http::{HeaderValue, header};
+use flate2::bufread::{GzDecoder, ZlibDecoder};
+use http::{HeaderMap, HeaderValue, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 
 use crate::{
@@ -18,17 +19,61 @@ use crate::{
     registry::Servable,
 };
 
-/// The body of a request, at most [`Limits::body_bytes`].
+/// The body of a request, inflated if it is compressed, at most [`Limits::body_bytes`].
 ///
 /// # Errors
-/// [`Error::TooLarge`], or [`Error::Invalid`] if it breaks off.
+/// [`Error::TooLarge`], [`Error::Invalid`] if it breaks off or does not inflate, or [`Error::Encoding`].
 pub(crate) async fn body(request: Request, limits: &Limits) -> Result<Bytes> {
     let limit = limits.body_bytes;
     let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     if let Some(length) = announced.filter(|&length: &u64| length > limit as u64) {
         return Err(too_large(limit, length));
     }
-    collect(request.into_body(), limit).await
+    let inflate = Inflate::of(request.headers())?;
+    let body = collect(request.into_body(), limit).await?;
+    match inflate {
+        Some(inflate) => inflate.all(&body, limit),
+        None => Ok(body),
+    }
+}
+
+/// How bodies may be compressed (RFC 9110, section 8.4.1).
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Inflate {
+    Gzip,
+    /// The zlib format (RFC 1950), whatever the name says.
+    Deflate,
+}
+
+impl Inflate {
+    /// What a request says of its body.
+    fn of(headers: &HeaderMap) -> Result<Option<Self>> {
+        let mut encodings = headers.get_all(header::CONTENT_ENCODING).iter();
+        match (encodings.next().map(HeaderValue::as_bytes), encodings.next()) {
+            (None | Some(b"identity"), None) => Ok(None),
+            (Some(b"gzip" | b"x-gzip"), None) => Ok(Some(Self::Gzip)),
+            (Some(b"deflate"), None) => Ok(Some(Self::Deflate)),
+            (Some(found), None) => Err(Error::Encoding(format!("`{}`", found.escape_ascii()))),
+            (_, Some(_)) => Err(Error::Encoding("several".into())),
+        }
+    }
+
+    /// All that a body holds, if that is no more than `limit` bytes.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`], or [`Error::Invalid`] if it is not in this format from its first byte to its last.
+    pub(crate) fn all(self, mut body: &[u8], limit: usize) -> Result<Bytes> {
+        let (mut inflated, most) = (Vec::new(), limit as u64 + 1);
+        let read = match self {
+            Self::Gzip => GzDecoder::new(&mut body).take(most).read_to_end(&mut inflated),
+            Self::Deflate => ZlibDecoder::new(&mut body).take(most).read_to_end(&mut inflated),
+        };
+        match read {
+            Ok(length) if length > limit => Err(too_large(limit, most)),
+            Ok(_) if body.is_empty() => Ok(inflated.into()),
+            Ok(_) | Err(_) => Err(Error::invalid("body", format!("{self:?} from first to last byte"), "other bytes")),
+        }
+    }
 }
 
 /// All bytes of a body.

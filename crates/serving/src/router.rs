@@ -20,12 +20,16 @@ use axum::{
     response::{IntoResponse as _, Response},
     routing::{get, post},
 };
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
-use tonic::service::Routes;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+use tokio::time::timeout;
+use tonic::{Code, codec::CompressionEncoding, service::Routes};
+use tower::ServiceExt as _;
 use tracing::{debug, info};
 
 use crate::{
     ATTEST_PATH,
+    body::Held,
     engine::Engine,
     error::{Error, Result},
     metrics,
@@ -36,7 +40,8 @@ use crate::{
             model_service_server::ModelServiceServer, prediction_service_server::PredictionServiceServer,
         },
     },
-    receipts, rest,
+    receipts::{self, FRAME_HEADER},
+    rest::{self, Inflate},
     session::SessionHandle,
     tfs::{self, grpc::TensorFlowServing},
 };
@@ -47,6 +52,12 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const MAX_REQUEST_ID: usize = 64;
 /// The longest body of an attestation request, in bytes.
 const ATTEST_LIMIT: usize = 4 << 10;
+/// The longest body of a request that needs no attestation, in bytes.
+const OPEN_LIMIT: usize = 64 << 10;
+/// What tonic says of a message over its limit. No call here says it of anything else.
+const OUT_OF_RANGE: u16 = Code::OutOfRange as u16;
+/// What all other implementations of gRPC say of it.
+const RESOURCE_EXHAUSTED: HeaderValue = HeaderValue::from_static("8");
 
 /// What may be read: the REST protocols' health, status and metadata, and metrics.
 const OPEN_READS: [&str; 3] = ["/v1/models/", "/v2", "/metrics"];
@@ -71,22 +82,38 @@ pub fn router(engine: Arc<Engine>) -> Router {
         .route("/metrics", get(metrics))
         .route(ATTEST_PATH, post(attest))
         .with_state(Arc::clone(&engine));
-    rest.merge(grpc(&engine))
+    let routes = rest
+        .merge(grpc(&engine))
         .fallback(unknown)
         .method_not_allowed_fallback(unknown)
-        .layer(from_fn_with_state(engine, gate))
+        .layer(from_fn_with_state(engine, gate));
+    Router::new().fallback_service(routes.map_request(without_slash))
+}
+
+/// No route has a slash at its end, but clients may write one.
+fn without_slash(mut request: Request) -> Request {
+    let uri = request.uri();
+    let Some(path) = uri.path().strip_suffix('/').filter(|path| !path.is_empty()) else { return request };
+    let target = uri.query().map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = target.parse().ok();
+    if let Ok(uri) = Uri::from_parts(parts) {
+        *request.uri_mut() = uri;
+    }
+    request
 }
 
 fn grpc(engine: &Arc<Engine>) -> Router {
     let limit = engine.limits().body_bytes;
     let tensorflow = TensorFlowServing(Arc::clone(engine));
     let mut routes = Routes::builder();
+    let prediction = PredictionServiceServer::new(tensorflow.clone()).max_decoding_message_size(limit);
+    let model = ModelServiceServer::new(tensorflow).max_decoding_message_size(limit);
+    let inference = GrpcInferenceServiceServer::new(OpenInference(Arc::clone(engine))).max_decoding_message_size(limit);
     routes
-        .add_service(PredictionServiceServer::new(tensorflow.clone()).max_decoding_message_size(limit))
-        .add_service(ModelServiceServer::new(tensorflow).max_decoding_message_size(limit))
-        .add_service(
-            GrpcInferenceServiceServer::new(OpenInference(Arc::clone(engine))).max_decoding_message_size(limit),
-        );
+        .add_service(prediction.accept_compressed(CompressionEncoding::Gzip))
+        .add_service(model.accept_compressed(CompressionEncoding::Gzip))
+        .add_service(inference.accept_compressed(CompressionEncoding::Gzip));
     routes.routes().into_axum_router().reset_fallback()
 }
 
@@ -187,7 +214,7 @@ async fn gate(State(engine): State<Arc<Engine>>, request: Request, next: Next) -
     let id = request_id(request.headers());
     let path = request.uri().path().to_owned();
     let limit = engine.limits().request_time;
-    let answer = match tokio::time::timeout(limit, admitted(&engine, protocol, request, next)).await {
+    let answer = match timeout(limit, admitted(&engine, protocol, request, next)).await {
         Ok(answer) => answer,
         Err(_) => Err(Error::Timeout(limit)),
     };
@@ -196,6 +223,9 @@ async fn gate(State(engine): State<Arc<Engine>>, request: Request, next: Next) -
         info!(request = ?id, path, reason = error.reason(), "refused");
         protocol.refuse(error)
     });
+    if protocol == Protocol::Grpc && protocol.code(&response) == OUT_OF_RANGE {
+        response.headers_mut().insert("grpc-status", RESOURCE_EXHAUSTED);
+    }
     let (code, took) = (protocol.code(&response), started.elapsed());
     engine.metrics().answered(protocol.name(), code, took);
     debug!(request = ?id, path, protocol = protocol.name(), code, ?took, "answered");
@@ -214,14 +244,42 @@ fn request_id(headers: &HeaderMap) -> HeaderValue {
 }
 
 async fn admitted(engine: &Engine, protocol: Protocol, request: Request, next: Next) -> Result<Response> {
-    let session = request.extensions().get::<SessionHandle>().cloned();
     if is_open(&request) {
-        return Ok(next.run(request).await);
+        return open(engine, request, next).await;
     }
+    let session = request.extensions().get::<SessionHandle>().cloned();
     let session = session.filter(|session| session.0.is_attested()).ok_or(Error::Unattested)?;
-    let _place = engine.admit()?;
-    if receipts::is_wanted(request.headers()) {
-        return receipts::answer(engine, &session, protocol == Protocol::Grpc, request, next).await;
+    let place = engine.admit()?;
+    let response = if receipts::is_wanted(request.headers()) {
+        receipts::answer(engine, &session, protocol == Protocol::Grpc, request, next).await?
+    } else {
+        next.run(request).await
+    };
+    Ok(response.map(|body| Body::new(Held::new(body, place))))
+}
+
+/// Answers a request that needs no attestation. Anybody can send it, so it may be neither large nor slow.
+async fn open(engine: &Engine, request: Request, next: Next) -> Result<Response> {
+    let _place = engine.admit_open()?;
+    let (parts, body) = request.into_parts();
+    let limit = engine.limits().handshake_time;
+    let body = timeout(limit, rest::collect(body, OPEN_LIMIT)).await.map_err(|_| Error::Timeout(limit))??;
+    let body = if parts.headers.get("grpc-encoding").is_some_and(|encoding| encoding == "gzip") {
+        inflated(body)?
+    } else {
+        body
+    };
+    Ok(next.run(Request::from_parts(parts, Body::from(body))).await)
+}
+
+/// The same frame of gRPC uncompressed, so that [`OPEN_LIMIT`] is for what it holds too.
+fn inflated(frame: Bytes) -> Result<Bytes> {
+    match frame.split_first_chunk::<FRAME_HEADER>() {
+        Some(([1, ..], message)) => {
+            let message = Inflate::Gzip.all(message, OPEN_LIMIT)?;
+            let length = u32::try_from(message.len()).unwrap_or(u32::MAX);
+            Ok([&[0][..], &length.to_be_bytes(), &message].concat().into())
+        }
+        _ => Ok(frame),
     }
-    Ok(next.run(request).await)
 }

@@ -13,19 +13,23 @@ use std::{
     fs::File,
     io::Read as _,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use sealwright_channel::{
     KeyError, KeySource, seal,
     wire::{
         Digest,
-        jws::Compact,
         sealed::{Header, LoadModel, SealedFile},
     },
 };
 use sealwright_evidence::Backend;
 
-use crate::{error::Error, registry::Servable, runtime::Runtime};
+use crate::{
+    error::Error,
+    registry::{Registry, Servable, State},
+    runtime::Runtime,
+};
 
 /// The kind of sealed file that this server opens.
 pub const KIND: &str = "onnx";
@@ -71,6 +75,21 @@ pub enum StartupError {
     /// A worker thread ended early.
     #[error("a worker thread ended before its work")]
     Interrupted,
+}
+
+impl StartupError {
+    /// What everybody may know of it: a model's state is told without attestation.
+    #[must_use]
+    pub const fn public(&self) -> &'static str {
+        match self {
+            Self::Read { .. } | Self::TooLarge { .. } | Self::Format(_) | Self::Kind(_) => "its file cannot be used",
+            Self::Measure(_) => "it could not be measured",
+            Self::Key(_) => "its key was not released",
+            Self::Unseal(_) => "it does not open under its key",
+            Self::Load(_) => "the runtime does not take it",
+            Self::Interrupted => "loading it was interrupted",
+        }
+    }
 }
 
 /// A sealed file in memory: ciphertext, with a header that nobody has authenticated yet.
@@ -177,11 +196,35 @@ impl Opened {
     }
 }
 
-/// The policy under which a broker affirmed this environment, from the broker's token (an EAR): what receipts name. `None` if
-/// the broker names none. The token came over the broker's TLS and is not verified again here.
-#[must_use]
-pub fn policy_of_token(token: &str) -> Option<Digest<48>> {
-    let claims = Compact::parse(token).ok().and_then(|jws| jws.claims().ok());
-    let appraisal = claims.as_ref().and_then(|claims| claims.get("submods")?.as_object()?.values().next());
-    appraisal?.get("ear.sealwright.policy-sha384")?.as_str()?.parse().ok()
+/// Opens and loads models one after the other, and says in the registry how far each is. One that fails keeps none of the
+/// others from being served; the first such error is returned, and all are logged.
+pub async fn load_all(
+    models: Vec<Measured>,
+    keys: &dyn KeySource,
+    runtime: &Arc<dyn Runtime>,
+    registry: &Registry,
+) -> Option<StartupError> {
+    for model in &models {
+        registry.set(&model.header().name, model.header().version, State::Loading);
+    }
+    let mut first = None;
+    for model in models {
+        let Header { name, version, .. } = model.header().clone();
+        match load(model, keys, Arc::clone(runtime)).await {
+            Ok(servable) => registry.insert(servable),
+            Err(error) => {
+                tracing::error!(model = name, version, %error, "not served");
+                registry.set(&name, version, State::Failed(error.public().to_owned()));
+                first.get_or_insert(error);
+            }
+        }
+    }
+    first
+}
+
+/// Loading computes for long, so it has a thread of its own.
+async fn load(model: Measured, keys: &dyn KeySource, runtime: Arc<dyn Runtime>) -> Result<Servable, StartupError> {
+    let opened = model.open(keys).await?;
+    let loaded = tokio::task::spawn_blocking(move || opened.load(runtime.as_ref())).await;
+    loaded.map_err(|_| StartupError::Interrupted)?
 }

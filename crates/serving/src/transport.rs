@@ -5,27 +5,30 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use axum::Router;
+use axum::{Router, body::Body};
 use bytes::Bytes;
 use http::Response;
+use hyper::body::Incoming;
 use sealwright_channel::{
-    ratls::{Connection, Server, ServerError},
+    ratls::{Connection, Protocol, Server, ServerError},
     receipt::{self, Answered, Signer},
     wire::{Digest, receipt::Model, time::UnixTime},
 };
 use sealwright_evidence::Backend;
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
-    sync::{Semaphore, watch},
     time::timeout,
 };
-use tracing::{debug, info, warn};
+use tower::ServiceExt as _;
+use tracing::debug;
 
 use crate::{
+    connection::{self, Settings},
     engine::Engine,
     limits::Limits,
+    listener::{Stop, serve_all},
     router::router,
-    server::serve_connection,
     session::{Exchange, Pending, Session, SessionHandle},
 };
 
@@ -51,7 +54,7 @@ pub struct Transport {
 
 impl Transport {
     /// Fresh keys and evidence about them. `policy_sha384` is what receipts name as the policy under which the broker
-    /// released the models' keys ([`crate::policy_of_token`]).
+    /// released the models' keys ([`sealwright_channel::kbs::policy_of_token`]).
     ///
     /// # Errors
     /// If the environment gives no evidence, or a key cannot be made.
@@ -68,21 +71,20 @@ impl Transport {
     }
 
     /// Serves one accepted connection until it ends or `stop` does.
-    async fn serve(&self, stream: TcpStream, engine: &Arc<Engine>, router: Router, stop: watch::Receiver<()>) {
+    async fn serve(&self, stream: TcpStream, engine: &Arc<Engine>, router: Router, stop: Stop) {
         let limit = engine.limits().handshake_time;
-        // Small answers must not wait for acknowledgements. A socket that cannot do it works all the same.
-        let _ = stream.set_nodelay(true);
         let (stream, connection) = match timeout(limit, self.server.accept(stream)).await {
             Ok(Ok(accepted)) => accepted,
             Ok(Err(error)) => return debug!(%error, "no TLS session"),
             Err(_) => return debug!(?limit, "no TLS session in time"),
         };
+        let protocol = if connection.is_http2() { Protocol::Http2 } else { Protocol::Http1 };
         let session = SessionHandle(Arc::new(RaTls {
             connection,
             signer: Arc::clone(&self.signer),
             policy_sha384: self.policy_sha384,
         }));
-        if let Err(error) = serve_connection(stream, session, engine, router, stopped(stop)).await {
+        if let Err(error) = serve_connection(stream, protocol, session, engine, router, stop.stopped()).await {
             debug!(%error, "connection broke");
         }
     }
@@ -130,47 +132,36 @@ pub async fn serve(
 ) {
     let Limits { connections, request_time, .. } = *engine.limits();
     let router = router(Arc::clone(&engine));
-    let places = Arc::new(Semaphore::new(connections));
-    let (stopping, stopped) = watch::channel(());
-    tokio::pin!(stop);
-    loop {
-        let accepted = tokio::select! {
-            accepted = accept(&listener, &places) => accepted,
-            () = &mut stop => break,
-        };
-        let (stream, place) = accepted;
-        let (transport, engine) = (Arc::clone(&transport), Arc::clone(&engine));
-        let (router, stopped) = (router.clone(), stopped.clone());
-        tokio::spawn(async move {
-            transport.serve(stream, &engine, router, stopped).await;
-            drop(place);
-        });
-    }
-    drop((listener, stopping, stopped));
-    let all = u32::try_from(connections).unwrap_or(u32::MAX);
-    match timeout(request_time, places.acquire_many(all)).await {
-        Ok(_) => info!("all connections have ended"),
-        Err(_) => warn!(?request_time, "connections were still open and are cut"),
-    }
+    serve_all(listener, connections, request_time, stop, |stream, stop| {
+        let (transport, engine, router) = (Arc::clone(&transport), Arc::clone(&engine), router.clone());
+        async move { transport.serve(stream, &engine, router, stop).await }
+    })
+    .await;
 }
 
-/// The next connection, once there is a place for it.
-async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> (TcpStream, tokio::sync::OwnedSemaphorePermit) {
-    loop {
-        // The semaphore is never closed.
-        let Ok(place) = Arc::clone(places).acquire_owned().await else { continue };
-        match listener.accept().await {
-            Ok((stream, _)) => return (stream, place),
-            Err(error) => {
-                // Out of file descriptors, most often: wait for connections to end instead of spinning.
-                warn!(%error, "cannot accept a connection");
-                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-            }
-        }
-    }
-}
-
-/// Until the other end of the channel is dropped.
-async fn stopped(mut stop: watch::Receiver<()>) {
-    while stop.changed().await.is_ok() {}
+/// Serves one connection until it ends, is silent for [`Limits::idle_time`], or `stop` ends; then requests in work are
+/// finished and no new ones taken. `protocol` is what client and server agreed on.
+///
+/// # Errors
+/// When the connection breaks or its client breaks HTTP.
+pub async fn serve_connection<S>(
+    stream: S,
+    protocol: Protocol,
+    session: SessionHandle,
+    engine: &Arc<Engine>,
+    router: Router,
+    stop: impl Future<Output = ()>,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let _open = engine.metrics().connected();
+    let Limits { streams, idle_time, .. } = *engine.limits();
+    let answer = move |request: http::Request<Incoming>| {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(session.clone());
+        let router = router.clone();
+        async move { router.oneshot(request).await.unwrap_or_else(|never| match never {}) }
+    };
+    connection::serve(stream, Settings { protocol: Some(protocol), streams, idle_time }, answer, stop).await
 }

@@ -25,8 +25,9 @@ use sealwright_channel::{
 };
 use sealwright_evidence::Backend;
 use sealwright_serving::{
-    ATTEST_PATH, Engine, Limits, Registry, Rten, Runtime, SealedModel, StartupError, Transport,
+    ATTEST_PATH, Engine, Limits, Registry, Rten, Runtime, SealedModel, StartupError, State, Transport, Version,
     client::{Client, QueryError, Report, Target},
+    load_all,
     proto::inference::{
         InferTensorContents, ModelInferRequest, grpc_inference_service_client::GrpcInferenceServiceClient,
         model_infer_request::InferInputTensor,
@@ -36,7 +37,9 @@ use sealwright_serving::{
     serve,
 };
 use sealwright_sim::Td;
+use support::{Bad, Latch};
 use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
     sync::oneshot,
     task::JoinHandle,
@@ -131,11 +134,26 @@ impl Running {
     }
 
     async fn proxy(&self) -> SocketAddr {
-        let upstream = Upstream::connect(self.world.connector(), &self.address.to_string()).await.unwrap();
+        self.proxy_until(proxy::Limits::default(), std::future::pending()).await.0
+    }
+
+    /// A proxy with these limits that runs until `stop` ends.
+    async fn proxy_until(
+        &self,
+        limits: proxy::Limits,
+        stop: impl Future<Output = ()> + Send + 'static,
+    ) -> (SocketAddr, JoinHandle<()>) {
+        let upstream = Upstream::connect(self.world.connector(), &self.address.to_string(), limits).await.unwrap();
         let listener = proxy::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let address = listener.local_addr().unwrap();
-        tokio::spawn(proxy::serve(listener, Arc::new(upstream), std::future::pending()));
-        address
+        (address, tokio::spawn(proxy::serve(listener, Arc::new(upstream), stop)))
+    }
+
+    /// A model that waits, and what lets it go.
+    fn slow_model(&self) -> Arc<Latch> {
+        let latch = Arc::new(Latch::default());
+        self.engine.registry().insert(support::servable("slow", 1, Box::new(Bad::Waits(Arc::clone(&latch)))));
+        latch
     }
 }
 
@@ -168,6 +186,26 @@ async fn a_flipped_bit_is_measured_as_another_model_and_does_not_open() {
     assert_ne!(model.sha384(), right);
     let error = model.measure(&world.td).unwrap().open(&keys).await.err().unwrap();
     assert!(matches!(error, StartupError::Unseal(seal::Error::Chunk { .. })), "{error}");
+}
+
+#[tokio::test]
+async fn a_model_that_does_not_open_is_said_to_have_failed_and_the_others_are_served() {
+    let world = World::new();
+    let (good, key) = sealed();
+    let bad = sealed_as(2, &seal::new_key().unwrap());
+    let keys = Keys { key, td: world.td.clone(), measured: Mutex::default() };
+    let runtime: Arc<dyn Runtime> = Arc::new(Rten::default());
+    let measured = |file: &Vec<u8>| SealedModel::new(file.clone()).unwrap().measure(&world.td).unwrap();
+    let registry = Registry::new();
+    let failed = load_all(vec![measured(&bad)], &keys, &runtime, &registry).await;
+    assert!(matches!(failed, Some(StartupError::Unseal(_))), "{failed:?}");
+    assert!(!registry.has_available());
+
+    let failed = load_all(vec![measured(&bad), measured(&good)], &keys, &runtime, &registry).await;
+    assert!(failed.is_some() && registry.has_available());
+    assert_eq!(registry.find("digits", &Version::Latest).unwrap().version, 1);
+    let states = registry.states("digits", &Version::Number(2)).unwrap();
+    assert!(matches!(&states[..], [(2, State::Failed(why))] if why == "it does not open under its key"), "{states:?}");
 }
 
 #[test]
@@ -209,7 +247,10 @@ async fn a_server_that_is_refused_gets_no_tensor() {
     let elsewhere = World::new();
     let refused = Client::connect(&elsewhere.connector(), &running.address.to_string()).await.err().unwrap();
     assert!(matches!(refused, ConnectError::Refused(_)), "{refused}");
-    let upstream = Upstream::connect(elsewhere.connector(), &running.address.to_string()).await.err().unwrap();
+    let upstream = Upstream::connect(elsewhere.connector(), &running.address.to_string(), proxy::Limits::default())
+        .await
+        .err()
+        .unwrap();
     assert!(matches!(upstream, ConnectError::Refused(_)), "{upstream}");
     assert!(!running.engine.metrics().text().contains("prediction_seconds_count{"));
 }
@@ -239,7 +280,7 @@ async fn a_server_that_could_answer_with_another_version_than_the_named_is_refus
         let connector = connector_for(&running.world, &[named]);
         let refused = Client::connect(&connector, &address).await.err().unwrap();
         assert_eq!(codes(refused), ["workload-not-named"], "by the client, version {}", named.version);
-        let refused = Upstream::connect(connector, &address).await.err().unwrap();
+        let refused = Upstream::connect(connector, &address, proxy::Limits::default()).await.err().unwrap();
         assert_eq!(codes(refused), ["workload-not-named"], "by the proxy, version {}", named.version);
     }
     let both = connector_for(&running.world, &[&models[0], &models[1]]);
@@ -438,4 +479,133 @@ async fn stopping_ends_idle_connections_and_the_server() {
 async fn a_proxy_on_an_address_that_others_reach_does_not_start() {
     let error = proxy::bind("0.0.0.0:0".parse().unwrap()).await.unwrap_err();
     assert!(matches!(error, ProxyError::NotLoopback(_)), "{error}");
+}
+
+/// How long a test waits for what must happen: only a test that fails takes so long.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+async fn ends(stream: &mut TcpStream) {
+    let reading = async { while stream.read(&mut [0; 4096]).await.is_ok_and(|read| read > 0) {} };
+    tokio::time::timeout(PATIENCE, reading).await.expect("the connection ends");
+}
+
+/// A local connection on which the proxy has begun to read the body of a request, and waits for its rest.
+async fn half_a_request(proxy: SocketAddr) -> TcpStream {
+    let mut stream = TcpStream::connect(proxy).await.unwrap();
+    let head = "POST /v2/models/digits/infer HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\nexpect: 100-continue\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut goes_on = [0; 25];
+    stream.read_exact(&mut goes_on).await.unwrap();
+    assert_eq!(&goes_on, b"HTTP/1.1 100 Continue\r\n\r\n");
+    stream
+}
+
+#[tokio::test]
+async fn silent_local_connections_end_and_others_get_their_places() {
+    let running = Running::start().await;
+    let limits = proxy::Limits { connections: 4, idle_time: Duration::from_millis(200), ..proxy::Limits::default() };
+    let (proxy, _) = running.proxy_until(limits, std::future::pending()).await;
+    let mut silent = Vec::new();
+    for said in [&b""[..], b"GET / HTT", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"PRI * HT"] {
+        let mut stream = TcpStream::connect(proxy).await.unwrap();
+        stream.write_all(said).await.unwrap();
+        silent.push(stream);
+    }
+    let mut sender = plain(proxy).await;
+    let set = sample_set();
+    let answer = post(&mut sender, "/v2/models/digits/infer", set.request(&set.samples[0]));
+    assert_eq!(tokio::time::timeout(PATIENCE, answer).await.expect("a place becomes free").0, StatusCode::OK);
+    for stream in &mut silent {
+        ends(stream).await;
+    }
+}
+
+#[tokio::test]
+async fn the_proxy_takes_a_place_before_it_reads_a_body() {
+    let running = Running::start().await;
+    let limits = proxy::Limits { requests: 1, ..proxy::Limits::default() };
+    let (proxy, _) = running.proxy_until(limits, std::future::pending()).await;
+    let half = half_a_request(proxy).await;
+    let mut sender = plain(proxy).await;
+    let set = sample_set();
+    let request = set.request(&set.samples[0]);
+    let (status, body) = post(&mut sender, "/v2/models/digits/infer", request.clone()).await;
+    assert_eq!(
+        (status, &body[..]),
+        (StatusCode::SERVICE_UNAVAILABLE, &br#"{"error":"1 requests are under way already"}"#[..])
+    );
+    drop(half);
+    let free =
+        async { while post(&mut sender, "/v2/models/digits/infer", request.clone()).await.0 != StatusCode::OK {} };
+    tokio::time::timeout(PATIENCE, free).await.expect("the place becomes free");
+}
+
+#[tokio::test]
+async fn the_proxy_holds_a_place_until_the_answer_was_taken() {
+    let running = Running::start().await;
+    let limits = proxy::Limits { requests: 1, ..proxy::Limits::default() };
+    let (proxy, _) = running.proxy_until(limits, std::future::pending()).await;
+    let stream = TokioIo::new(TcpStream::connect(proxy).await.unwrap());
+    let mut builder = hyper::client::conn::http2::Builder::new(hyper_util::rt::TokioExecutor::new());
+    let (mut slow, connection) = builder.initial_stream_window_size(0).handshake(stream).await.unwrap();
+    tokio::spawn(connection);
+    let request = Request::get(format!("http://{proxy}/v2/models/digits")).body(Full::<Bytes>::default()).unwrap();
+    let unread = slow.send_request(request).await.unwrap();
+    assert_eq!(unread.status(), StatusCode::OK);
+    let mut sender = plain(proxy).await;
+    let (status, _) = post(&mut sender, "/v2/models/digits/infer", "{}").await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+}
+
+#[tokio::test]
+async fn the_proxy_says_how_many_streams_it_takes() {
+    let running = Running::start().await;
+    let limits = proxy::Limits { streams: 7, ..proxy::Limits::default() };
+    let (proxy, _) = running.proxy_until(limits, std::future::pending()).await;
+    let mut stream = TcpStream::connect(proxy).await.unwrap();
+    // A preface and empty SETTINGS (RFC 9113, sections 3.4 and 6.5).
+    stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
+    let mut head = [0; 9];
+    stream.read_exact(&mut head).await.unwrap();
+    let mut settings = vec![0; usize::from(head[2])];
+    stream.read_exact(&mut settings).await.unwrap();
+    // SETTINGS_MAX_CONCURRENT_STREAMS.
+    assert!(settings.chunks(6).any(|setting| setting == [0, 3, 0, 0, 0, 7]), "{settings:?}");
+}
+
+#[tokio::test]
+async fn the_proxy_waits_for_an_answer_only_so_long() {
+    let running = Running::start().await;
+    let latch = running.slow_model();
+    let limits = proxy::Limits { request_time: Duration::from_millis(200), ..proxy::Limits::default() };
+    let (proxy, _) = running.proxy_until(limits, std::future::pending()).await;
+    let mut half = half_a_request(proxy).await;
+    let mut answer = [0; 12];
+    half.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 504");
+
+    let (status, body) = post(&mut plain(proxy).await, "/v2/models/slow/infer", "{}").await;
+    assert_eq!((status, &body[..]), (StatusCode::GATEWAY_TIMEOUT, &br#"{"error":"no answer within 200ms"}"#[..]));
+    let channel = tonic::transport::Endpoint::try_from(format!("http://{proxy}")).unwrap().connect().await.unwrap();
+    let mut grpc = GrpcInferenceServiceClient::new(channel);
+    let slow = ModelInferRequest { model_name: "slow".into(), ..ModelInferRequest::default() };
+    assert_eq!(grpc.model_infer(slow).await.unwrap_err().code(), Code::DeadlineExceeded);
+    latch.open();
+}
+
+#[tokio::test]
+async fn a_proxy_that_stops_finishes_what_is_under_way() {
+    let running = Running::start().await;
+    let latch = running.slow_model();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let (proxy, serving) = running.proxy_until(proxy::Limits::default(), async { drop(stopped.await) }).await;
+    let mut sender = plain(proxy).await;
+    let under_way = tokio::spawn(async move { post(&mut sender, "/v2/models/slow/infer", "{}").await });
+    latch.entered.acquire().await.unwrap().forget();
+    stop.send(()).unwrap();
+    let refused = async { while TcpStream::connect(proxy).await.is_ok() {} };
+    tokio::time::timeout(PATIENCE, refused).await.expect("no new connections are taken");
+    latch.open();
+    assert_eq!(under_way.await.unwrap().0, StatusCode::OK);
+    tokio::time::timeout(PATIENCE, serving).await.expect("the proxy stops").unwrap();
 }

@@ -3,7 +3,7 @@
 mod support;
 
 use std::{
-    sync::{Arc, Condvar, Mutex, atomic::Ordering},
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
@@ -15,7 +15,7 @@ use axum::{
 use http_body_util::BodyExt as _;
 use prost::Message as _;
 use sealwright_serving::{
-    ATTEST_PATH, Limits, Model, Result, Session, Tensor, TensorSpec,
+    ATTEST_PATH, Limits, Protocol, Session,
     proto::{
         inference::{
             InferTensorContents, ModelInferRequest, ModelReadyRequest, ServerLiveRequest,
@@ -26,7 +26,7 @@ use sealwright_serving::{
     router, serve_connection,
 };
 use serde_json::{Value, json};
-use support::{Server, samples, servable};
+use support::{Bad, Latch, Server, samples, servable};
 use tokio::net::{TcpListener, TcpStream};
 use tonic::Code;
 use tower::ServiceExt as _;
@@ -47,6 +47,21 @@ fn infer_request() -> ModelInferRequest {
         ..InferInputTensor::default()
     };
     ModelInferRequest { model_name: "digits".into(), inputs: vec![input], ..ModelInferRequest::default() }
+}
+
+/// A body that never comes.
+struct Endless;
+
+impl hyper::body::Body for Endless {
+    type Data = bytes::Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<hyper::body::Frame<bytes::Bytes>, Self::Error>>> {
+        std::task::Poll::Pending
+    }
 }
 
 async fn call(router: Router, method: &str, path: &str, body: impl Into<Body>) -> (StatusCode, Value) {
@@ -129,6 +144,52 @@ async fn the_exchange_opens_the_gate() {
 }
 
 #[tokio::test]
+async fn what_needs_no_attestation_may_not_be_large() {
+    let server = Server::digits();
+    server.session.attested.store(false, Ordering::SeqCst);
+    let large = vec![0u8; 1 << 20];
+    let frame = [&[0][..], &u32::try_from(large.len()).unwrap().to_be_bytes(), &large].concat();
+    for path in ["/tensorflow.serving.ModelService/GetModelStatus", "/inference.GRPCInferenceService/ServerLive"] {
+        let request = Request::post(path).header("content-type", "application/grpc");
+        let response = server.router().oneshot(request.body(Body::from(frame.clone())).unwrap()).await.unwrap();
+        assert_eq!(response.headers()["grpc-status"], "8", "{path}");
+    }
+    for (method, path) in [("POST", ATTEST_PATH), ("GET", "/v2/health/live")] {
+        assert_eq!(call(server.router(), method, path, large.clone()).await.0, StatusCode::PAYLOAD_TOO_LARGE, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn what_needs_no_attestation_may_not_be_slow() {
+    let limits = Limits { handshake_time: Duration::from_millis(20), ..Limits::default() };
+    let server = Server::new([support::digits(1)], limits);
+    let endless = Body::new(Endless);
+    let (status, _) = call(server.router(), "POST", ATTEST_PATH, endless).await;
+    assert_eq!(status, StatusCode::GATEWAY_TIMEOUT);
+}
+
+#[tokio::test]
+async fn what_needs_no_attestation_has_so_many_places_of_its_own() {
+    let limits = Limits { open_requests: 2, requests: 1, ..Limits::default() };
+    let server = Server::waiting([support::digits(1)], limits);
+    let exchanges: Vec<_> =
+        (0..2).map(|_| tokio::spawn(call(server.router(), "POST", ATTEST_PATH, Body::from("{}")))).collect();
+    let waiting = server.session.waiting.as_ref().unwrap();
+    waiting.entered.acquire_many(2).await.unwrap().forget();
+    for (method, path) in [("POST", ATTEST_PATH), ("GET", "/v2/health/live"), ("GET", "/metrics")] {
+        let (status, answer) = call(server.router(), method, path, "").await;
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{path}");
+        assert_eq!(answer["error"], "this server has 2 requests in work already; try again later");
+    }
+    assert_eq!(call(server.router(), "POST", PREDICT, predict_body()).await.0, StatusCode::OK);
+    waiting.leave.add_permits(2);
+    for exchange in exchanges {
+        assert_eq!(exchange.await.unwrap().0, StatusCode::OK);
+    }
+    assert_eq!(call(server.router(), "GET", "/v2/health/live", "").await.0, StatusCode::OK);
+}
+
+#[tokio::test]
 async fn a_receipt_is_over_the_exact_bytes_of_both_bodies() {
     let server = Server::digits();
     let body = predict_body();
@@ -166,43 +227,6 @@ async fn over_grpc_a_receipt_is_over_the_messages_and_trailers_survive() {
     assert_eq!(asked, infer_request().encode_to_vec());
     assert_eq!(answered, response.get_ref().encode_to_vec());
     assert_eq!(receipt, format!("digits.{}.{}", asked.len(), answered.len()));
-}
-
-/// A model that panics, or waits until a test lets it go.
-enum Bad {
-    Panics,
-    Waits(Arc<Latch>),
-}
-
-#[derive(Default)]
-struct Latch {
-    open: Mutex<bool>,
-    opened: Condvar,
-}
-
-impl Latch {
-    fn open(&self) {
-        *self.open.lock().unwrap() = true;
-        self.opened.notify_all();
-    }
-}
-
-impl Model for Bad {
-    fn inputs(&self) -> &[TensorSpec] {
-        &[]
-    }
-
-    fn outputs(&self) -> &[TensorSpec] {
-        &[]
-    }
-
-    fn run(&self, _: &[Tensor]) -> Result<Vec<Tensor>> {
-        match self {
-            Self::Panics => panic!("a defect of a runtime"),
-            Self::Waits(latch) => drop(latch.opened.wait_while(latch.open.lock().unwrap(), |open| !*open).unwrap()),
-        }
-        Ok(vec![])
-    }
 }
 
 #[tokio::test]
@@ -303,11 +327,11 @@ async fn messages_over_the_limit_are_refused_over_grpc() {
     let server = Server::new([support::digits(1)], Limits { body_bytes: 200, ..Limits::default() });
     let mut client = GrpcInferenceServiceClient::new(server.router());
     let status = client.model_infer(infer_request()).await.unwrap_err();
-    assert!(matches!(status.code(), Code::OutOfRange | Code::ResourceExhausted), "{status}");
+    assert_eq!(status.code(), Code::ResourceExhausted, "{status}");
 }
 
-/// One plain connection at a time is enough to show that both versions of HTTP are understood on one port.
-async fn listen(server: &Server) -> std::net::SocketAddr {
+/// A port where the same connection's double answers everybody over this version of HTTP.
+async fn listen(server: &Server, protocol: Protocol) -> std::net::SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (engine, session) = (Arc::clone(&server.engine), server.handle());
@@ -316,7 +340,7 @@ async fn listen(server: &Server) -> std::net::SocketAddr {
             let (engine, session) = (Arc::clone(&engine), session.clone());
             tokio::spawn(async move {
                 let router = router(Arc::clone(&engine));
-                let _ = serve_connection(stream, session, &engine, router, std::future::pending()).await;
+                let _ = serve_connection(stream, protocol, session, &engine, router, std::future::pending()).await;
             });
         }
     });
@@ -324,10 +348,9 @@ async fn listen(server: &Server) -> std::net::SocketAddr {
 }
 
 #[tokio::test]
-async fn http_1_and_http_2_are_understood_on_one_port() {
+async fn every_protocol_is_served_over_a_socket() {
     let server = Server::digits();
-    let address = listen(&server).await;
-
+    let address = listen(&server, Protocol::Http1).await;
     let stream = hyper_util::rt::TokioIo::new(TcpStream::connect(address).await.unwrap());
     let (mut sender, connection) = hyper::client::conn::http1::handshake(stream).await.unwrap();
     tokio::spawn(connection);
@@ -338,6 +361,7 @@ async fn http_1_and_http_2_are_understood_on_one_port() {
         response.into_body().collect().await.unwrap();
     }
 
+    let address = listen(&server, Protocol::Http2).await;
     let channel = tonic::transport::Endpoint::try_from(format!("http://{address}")).unwrap().connect().await.unwrap();
     let mut client = GrpcInferenceServiceClient::new(channel);
     assert_eq!(client.model_infer(infer_request()).await.unwrap().into_inner().outputs[0].shape, [1, 10]);

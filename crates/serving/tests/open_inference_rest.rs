@@ -168,6 +168,46 @@ async fn metadata_says_names_types_and_shapes() {
 }
 
 #[tokio::test]
+async fn a_member_that_is_null_is_absent() {
+    let server = Server::digits();
+    let sample = &samples().samples[0];
+    let mut input = digit(sample);
+    input["parameters"] = Value::Null;
+    let plain = json!({ "inputs": [digit(sample)], "outputs": [{ "name": "probabilities" }] });
+    let nulls = json!({
+        "id": null,
+        "parameters": { "binary_data_output": null, "made_up": null },
+        "inputs": [input],
+        "outputs": [{ "name": "probabilities", "parameters": null }],
+    });
+    let expected = post(&server, INFER, &plain).await;
+    assert_eq!(expected.0, StatusCode::OK);
+    assert_eq!(post(&server, INFER, &nulls).await, expected);
+    let none = json!({ "id": null, "parameters": null, "inputs": [digit(sample)], "outputs": null });
+    assert_eq!(post(&server, INFER, &none).await, expected);
+    let (status, answer) = post(&server, INFER, &json!({ "inputs": null })).await;
+    assert_eq!(
+        (status, &answer["error"]),
+        (StatusCode::BAD_REQUEST, &json!("inputs: expected `pixels`, found none of that name"))
+    );
+}
+
+#[tokio::test]
+async fn a_slash_at_the_end_changes_nothing() {
+    let server = Server::digits();
+    for path in ["/v2", "/v2/health/live", "/v2/health/ready", "/v2/models/digits", "/v1/models/digits"] {
+        let plain = get(&server, path).await;
+        assert_eq!(plain.0, StatusCode::OK);
+        assert_eq!(get(&server, &format!("{path}/")).await, plain, "{path}");
+        assert_eq!(get(&server, &format!("{path}/?a=b/")).await, plain, "{path}");
+    }
+    let request = json!({ "inputs": [digit(&samples().samples[0])] });
+    assert_eq!(post(&server, "/v2/models/digits/infer/", &request).await.0, StatusCode::OK);
+    assert_eq!(get(&server, "/").await.0, StatusCode::NOT_FOUND);
+    assert_eq!(get(&server, "/v2//").await.0, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
 async fn health_and_readiness_follow_the_models() {
     let server = Server::new([], Limits::default());
     let registry = server.engine.registry();

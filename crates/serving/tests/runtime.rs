@@ -114,6 +114,49 @@ fn an_integer_that_the_runtime_cannot_hold_is_refused_not_clipped() {
 }
 
 #[test]
+fn a_number_that_is_not_finite_is_refused_where_the_runtime_would_answer_it_with_an_ordinary_one() {
+    let model = digits(1).model;
+    for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        let mut pixels = vec![0.0; 64];
+        pixels[63] = bad;
+        let error = model.run(&[Tensor::new("x", vec![1, 64], Data::F32(pixels)).unwrap()]).unwrap_err();
+        let expected = "input `pixels`: expected finite numbers (this runtime may lose NaN and infinity on the way and \
+                        answer as if they had not been there), found one that is not";
+        assert_eq!(error.to_string(), expected);
+    }
+}
+
+#[test]
+fn a_double_that_the_runtime_cannot_hold_is_refused_not_rounded() {
+    let run = |double: f64| {
+        let model = types().model;
+        let case = types_case();
+        let mut inputs: Vec<_> =
+            model.inputs().iter().map(|spec| tensor(spec.data_type, &case["inputs"][&spec.name])).collect();
+        inputs[1] = Tensor::new("x", vec![2], Data::F64(vec![double, 0.0])).unwrap();
+        model.run(&inputs).map(|outputs| outputs[1].data().clone())
+    };
+    for bad in [1e300, 16_777_217.0, 0.1, f64::MIN_POSITIVE] {
+        let error = run(bad).unwrap_err().to_string();
+        let expected = "input `double`: expected numbers that FP32 holds exactly (this runtime computes in 32 bits; round \
+                        them first), found another";
+        assert_eq!(error, expected, "{bad}");
+    }
+    assert!(run(f64::NAN).unwrap_err().to_string().contains("expected finite numbers"));
+    assert_eq!(run(16_777_216.0).unwrap(), Data::F64(vec![8_388_608.0, 0.0]));
+    assert_eq!(run(f64::from(0.1f32)).unwrap(), Data::F64(vec![f64::from(0.05f32), 0.0]));
+}
+
+#[test]
+fn a_model_that_computes_with_64_bit_integers_is_refused_at_load() {
+    let onnx = std::fs::read(model_file("int64_sub.onnx")).unwrap();
+    let error = Rten::default().load("m", &onnx).err().expect("refused").to_string();
+    let expected = "m: the runtime failed: `Sub` computes with the INT64 input `x`: this runtime has 32 bits and would wrap \
+                    silently; use FLOAT or INT32 there";
+    assert_eq!(error, expected);
+}
+
+#[test]
 fn what_is_no_model_is_an_error_with_a_reason() {
     let load = |bytes: &[u8]| Rten::default().load("m", bytes).err().expect("refused").to_string();
     assert!(load(b"").contains("not an ONNX file"), "{}", load(b""));

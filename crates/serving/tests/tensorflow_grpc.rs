@@ -113,12 +113,14 @@ async fn every_element_type_goes_in_and_comes_out_in_its_own_field() {
 }
 
 #[tokio::test]
-async fn a_short_list_repeats_its_last_value() {
+async fn a_short_list_repeats_its_last_value_and_an_empty_one_is_zeros() {
     let spec = TensorSpec { name: "x".into(), data_type: DataType::F32, shape: vec![Dimension::Any(String::new())] };
     let server = Server::new([servable("echo", 1, Box::new(Echo(vec![spec])))], Limits::default());
     let mut client = PredictionServiceClient::new(server.router());
     let answer = client.predict(predict("echo", "x", floats(&[4], &[1.0, 2.0]))).await.unwrap().into_inner();
     assert_eq!(answer.outputs["x"].float_val, [1.0, 2.0, 2.0, 2.0]);
+    let answer = client.predict(predict("echo", "x", floats(&[3], &[]))).await.unwrap().into_inner();
+    assert_eq!(answer.outputs["x"].float_val, [0.0; 3]);
     let absurd = client.predict(predict("echo", "x", floats(&[i64::MAX], &[1.0]))).await.unwrap_err();
     assert_eq!(absurd.code(), Code::ResourceExhausted, "{absurd}");
 }
@@ -178,11 +180,6 @@ async fn requests_that_make_no_sense_get_a_status_with_the_reason() {
             "input `pixels`: expected dimensions of at least 1, found a dimension of -1",
         ),
         (
-            with_tensor(&|t| t.float_val = vec![]),
-            Code::InvalidArgument,
-            "input `pixels`: expected 64 elements, found none",
-        ),
-        (
             with_tensor(&|t| t.float_val = vec![0.0; 65]),
             Code::InvalidArgument,
             "input `pixels`: expected the elements of shape [1, 64], found 65 elements",
@@ -200,6 +197,19 @@ async fn requests_that_make_no_sense_get_a_status_with_the_reason() {
     let wrong_signature = ModelSpec { signature_name: "other".into(), ..spec("digits").unwrap() };
     let request = PredictRequest { model_spec: Some(wrong_signature), ..good() };
     assert_eq!(client.predict(request).await.unwrap_err().code(), Code::InvalidArgument);
+}
+
+#[tokio::test]
+async fn inputs_whose_batches_differ_are_the_clients_mistake() {
+    let shape = || vec![Dimension::Any("batch".into())];
+    let specs = ["a", "b"].map(|name| TensorSpec { name: name.into(), data_type: DataType::F32, shape: shape() });
+    let server = Server::new([servable("echo", 1, Box::new(Echo(specs.to_vec())))], Limits::default());
+    let mut client = PredictionServiceClient::new(server.router());
+    let mut request = predict("echo", "a", floats(&[2], &[1.0]));
+    request.inputs.insert("b".into(), floats(&[3], &[1.0]));
+    let status = client.predict(request).await.unwrap_err();
+    let message = "input `b`: expected 2 for `batch`, as in input `a`, found 3";
+    assert_eq!((status.code(), status.message()), (Code::InvalidArgument, message));
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ pub(crate) use broker::{
 pub(crate) use evidence::{
     Attest, BackendArg, EventLogCommand, EventLogReplay, EventLogShow, Inspect, Measure, Predict, PredictTdx, Verify,
 };
-pub(crate) use model::{Query, ReceiptCommand, ReceiptVerify, Seal, Serve, Unseal};
+pub(crate) use model::{Label, Query, ReceiptCommand, ReceiptVerify, Seal, Serve, Unseal};
 pub(crate) use sim::{SimBoot, SimCommand, SimFiles, SimTcb, SimTd, TdFiles};
 pub(crate) use trust::TrustArgs;
 pub(crate) use values::PolicyArg;

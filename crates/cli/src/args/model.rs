@@ -1,9 +1,13 @@
 use super::{BackendArg, BrokerTarget, PolicyArg, TrustArgs, values};
+use clap::builder::RangedU64ValueParser;
 use clap::{Args, Subcommand};
+use sealwright_serving::Limits;
 use sealwright_wire::kbs::ResourcePath;
 use sealwright_wire::sealed::MAX_VERSION;
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 /// Seal a model under a fresh key.
 #[derive(Args)]
@@ -71,6 +75,11 @@ pub(crate) struct Serve {
     /// Keep the evidence that the broker was shown in this directory, and its token if it gave one.
     #[arg(long, value_name = "DIR")]
     pub(crate) keep: Option<PathBuf>,
+    /// Give a version of a model a label that requests may name. Repeatable.
+    #[arg(long = "label", value_name = "MODEL=LABEL:VERSION")]
+    pub(crate) labels: Vec<Label>,
+    #[command(flatten)]
+    pub(crate) limits: ServeLimits,
     /// Listen here.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8501")]
     pub(crate) listen: SocketAddr,
@@ -80,6 +89,66 @@ pub(crate) struct Serve {
     /// Stop when standard input closes, so that no server outlives what started it.
     #[arg(long)]
     pub(crate) exit_with_stdin: bool,
+}
+
+/// How much a model server does at once.
+#[derive(Args, Clone, Copy)]
+#[command(next_help_heading = "Limits")]
+pub(crate) struct ServeLimits {
+    /// The longest body or gRPC message, in bytes; a tensor has at most a quarter as many elements.
+    #[arg(long, value_name = "BYTES", default_value_t = Limits::default().body_bytes, value_parser = within(4096..=1 << 30))]
+    max_body: usize,
+    /// The largest batch, where a model leaves it open.
+    #[arg(long, value_name = "N", default_value_t = Limits::default().batch, value_parser = within(1..=1 << 20))]
+    max_batch: usize,
+    /// Requests in work at once; more are refused as overload.
+    #[arg(long, value_name = "N", default_value_t = Limits::default().requests, value_parser = within(1..=1 << 16))]
+    max_requests: usize,
+    /// Threads that compute, one prediction each [default: one for each processor].
+    #[arg(long, value_name = "N", value_parser = within(1..=1024))]
+    threads: Option<usize>,
+}
+
+fn within(range: RangeInclusive<u64>) -> RangedU64ValueParser<usize> {
+    RangedU64ValueParser::new().range(range)
+}
+
+impl ServeLimits {
+    /// The server's limits.
+    pub(crate) fn limits(self) -> Limits {
+        // Four bytes are the shortest element that models take much of.
+        let elements = self.max_body / 4;
+        let Self { max_body: body_bytes, max_batch: batch, max_requests: requests, .. } = self;
+        Limits { body_bytes, elements, batch, requests, ..Limits::default() }
+    }
+
+    /// How many threads compute.
+    pub(crate) fn threads(self) -> usize {
+        self.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
+    }
+}
+
+/// `MODEL=LABEL:VERSION`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Label {
+    pub(crate) model: String,
+    pub(crate) label: String,
+    pub(crate) version: u64,
+}
+
+impl FromStr for Label {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        // Names have no `=`; a label may have a colon.
+        let parts = text.split_once('=').and_then(|(model, rest)| Some((model, rest.rsplit_once(':')?)));
+        let (model, (label, version)) = parts.ok_or("expected MODEL=LABEL:VERSION")?;
+        let version = version.parse().map_err(|_| "expected a number after the last colon")?;
+        if model.is_empty() || label.is_empty() {
+            return Err("expected a model and a label");
+        }
+        Ok(Self { model: model.to_owned(), label: label.to_owned(), version })
+    }
 }
 
 /// Verify a model server, then query it or proxy for others.
@@ -138,4 +207,19 @@ pub(crate) struct ReceiptVerify {
     /// The response's body, to be held against the receipt.
     #[arg(long, value_name = "FILE")]
     pub(crate) response: Option<PathBuf>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_label_names_a_model_and_a_version() {
+        let label = |model: &str, label: &str, version| Label { model: model.into(), label: label.into(), version };
+        assert_eq!("digits=stable:2".parse(), Ok(label("digits", "stable", 2)));
+        assert_eq!("digits=eu:canary:3".parse(), Ok(label("digits", "eu:canary", 3)));
+        for bad in ["digits", "digits=stable", "digits=stable:new", "=stable:1", "digits=:1", "stable:1"] {
+            assert!(bad.parse::<Label>().is_err(), "{bad}");
+        }
+    }
 }

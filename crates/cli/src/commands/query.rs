@@ -34,7 +34,7 @@ pub(crate) async fn run(args: &args::Query, output: Output) -> Result<Outcome> {
             Ok(client) => query(client, &judge, samples, args, output).await,
             Err(error) => refused(error, output),
         },
-        (None, Some(listen)) => match Upstream::connect(connector, &server).await {
+        (None, Some(listen)) => match Upstream::connect(connector, &server, proxy::Limits::default()).await {
             Ok(upstream) => forward(upstream, listen, args, output).await,
             Err(error) => refused(error, output),
         },

@@ -96,6 +96,14 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Reads an object as [`Reader::object`] does, except that a member that is null is absent.
+    pub(crate) fn members(&mut self, mut each: impl FnMut(&mut Self, &str) -> Result<()>) -> Result<()> {
+        self.object(|reader, key| match reader.kind()? {
+            Kind::Null => reader.skip().map(drop),
+            _ => each(reader, key),
+        })
+    }
+
     /// Reads a list; `each` reads each element. Gives how many there were.
     pub(crate) fn array(&mut self, mut each: impl FnMut(&mut Self) -> Result<()>) -> Result<usize> {
         self.open(b'[', "a list")?;

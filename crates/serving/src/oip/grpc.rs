@@ -9,12 +9,15 @@ use crate::{
     engine::{Engine, wanted_outputs},
     error::{Error, Result},
     limits::Limits,
-    proto::inference::{
-        InferTensorContents, ModelInferRequest, ModelInferResponse, ModelMetadataRequest, ModelMetadataResponse,
-        ModelReadyRequest, ModelReadyResponse, ServerLiveRequest, ServerLiveResponse, ServerMetadataRequest,
-        ServerMetadataResponse, ServerReadyRequest, ServerReadyResponse,
-        grpc_inference_service_server::GrpcInferenceService, model_infer_request::InferInputTensor,
-        model_infer_response::InferOutputTensor, model_metadata_response::TensorMetadata,
+    proto::{
+        inference::{
+            InferTensorContents, ModelInferRequest, ModelInferResponse, ModelMetadataRequest, ModelMetadataResponse,
+            ModelReadyRequest, ModelReadyResponse, ServerLiveRequest, ServerLiveResponse, ServerMetadataRequest,
+            ServerMetadataResponse, ServerReadyRequest, ServerReadyResponse,
+            grpc_inference_service_server::GrpcInferenceService, model_infer_request::InferInputTensor,
+            model_infer_response::InferOutputTensor, model_metadata_response::TensorMetadata,
+        },
+        typed_lists,
     },
     registry::{Servable, State, Version},
     tensor::{Data, DataType, Dimension, Tensor, TensorSpec},
@@ -107,7 +110,7 @@ fn decode_input(
     let (shape, _) = limits.shape(&place, &input.shape)?;
     let data = match (raw, input.contents) {
         (Some(raw), None) => Data::from_raw(&place, spec.data_type, &raw)?,
-        (None, Some(contents)) => from_contents(&place, spec.data_type, contents)?,
+        (None, Some(contents)) => from_lists(&place, spec.data_type, contents)?,
         (Some(_), Some(_)) => return Err(Error::invalid(place, "contents or raw_input_contents", "both")),
         (None, None) => return Err(Error::invalid(place, "contents or raw_input_contents", "neither")),
     };
@@ -122,27 +125,20 @@ pub(super) fn check_type(spec: &TensorSpec, datatype: &str) -> Result<()> {
     Err(Error::invalid(spec.place(), spec.data_type.name(), format!("`{datatype}`")))
 }
 
-fn from_contents(place: &str, data_type: DataType, contents: InferTensorContents) -> Result<Data> {
-    Ok(match data_type {
-        DataType::Bool => Data::Bool(contents.bool_contents),
-        DataType::Bytes => Data::Bytes(contents.bytes_contents.into_iter().map(Bytes::from).collect()),
-        DataType::U32 => Data::U32(contents.uint_contents),
-        DataType::U64 => Data::U64(contents.uint64_contents),
-        DataType::I32 => Data::I32(contents.int_contents),
-        DataType::I64 => Data::I64(contents.int64_contents),
-        DataType::F32 => Data::F32(contents.fp32_contents),
-        DataType::F64 => Data::F64(contents.fp64_contents),
-        DataType::U8 => Data::U8(narrow(place, data_type, &contents.uint_contents)?),
-        DataType::U16 => Data::U16(narrow(place, data_type, &contents.uint_contents)?),
-        DataType::I8 => Data::I8(narrow(place, data_type, &contents.int_contents)?),
-        DataType::I16 => Data::I16(narrow(place, data_type, &contents.int_contents)?),
-    })
-}
-
-fn narrow<W: Copy, T: TryFrom<W>>(place: &str, data_type: DataType, values: &[W]) -> Result<Vec<T>> {
-    let problem = || Error::invalid(place, format!("numbers that fit {data_type}"), "a larger one");
-    values.iter().map(|&value| T::try_from(value).map_err(|_| problem())).collect()
-}
+typed_lists!(InferTensorContents {
+    Bool: bool_contents,
+    U32: uint_contents,
+    U64: uint64_contents,
+    I32: int_contents,
+    I64: int64_contents,
+    F32: fp32_contents,
+    F64: fp64_contents,
+} strings { bytes_contents } narrow {
+    U8: uint_contents,
+    U16: uint_contents,
+    I8: int_contents,
+    I16: int_contents,
+});
 
 /// Adds an output, in raw form if the inputs came so.
 fn push_output(response: &mut ModelInferResponse, spec: &TensorSpec, tensor: Tensor, raw: bool) {
@@ -157,28 +153,9 @@ fn push_output(response: &mut ModelInferResponse, spec: &TensorSpec, tensor: Ten
         tensor.data().write_raw(&mut bytes);
         response.raw_output_contents.push(bytes.into());
     } else {
-        output.contents = Some(to_contents(tensor.into_data()));
+        output.contents = Some(into_lists(tensor.into_data(), InferTensorContents::default()));
     }
     response.outputs.push(output);
-}
-
-fn to_contents(data: Data) -> InferTensorContents {
-    let mut contents = InferTensorContents::default();
-    match data {
-        Data::Bool(values) => contents.bool_contents = values,
-        Data::Bytes(values) => contents.bytes_contents = values.into_iter().map(Vec::from).collect(),
-        Data::U8(values) => contents.uint_contents = values.into_iter().map(u32::from).collect(),
-        Data::U16(values) => contents.uint_contents = values.into_iter().map(u32::from).collect(),
-        Data::U32(values) => contents.uint_contents = values,
-        Data::U64(values) => contents.uint64_contents = values,
-        Data::I8(values) => contents.int_contents = values.into_iter().map(i32::from).collect(),
-        Data::I16(values) => contents.int_contents = values.into_iter().map(i32::from).collect(),
-        Data::I32(values) => contents.int_contents = values,
-        Data::I64(values) => contents.int64_contents = values,
-        Data::F32(values) => contents.fp32_contents = values,
-        Data::F64(values) => contents.fp64_contents = values,
-    }
-    contents
 }
 
 #[tonic::async_trait]

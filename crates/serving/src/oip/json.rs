@@ -44,7 +44,7 @@ pub(super) fn read(
     let mut binary = Binary { rest: body.slice(length..) };
     let mut request = Request { id: None, inputs: Vec::new(), outputs: Vec::new(), binary: false };
     let mut reader = Reader::new(text, false)?;
-    reader.object(|reader, key| {
+    reader.members(|reader, key| {
         match key {
             "id" => request.id = Some(reader.string()?.into_owned()),
             "parameters" => request.binary = parameters(reader)?.binary_data_output.unwrap_or(false),
@@ -101,7 +101,7 @@ struct Parameters {
 
 fn parameters(reader: &mut Reader<'_>) -> Result<Parameters> {
     let mut found = Parameters::default();
-    reader.object(|reader, name| {
+    reader.members(|reader, name| {
         super::check_parameter(name)?;
         match name {
             "binary_data" => found.binary_data = Some(reader.boolean()?),
@@ -132,7 +132,7 @@ struct Input<'a> {
 impl<'a> Input<'a> {
     fn read(reader: &mut Reader<'a>) -> Result<Self> {
         let (mut name, mut datatype, mut shape, mut data, mut binary_size) = (None, None, None, None, None);
-        reader.object(|reader, key| {
+        reader.members(|reader, key| {
             match key {
                 "name" => name = Some(reader.string()?),
                 "datatype" => datatype = Some(reader.string()?),
@@ -198,7 +198,7 @@ fn listed(spec: &TensorSpec, shape: &[usize], reader: &mut Reader<'_>, limits: &
 
 fn output(reader: &mut Reader<'_>) -> Result<Output> {
     let (mut name, mut binary) = (None, None);
-    reader.object(|reader, key| {
+    reader.members(|reader, key| {
         match key {
             "name" => name = Some(reader.string()?.into_owned()),
             "parameters" => binary = parameters(reader)?.binary_data,

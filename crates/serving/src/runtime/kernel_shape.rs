@@ -8,11 +8,13 @@ use std::{borrow::Cow, collections::HashMap};
 
 use prost::{
     Message as _,
-    bytes::Buf as _,
-    encoding::{DecodeContext, WireType, decode_key, decode_varint, encode_key, encode_varint, skip_field},
+    encoding::{WireType, encode_key, encode_varint},
 };
 
-use crate::proto::onnx::{AttributeProto, NodeProto, TensorDims};
+use crate::proto::{
+    fields,
+    onnx::{AttributeProto, NodeProto, TensorDims},
+};
 
 const MODEL_GRAPH: u32 = 7;
 const GRAPH_NODE: u32 = 1;
@@ -33,7 +35,7 @@ pub(super) fn complete(onnx: &[u8]) -> Result<Cow<'_, [u8]>, String> {
 fn complete_graph(graph: &[u8]) -> Result<Option<Vec<u8>>, String> {
     let mut weights = HashMap::new();
     for field in fields(graph) {
-        let (number, content, _) = field?;
+        let (number, content, _) = field.map_err(malformed)?;
         if let (GRAPH_INITIALIZER, Some(content)) = (number, content) {
             let TensorDims { dims, name } = TensorDims::decode(content).map_err(malformed)?;
             weights.insert(name, dims);
@@ -43,7 +45,7 @@ fn complete_graph(graph: &[u8]) -> Result<Option<Vec<u8>>, String> {
 }
 
 fn complete_node(node: &[u8], weights: &HashMap<String, Vec<i64>>) -> Result<Option<Vec<u8>>, String> {
-    let NodeProto { input, op_type, attribute } = NodeProto::decode(node).map_err(malformed)?;
+    let NodeProto { input, op_type, attribute, .. } = NodeProto::decode(node).map_err(malformed)?;
     let said = attribute.iter().any(|attribute| attribute.name == "kernel_shape");
     if said || !CONVOLUTIONS.contains(&op_type.as_str()) {
         return Ok(None);
@@ -64,7 +66,7 @@ fn edit(
     let mut edited = Vec::new();
     let mut copied = 0;
     for field in fields(message) {
-        let (number, content, range) = field?;
+        let (number, content, range) = field.map_err(malformed)?;
         if let Some(changed) = content.map(|content| change(number, content)).transpose()?.flatten() {
             edited.extend_from_slice(&message[copied..range.start]);
             put(&mut edited, number, &changed);
@@ -84,40 +86,7 @@ fn put(message: &mut Vec<u8>, number: u32, content: &[u8]) {
     message.extend_from_slice(content);
 }
 
-/// A field: its number, its content if that has a length, and where it is, its key included.
-type Field<'a> = (u32, Option<&'a [u8]>, std::ops::Range<usize>);
-
-/// The fields of a message in their order.
-fn fields(message: &[u8]) -> impl Iterator<Item = Result<Field<'_>, String>> {
-    let mut rest = message;
-    std::iter::from_fn(move || {
-        if !rest.has_remaining() {
-            return None;
-        }
-        let start = message.len() - rest.len();
-        let field = next_field(&mut rest).map(|(number, content)| (number, content, start..message.len() - rest.len()));
-        if field.is_err() {
-            rest = &[];
-        }
-        Some(field)
-    })
-}
-
-fn next_field<'a>(rest: &mut &'a [u8]) -> Result<(u32, Option<&'a [u8]>), String> {
-    let (number, wire_type) = decode_key(rest).map_err(malformed)?;
-    if wire_type != WireType::LengthDelimited {
-        skip_field(wire_type, number, rest, DecodeContext::default()).map_err(malformed)?;
-        return Ok((number, None));
-    }
-    let length = decode_varint(rest).map_err(malformed)?;
-    let split = usize::try_from(length).ok().and_then(|length| rest.split_at_checked(length));
-    let (content, after) = split.ok_or("not an ONNX file: a field is longer than the file")?;
-    *rest = after;
-    Ok((number, Some(content)))
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
-fn malformed(error: prost::DecodeError) -> String {
+fn malformed(error: impl std::fmt::Display) -> String {
     format!("not an ONNX file: {error}")
 }
 
@@ -132,7 +101,8 @@ mod tests {
     }
 
     fn model(op_type: &str, attributes: Vec<AttributeProto>) -> Vec<u8> {
-        let node = NodeProto { input: vec!["x".into(), "w".into()], op_type: op_type.into(), attribute: attributes };
+        let input = vec!["x".into(), "w".into()];
+        let node = NodeProto { input, op_type: op_type.into(), attribute: attributes, ..NodeProto::default() };
         let weights = TensorDims { dims: vec![32, 3, 5, 7], name: "w".into() };
         let graph =
             message(&[(GRAPH_NODE, &node.encode_to_vec()), (GRAPH_INITIALIZER, &weights.encode_to_vec()), (99, b"x")]);

@@ -1,7 +1,8 @@
 //! The runtime `rten`: ONNX in pure Rust. `solutions/sealed-model/README.md` says why this one.
 //!
 //! It computes in `f32`, `i32`, `i8` and `u8`. Inputs and outputs that a model declares as `INT64`, `BOOL` or `FP64` are
-//! converted at this border: an integer that does not fit is refused, a double loses precision.
+//! converted at this border, and what would come out silently wrong is refused: numbers that do not fit, NaN and infinity
+//! (its `Relu` and `Max` drop a NaN), and models that compute with 64-bit integers.
 
 use std::{cell::RefCell, sync::Arc};
 
@@ -75,6 +76,7 @@ impl RtenModel {
         let model = options.load(kernel_shape::complete(onnx)?.into_owned()).map_err(|error| error.to_string())?;
         let inputs = specs(&model, model.input_ids(), |name| declared.input(name))?;
         let outputs = specs(&model, model.output_ids(), |name| declared.output(name))?;
+        declared.check_int64(&inputs)?;
         Ok(Self { name: name.to_owned(), model, inputs, outputs })
     }
 
@@ -127,14 +129,18 @@ impl Model for RtenModel {
 
 fn to_value<'a>(spec: &TensorSpec, tensor: &'a Tensor) -> Result<ValueOrView<'a>> {
     let shape = tensor.shape();
+    if !tensor.data().is_finite() {
+        let expected = "finite numbers (this runtime may lose NaN and infinity on the way and answer as if they had not \
+                        been there)";
+        return Err(Error::invalid(spec.place(), expected, "one that is not"));
+    }
     let value = match tensor.data() {
         Data::F32(values) => view(shape, values),
         Data::I32(values) => view(shape, values),
         Data::I8(values) => view(shape, values),
         Data::U8(values) => view(shape, values),
         Data::Bool(values) => owned(shape, values.iter().map(|&value| i32::from(value)).collect()),
-        #[expect(clippy::cast_possible_truncation, reason = "the runtime has no doubles; the module says so")]
-        Data::F64(values) => owned(shape, values.iter().map(|&value| value as f32).collect()),
+        Data::F64(values) => owned(shape, values.iter().map(|&value| single(spec, value)).collect::<Result<_>>()?),
         Data::I64(values) => owned(shape, values.iter().map(|&value| narrow(spec, value)).collect::<Result<_>>()?),
         other @ (Data::U16(_) | Data::U32(_) | Data::U64(_) | Data::I16(_) | Data::Bytes(_)) => {
             return Err(Error::invalid(spec.place(), spec.data_type.name(), other.data_type().name()));
@@ -146,6 +152,16 @@ fn to_value<'a>(spec: &TensorSpec, tensor: &'a Tensor) -> Result<ValueOrView<'a>
 fn narrow(spec: &TensorSpec, value: i64) -> Result<i32> {
     let problem = |_| Error::invalid(spec.place(), "integers that fit 32 bits", "a larger one");
     i32::try_from(value).map_err(problem)
+}
+
+fn single(spec: &TensorSpec, value: f64) -> Result<f32> {
+    #[expect(clippy::cast_possible_truncation, reason = "looked at below")]
+    let single = value as f32;
+    if f64::from(single).to_bits() == value.to_bits() {
+        return Ok(single);
+    }
+    let expected = "numbers that FP32 holds exactly (this runtime computes in 32 bits; round them first)";
+    Err(Error::invalid(spec.place(), expected, "another"))
 }
 
 fn view<'a, T>(shape: &[usize], values: &'a [T]) -> Option<ValueOrView<'a>>
@@ -174,6 +190,9 @@ fn from_value(spec: &TensorSpec, value: Value) -> Result<Tensor, String> {
     let data = match (spec.data_type, data) {
         (DataType::I64, Data::I32(values)) => Data::I64(values.into_iter().map(i64::from).collect()),
         (DataType::Bool, Data::I32(values)) => Data::Bool(values.into_iter().map(|value| value != 0).collect()),
+        (DataType::F64, data) if !data.is_finite() => {
+            return Err(format!("output `{}` left what 32 bits hold on its way", spec.name));
+        }
         (DataType::F64, Data::F32(values)) => Data::F64(values.into_iter().map(f64::from).collect()),
         (declared, data) if declared == computed => data,
         (declared, _) => return Err(format!("output `{}` is declared {declared} and came as {computed}", spec.name)),

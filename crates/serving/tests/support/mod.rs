@@ -4,7 +4,7 @@
 use std::{
     path::PathBuf,
     sync::{
-        Arc, Mutex,
+        Arc, Condvar, Mutex,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -20,6 +20,7 @@ use sealwright_serving::{
     Tensor, TensorSpec, router,
 };
 use serde::Deserialize;
+use tokio::sync::Semaphore;
 
 /// A connection whose attestation a test decides; its receipts are the lengths of what they are over.
 #[derive(Default)]
@@ -27,6 +28,16 @@ pub(crate) struct Double {
     pub(crate) attested: AtomicBool,
     /// The bytes of the last exchange that got a receipt.
     pub(crate) exchanged: Mutex<Option<(Vec<u8>, Vec<u8>)>>,
+    /// Where exchanges wait, if they should.
+    pub(crate) waiting: Option<Waiting>,
+}
+
+/// Where exchanges of evidence wait until a test lets them go.
+pub(crate) struct Waiting {
+    /// How many have come here.
+    pub(crate) entered: Semaphore,
+    /// How many may go.
+    pub(crate) leave: Semaphore,
 }
 
 impl Session for Double {
@@ -36,6 +47,10 @@ impl Session for Double {
 
     fn attest(&self, request: Bytes) -> Pending<'_, Response<Bytes>> {
         Box::pin(async move {
+            if let Some(Waiting { entered, leave }) = &self.waiting {
+                entered.add_permits(1);
+                leave.acquire().await.unwrap().forget();
+            }
             let mut response = Response::new(Bytes::from_static(b"{\"evidence\":\"\"}"));
             if request.is_empty() {
                 *response.status_mut() = StatusCode::BAD_REQUEST;
@@ -61,12 +76,21 @@ pub(crate) struct Server {
 impl Server {
     /// A server of these models whose client has verified it.
     pub(crate) fn new(models: impl IntoIterator<Item = Servable>, limits: Limits) -> Self {
+        Self::with_session(Double { attested: AtomicBool::new(true), ..Double::default() }, models, limits)
+    }
+
+    /// The same, but whoever asks for evidence waits.
+    pub(crate) fn waiting(models: impl IntoIterator<Item = Servable>, limits: Limits) -> Self {
+        let waiting = Some(Waiting { entered: Semaphore::new(0), leave: Semaphore::new(0) });
+        Self::with_session(Double { attested: AtomicBool::new(true), waiting, ..Double::default() }, models, limits)
+    }
+
+    fn with_session(session: Double, models: impl IntoIterator<Item = Servable>, limits: Limits) -> Self {
         let registry = Arc::new(Registry::new());
         models.into_iter().for_each(|model| registry.insert(model));
         let runtime: Arc<dyn Runtime> = Arc::new(Rten::default());
         let engine = Arc::new(Engine::start(registry, &runtime, 2, limits).unwrap());
-        let session = Arc::new(Double { attested: AtomicBool::new(true), ..Double::default() });
-        Self { engine, session }
+        Self { engine, session: Arc::new(session) }
     }
 
     /// The digits model and nothing else.
@@ -160,6 +184,53 @@ impl Model for Echo {
 
     fn run(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
         Ok(inputs.to_vec())
+    }
+}
+
+/// A model that panics, or waits until a test lets it go.
+pub(crate) enum Bad {
+    Panics,
+    Waits(Arc<Latch>),
+}
+
+pub(crate) struct Latch {
+    /// How often a run has come here.
+    pub(crate) entered: Semaphore,
+    open: Mutex<bool>,
+    opened: Condvar,
+}
+
+impl Default for Latch {
+    fn default() -> Self {
+        Self { entered: Semaphore::new(0), open: Mutex::default(), opened: Condvar::default() }
+    }
+}
+
+impl Latch {
+    pub(crate) fn open(&self) {
+        *self.open.lock().unwrap() = true;
+        self.opened.notify_all();
+    }
+}
+
+impl Model for Bad {
+    fn inputs(&self) -> &[TensorSpec] {
+        &[]
+    }
+
+    fn outputs(&self) -> &[TensorSpec] {
+        &[]
+    }
+
+    fn run(&self, _: &[Tensor]) -> Result<Vec<Tensor>> {
+        match self {
+            Self::Panics => panic!("a defect of a runtime"),
+            Self::Waits(latch) => {
+                latch.entered.add_permits(1);
+                drop(latch.opened.wait_while(latch.open.lock().unwrap(), |open| !*open).unwrap());
+            }
+        }
+        Ok(vec![])
     }
 }
 

@@ -1,0 +1,75 @@
+//! Accepting connections, so many at once, until it is time to stop.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    time::{sleep, timeout},
+};
+use tracing::{info, warn};
+
+/// How long to wait when the system has no more sockets.
+const EXHAUSTED: Duration = Duration::from_millis(100);
+
+/// What connections are told when the server stops.
+pub(crate) struct Stop(watch::Receiver<()>);
+
+impl Stop {
+    /// Until it is time to finish.
+    pub(crate) async fn stopped(mut self) {
+        // An error is the end of the other side, which is what is waited for.
+        while self.0.changed().await.is_ok() {}
+    }
+}
+
+/// Serves each connection with `serve`, at most `connections` at once, until `stop` ends. Then no new ones are taken, and
+/// those that are open have `grace` to finish.
+pub(crate) async fn serve_all<F>(
+    listener: TcpListener,
+    connections: usize,
+    grace: Duration,
+    stop: impl Future<Output = ()>,
+    serve: impl Fn(TcpStream, Stop) -> F,
+) where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let places = Arc::new(Semaphore::new(connections));
+    let (stopping, stopped) = watch::channel(());
+    tokio::pin!(stop);
+    loop {
+        let (stream, place) = tokio::select! {
+            accepted = accept(&listener, &places) => accepted,
+            () = &mut stop => break,
+        };
+        // Small answers must not wait for acknowledgements. A socket that cannot do it works all the same.
+        let _ = stream.set_nodelay(true);
+        let serving = serve(stream, Stop(stopped.clone()));
+        tokio::spawn(async move {
+            serving.await;
+            drop(place);
+        });
+    }
+    drop((listener, stopping, stopped));
+    let all = u32::try_from(connections).unwrap_or(u32::MAX);
+    match timeout(grace, places.acquire_many(all)).await {
+        Ok(_) => info!("all connections have ended"),
+        Err(_) => warn!(?grace, "connections were still open and are cut"),
+    }
+}
+
+/// The next connection, once there is a place for it.
+async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> (TcpStream, OwnedSemaphorePermit) {
+    loop {
+        // The semaphore is never closed.
+        let Ok(place) = Arc::clone(places).acquire_owned().await else { continue };
+        match listener.accept().await {
+            Ok((stream, _)) => return (stream, place),
+            Err(error) => {
+                // Out of file descriptors, most often: wait for connections to end instead of spinning.
+                warn!(%error, "cannot accept a connection");
+                sleep(EXHAUSTED).await;
+            }
+        }
+    }
+}
