@@ -4,6 +4,7 @@
 
 use crate::{
     Error,
+    address::connect,
     protocol::{
         Aged, BootRequest, ControlRequest, Description, Done, EventLogReply, EvidenceReply, MAX_REPLY,
         MeasurementsReply, Reply, Root, TdRequest, decode, read_message, write_message,
@@ -14,7 +15,6 @@ use sealwright_evidence::{Backend, Collected, Measurement};
 use sealwright_wire::{Tee, aael::RuntimeEvent, collateral::Bundle, tcg2::AlgorithmId};
 use serde::{Serialize, de::DeserializeOwned};
 use std::{
-    os::unix::net::UnixStream,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -214,7 +214,7 @@ impl Control {
 }
 
 fn call<T: DeserializeOwned>(socket: &Path, request: &impl Serialize) -> Result<T, Error> {
-    let mut stream = UnixStream::connect(socket).map_err(Error::io("connect to", socket))?;
+    let mut stream = connect(socket).map_err(Error::io("connect to", socket))?;
     let limits = stream.set_read_timeout(Some(TIMEOUT)).and_then(|()| stream.set_write_timeout(Some(TIMEOUT)));
     limits.map_err(Error::io("connect to", socket))?;
     write_message(&mut stream, &serde_json::to_vec(request)?)?;

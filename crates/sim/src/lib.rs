@@ -29,6 +29,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod address;
 mod boot;
 mod client;
 mod error;

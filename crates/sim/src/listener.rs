@@ -2,6 +2,7 @@
 
 use crate::{
     Error,
+    address::{Address, connect},
     protocol::{IDLE, MAX_CONNECTIONS, MAX_REQUEST, Refusal, Reply, read_message, write_message},
 };
 use std::{
@@ -13,7 +14,7 @@ use std::{
         fd::OwnedFd,
         unix::{
             fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt},
-            net::{SocketAddr, UnixListener, UnixStream},
+            net::{UnixListener, UnixStream},
         },
     },
     path::{Path, PathBuf},
@@ -80,7 +81,7 @@ impl Drop for Listener {
         // waiting thread at the shutdown; other systems need a connection.
         let _ = self.socket.shutdown(Shutdown::Both);
         if ours {
-            let _ = UnixStream::connect(&self.path);
+            let _ = connect(&self.path);
             let _ = fs::remove_file(&self.path);
         }
         if let Some(accepting) = self.accepting.take() {
@@ -92,8 +93,8 @@ impl Drop for Listener {
 
 /// Removes a socket on which nobody listens; anything else at `path` stays and is an error.
 fn make_way(path: &Path) -> Result<(), Error> {
-    // A path that is too long for a socket's address could be made by a detour, and nobody could connect to it.
-    SocketAddr::from_pathname(path).map_err(Error::io("listen on", path))?;
+    // A name that is too long could be made by a detour, and nobody could connect to it.
+    Address::of(path).map_err(Error::io("listen on", path))?;
     let taken = |by| Err(Error::SocketTaken { path: path.to_owned(), by });
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
@@ -101,7 +102,7 @@ fn make_way(path: &Path) -> Result<(), Error> {
         Ok(metadata) if !metadata.file_type().is_socket() => return taken("a file that is no socket"),
         Ok(_) => {}
     }
-    match UnixStream::connect(path) {
+    match connect(path) {
         Ok(_) => taken("a process that listens on it"),
         Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
             fs::remove_file(path).map_err(Error::io("remove the dead socket", path))
@@ -120,7 +121,7 @@ fn bind(path: &Path) -> Result<UnixListener, Error> {
     DirBuilder::new().mode(0o700).create(&antechamber).map_err(Error::io("make directory", &antechamber))?;
     let place = antechamber.join("s");
     let bind = || {
-        let listener = UnixListener::bind(&place)?;
+        let listener = Address::of(&place)?.bind()?;
         fs::set_permissions(&place, fs::Permissions::from_mode(0o600))?;
         fs::rename(&place, path)?;
         Ok(listener)

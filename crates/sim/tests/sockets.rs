@@ -403,3 +403,19 @@ fn no_environment_variable_turns_a_simulation_on() {
     }
     assert!(read > 20, "{read} files");
 }
+
+#[test]
+fn a_socket_whose_path_is_longer_than_an_address_is_reached_all_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let deep = folder.path().join("d".repeat(120)).join("e".repeat(120));
+    fs::create_dir_all(&deep).unwrap();
+    let site = Site::found(system_clock()).unwrap();
+    let server = Server::start(site, &deep.join("control"), None).unwrap();
+    server.boot(&TdConfig::new("td", files::generate("kernel")), &deep.join("td")).unwrap();
+    assert!(UnixStream::connect(deep.join("td")).is_err(), "too long to be an address");
+    let client = Client::connect(deep.join("td")).unwrap();
+    assert_eq!(client.machine(), "td");
+    assert_eq!(Control::connect(deep.join("control")).unwrap().status().unwrap().tds.len(), 1);
+    drop(server);
+    assert_eq!(fs::read_dir(&deep).unwrap().count(), 0);
+}
