@@ -31,17 +31,19 @@ const KEY_URI: &str = "kbs:///default/model-key/digits";
 
 /// Tells the story. Ctrl-C at any moment ends it: processes first, then everything on disk.
 pub(crate) async fn run(args: &args::Demo, output: Output) -> Result<Outcome> {
-    let workshop = Workshop::open(args.keep.as_deref())?;
+    // Before anything is made: a signal from here on is waited for, and what was made is removed.
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for signals")?;
     let mut terminate = signal(SignalKind::terminate()).context("cannot wait for signals")?;
     let mut hangup = signal(SignalKind::hangup()).context("cannot wait for signals")?;
+    let workshop = Workshop::open(args.keep.as_deref())?;
     let told = tokio::select! {
         told = tell(&workshop, Story::begin(output, args.explain, args.pause)) => Ok(told),
         _ = interrupt.recv() => Err("interrupted"),
         _ = terminate.recv() => Err("terminated"),
         _ = hangup.recv() => Err("hung up"),
     };
-    // Whatever was started is gone by now: its handles were dropped with the story.
+    // Whatever was started was killed when its handles were dropped with the story; a process that is dying may still make a file.
+    process::all_gone().await;
     match told {
         Ok(told) => workshop.close(told),
         Err(signal) => {

@@ -2,6 +2,8 @@
 //! dropped, and each stops by itself when its standard input closes, which the kernel does even if the demo is killed.
 
 use anyhow::{Context, Result, bail};
+use rustix::io::Errno;
+use rustix::process::WaitOptions;
 use serde_json::Value;
 use std::ffi::OsStr;
 use std::io;
@@ -20,6 +22,15 @@ const STOP: Duration = Duration::from_secs(5);
 const ANSWER: Duration = Duration::from_secs(60);
 /// How often is looked whether a service is ready.
 const LOOK: Duration = Duration::from_millis(5);
+
+/// Waits until every process that this one started has ended, for as long as the kernel may take to end one.
+pub(super) async fn all_gone() {
+    let until = Instant::now() + STOP;
+    // Whoever is not ours any more has been waited for by its handle.
+    while !matches!(rustix::process::wait(WaitOptions::NOHANG), Err(Errno::CHILD)) && Instant::now() < until {
+        sleep(LOOK).await;
+    }
+}
 
 /// Starts processes of this program.
 #[derive(Clone, Debug)]

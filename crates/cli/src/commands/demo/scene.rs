@@ -270,7 +270,7 @@ impl Scene {
             references: vec![self.path("reference.json")],
             accept_statuses: Vec::new(),
         };
-        crate::trust::judge(&trust, &[self.sealed()])
+        crate::trust::judge(&trust, &[self.sealed()], crate::clock::now())
     }
 
     /// What a client of the model server trusts.
