@@ -77,6 +77,9 @@ impl Error {
     }
 }
 
+/// The longest name of a request that is repeated, in bytes.
+const MAX_REQUEST_ID: usize = 64;
+
 /// A broker's no.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error("the broker refuses {route} ({status}): {detail}")]
@@ -91,6 +94,8 @@ pub struct Refusal {
     pub detail: String,
     /// The broker's explanation as JSON, when it is one of ours.
     pub explanation: Option<serde_json::Value>,
+    /// The request's name in the broker's audit log, when it is one of ours.
+    pub request_id: Option<String>,
 }
 
 impl Refusal {
@@ -264,7 +269,9 @@ fn refused(route: &'static str, reply: &Reply) -> Error {
         detail: "the answer says no reason in the protocol's form".to_owned(),
         explanation: None,
     });
+    let request_id = reply.headers.get("x-request-id").and_then(|id| id.to_str().ok());
     Error::Refused(Box::new(Refusal {
+        request_id: request_id.filter(|id| id.len() <= MAX_REQUEST_ID).map(str::to_owned),
         route,
         status: reply.status,
         error_type: said.error_type,

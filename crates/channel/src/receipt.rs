@@ -19,7 +19,7 @@ use crate::{
     seal,
 };
 use sealwright_appraise::{Binding, Check, ES256, Explanation, KeyError, Outcome, SigningKey, VerifyingKey};
-use sealwright_verify::Facts;
+use sealwright_verify::{AnchorId, Facts};
 use sealwright_wire::{
     Digest, Evidence,
     jws::{Compact, EncodedHeader, Header, assemble},
@@ -157,8 +157,12 @@ impl<'a> Unverified<'a> {
     /// Reads a receipt.
     ///
     /// # Errors
-    /// When it is no compact JWS of this type, or its claims are not those of this version.
+    /// [`Error::Refused`] when it is no compact JWS of this type, or its claims are not those of this version.
     pub fn parse(jws: &'a str) -> Result<Self, Error> {
+        Self::read(jws).map_err(|error| refused(vec![malformed(&error)], None))
+    }
+
+    fn read(jws: &'a str) -> Result<Self, Error> {
         let compact = Compact::parse(jws.trim_ascii())?;
         let header = compact.header();
         expect_header("alg", ES256, &header.alg)?;
@@ -179,11 +183,11 @@ impl<'a> Unverified<'a> {
     /// [`Error::Refused`] with each check when something does not hold.
     pub fn verify(self, evidence: &AttestResponse, judge: &Judge, expected: &Expected<'_>) -> Result<Verified, Error> {
         let tagged = TaggedEvidence::parse(&evidence.evidence)?;
-        let (quote, claims) = open_tagged(&tagged).map_err(|error| refused(vec![unbound(&error)]))?;
+        let (quote, claims) = open_tagged(&tagged).map_err(|error| refused(vec![unbound(&error)], None))?;
         let mut checks = self.about_key(&quote, &claims);
         checks.extend(self.about_answer(expected));
         if checks.iter().any(|check| check.outcome == Outcome::Failed) {
-            return Err(refused(checks));
+            return Err(refused(checks, judge.anchor_of(&quote).as_ref()));
         }
         let binding = Binding::new("RA-TLS claims", report_data(&sha256(tagged.claims)));
         let evidence = Evidence { quote, event_log: evidence.event_log.as_deref() };
@@ -284,8 +288,16 @@ fn check(passed: bool, code: &str, claim: &str, remedy: &str) -> Check {
     Check::new(Outcome::Failed, format!("{code}-mismatch"), claim).source(SOURCE).remedy(remedy)
 }
 
-fn refused(checks: Vec<Check>) -> Error {
-    Error::Refused(Box::new(Explanation::new(checks, "", None)))
+fn refused(checks: Vec<Check>, anchor: Option<&AnchorId>) -> Error {
+    Error::Refused(Box::new(Explanation::new(checks, "", anchor)))
+}
+
+fn malformed(error: &Error) -> Check {
+    Check::new(Outcome::Failed, "receipt-malformed", "receipt")
+        .expected("a receipt: a compact JWS, as the server sent it")
+        .actual(error)
+        .source(SOURCE)
+        .remedy("keep the answer's Sealwright-Receipt header, or the file that `query --receipt` writes, as it came")
 }
 
 fn unbound(error: &BindingError) -> Check {

@@ -92,7 +92,10 @@ fn json_answer(status: StatusCode, value: &impl serde::Serialize) -> Response<Fu
 
 fn error(status: StatusCode, error_type: &str) -> Response<Full<Bytes>> {
     let explanation = json!({ "verdict": "no", "headline": "NO: debug bit set", "simulated": false, "checks": [] });
-    json_answer(status, &json!({ "type": error_type, "detail": "a detail", "explanation": explanation }))
+    let mut answer =
+        json_answer(status, &json!({ "type": error_type, "detail": "a detail", "explanation": explanation }));
+    answer.headers_mut().insert("x-request-id", "0123456789abcdef".parse().unwrap());
+    answer
 }
 
 fn with_cookie(mut response: Response<Full<Bytes>>, id: &str) -> Response<Full<Bytes>> {
@@ -252,6 +255,7 @@ async fn refusals_carry_the_brokers_reason() {
         let refusal = error.refusal().unwrap();
         assert_eq!((refusal.route, refusal.status.as_u16()), (route, 403));
         assert_eq!((refusal.error_type.as_str(), refusal.detail.as_str()), (error_type, "a detail"));
+        assert_eq!(refusal.request_id.as_deref(), Some("0123456789abcdef"));
         let reasons = refusal.reasons().unwrap();
         assert_eq!((reasons.headline.as_str(), reasons.is_yes()), ("NO: debug bit set", false));
     }

@@ -121,7 +121,9 @@ async fn another_request_response_or_policy_is_refused() {
         (Expected { response: Some(b"class 1"), ..good }, "receipt-response-mismatch"),
         (Expected { policy_sha384: Some(Digest([8; 48])), ..good }, "receipt-policy-mismatch"),
     ] {
-        assert_eq!(failed(&given.refusal_of(&given.receipt, &given.evidence, &expected)), [code]);
+        let explanation = given.refusal_of(&given.receipt, &given.evidence, &expected);
+        assert_eq!(failed(&explanation), [code]);
+        assert!(explanation.simulated && explanation.headline.contains("SIMULATED"), "{}", explanation.headline);
     }
     let nothing = Unverified::parse(&given.receipt).unwrap();
     assert!(nothing.verify(&given.evidence, &given.world.judge(), &Expected::default()).is_ok());
@@ -232,7 +234,8 @@ fn malformed_receipts_are_refused_with_a_reason() {
         ("another type", format!("{}.e30.AA", header(r#"{"alg":"ES256","typ":"JWT"}"#))),
         ("no key", format!("{}.e30.AA", header(r#"{"alg":"ES256","typ":"sealwright-receipt+jwt"}"#))),
     ] {
-        assert!(Unverified::parse(&receipt).is_err(), "{case}");
+        let Err(error) = Unverified::parse(&receipt) else { panic!("{case}") };
+        assert_eq!(failed(error.explanation().unwrap()), ["receipt-malformed"], "{case}");
     }
 }
 

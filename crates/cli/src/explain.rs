@@ -54,8 +54,13 @@ pub(crate) fn refused_key(error: anyhow::Error, output: Output) -> Result<Outcom
     let Some(refusal) = of_broker.and_then(kbs::Error::refusal) else {
         return Err(error);
     };
+    let request_id = refusal.request_id.as_deref();
     if let Some(explanation) = refusal.reasons() {
-        return refused(&explanation, output);
+        let printed = json!({ "accepted": false, "explanation": explanation, "request_id": request_id });
+        let found =
+            request_id.map(|id| format!("\nIn the broker's audit log, this is request {id}.")).unwrap_or_default();
+        output.result(&printed, format_args!("{explanation}{found}\n"))?;
+        return Ok(Outcome::No);
     }
     if !is_answer(refusal.status) {
         return Err(error);
@@ -66,7 +71,7 @@ pub(crate) fn refused_key(error: anyhow::Error, output: Output) -> Result<Outcom
         error_type: &refusal.error_type,
         detail: &refusal.detail,
         explanation: None,
-        request_id: None,
+        request_id,
     };
     output.result(&printed, format_args!("no: {error}\n"))?;
     Ok(Outcome::No)

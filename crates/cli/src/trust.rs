@@ -9,6 +9,7 @@ use sealwright_collateral::Library;
 use sealwright_verify::{Anchor, Anchors};
 use sealwright_wire::aael::RuntimeEvent;
 use sealwright_wire::reference::{self, ReferenceValues};
+use sealwright_wire::time::UnixTime;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use x509_cert::Certificate;
@@ -25,13 +26,13 @@ pub(crate) fn anchor(path: &Path) -> Result<Anchor> {
     Anchor::from_certificate(&name, &der).with_context(|| format!("{} is no root certificate", path.display()))
 }
 
-/// What the user trusts, ready to judge evidence: the built-in policy, what was named and nothing else. The environment must
-/// have measured one of the sealed `models` and no other model, where any are named.
-pub(crate) fn judge(args: &TrustArgs, models: &[PathBuf]) -> Result<Judge> {
+/// What the user trusts, ready to judge evidence of the time `at`: the built-in policy, what was named and nothing else. The
+/// environment must have measured one of the sealed `models` and no other model, where any are named.
+pub(crate) fn judge(args: &TrustArgs, models: &[PathBuf], at: UnixTime) -> Result<Judge> {
     let named = args.anchors.iter().map(|path| anchor(path)).collect::<Result<Vec<_>>>()?;
     let accepted_anchors = named.iter().map(|anchor| anchor.id().sha256.to_string()).collect();
     let anchors = named.into_iter().fold(Anchors::vendor(), Anchors::with);
-    let (library, report) = Library::open(&args.collateral, anchors, crate::clock::now())?;
+    let (library, report) = Library::open(&args.collateral, anchors, at)?;
     if report.held == 0 {
         let refused: Vec<_> = report.refused.iter().map(|(file, reason)| format!("{file}: {reason}")).collect();
         bail!("no usable collateral in {}: {}", args.collateral.display(), refused.join("; "));

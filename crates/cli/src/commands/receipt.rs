@@ -4,8 +4,8 @@ use crate::args::{PolicyArg, ReceiptCommand, ReceiptVerify};
 use crate::explain;
 use crate::inspect::MAX_FILE;
 use crate::output::{Outcome, Output};
-use anyhow::{Context, Result, anyhow};
-use sealwright_channel::receipt::{Expected, Unverified};
+use anyhow::{Context, Result};
+use sealwright_channel::receipt::{Error, Expected, Unverified};
 use sealwright_wire::kbs::Message;
 use sealwright_wire::ratls::AttestResponse;
 use sealwright_wire::receipt::Model;
@@ -20,9 +20,14 @@ pub(crate) fn run(command: &ReceiptCommand, output: Output) -> Result<Outcome> {
     }
 }
 
-/// Offline: nothing is asked of anybody, and the time is the receipt's own.
+/// Offline: nothing is asked of anybody, and the time is the receipt's own. Collateral that was good then is good for it.
 fn verify(args: &ReceiptVerify, output: Output) -> Result<Outcome> {
-    let jws = String::from_utf8(crate::files::read(&args.receipt, MAX_FILE)?).context("a receipt is text")?;
+    let jws = crate::files::read(&args.receipt, MAX_FILE)?;
+    let jws = String::from_utf8_lossy(&jws);
+    let receipt = match Unverified::parse(&jws) {
+        Ok(receipt) => receipt,
+        Err(error) => return refused(error, output),
+    };
     let evidence = crate::files::read(&args.evidence, MAX_FILE)?;
     let evidence = AttestResponse::from_json(&evidence).with_context(|| format!("{}", args.evidence.display()))?;
     let read = |path: &Option<PathBuf>| path.as_deref().map(|path| crate::files::read(path, MAX_FILE)).transpose();
@@ -35,18 +40,21 @@ fn verify(args: &ReceiptVerify, output: Output) -> Result<Outcome> {
         models: &models,
     };
     // The receipt names its one model, so it does not matter which others its server had measured.
-    let judge = crate::trust::judge(&args.trust, &[])?;
-    let verified = Unverified::parse(jws.trim()).and_then(|receipt| receipt.verify(&evidence, &judge, &expected));
-    match verified {
+    let judge = crate::trust::judge(&args.trust, &[], receipt.issued_at())?;
+    match receipt.verify(&evidence, &judge, &expected) {
         Ok(verified) => {
             let printed = json!({ "accepted": true, "receipt": verified.receipt, "explanation": verified.explanation });
             output.result(&printed, format_args!("{}\n", verified.explanation))?;
             Ok(Outcome::Yes)
         }
-        Err(error) => match error.explanation() {
-            Some(explanation) => explain::refused(explanation, output),
-            None => Err(anyhow!(error)),
-        },
+        Err(error) => refused(error, output),
+    }
+}
+
+fn refused(error: Error, output: Output) -> Result<Outcome> {
+    match error.explanation() {
+        Some(explanation) => explain::refused(explanation, output),
+        None => Err(error.into()),
     }
 }
 
