@@ -21,8 +21,8 @@ use sealwright_wire::{
     Digest,
     jws::Compact,
     kbs::{
-        Attestation, Challenge, ErrorInformation, Message, PREFIX, PrimaryEvidence, Request, ResourcePath, Response,
-        RuntimeData, SESSION_COOKIE, TeeEvidence, Token, report_data, report_data_preimage,
+        Attestation, Challenge, ErrorInformation, Message, PREFIX, PrimaryEvidence, REQUEST_ID, Request, ResourcePath,
+        Response, RuntimeData, SESSION_COOKIE, TeeEvidence, Token, report_data, report_data_preimage,
     },
 };
 use serde::Deserialize;
@@ -269,7 +269,7 @@ fn refused(route: &'static str, reply: &Reply) -> Error {
         detail: "the answer says no reason in the protocol's form".to_owned(),
         explanation: None,
     });
-    let request_id = reply.headers.get("x-request-id").and_then(|id| id.to_str().ok());
+    let request_id = reply.headers.get(REQUEST_ID).and_then(|id| id.to_str().ok());
     Error::Refused(Box::new(Refusal {
         request_id: request_id.filter(|id| id.len() <= MAX_REQUEST_ID).map(str::to_owned),
         route,

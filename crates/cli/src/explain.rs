@@ -56,7 +56,10 @@ pub(crate) fn refused_key(error: anyhow::Error, output: Output) -> Result<Outcom
     };
     let request_id = refusal.request_id.as_deref();
     if let Some(explanation) = refusal.reasons() {
-        let printed = json!({ "accepted": false, "explanation": explanation, "request_id": request_id });
+        let mut printed = json!({ "accepted": false, "explanation": explanation });
+        if let Some(id) = request_id {
+            printed["request_id"] = id.into();
+        }
         let found =
             request_id.map(|id| format!("\nIn the broker's audit log, this is request {id}.")).unwrap_or_default();
         output.result(&printed, format_args!("{explanation}{found}\n"))?;

@@ -169,3 +169,14 @@ fn attest_without_a_tee_says_so_instead_of_inventing_one() {
     assert_eq!(run.code, 3);
     assert!(run.stderr.contains("no simulated trust domain"), "{}", run.stderr);
 }
+
+#[test]
+fn what_is_no_receipt_is_a_no() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("receipt.jws");
+    std::fs::write(&file, "not a receipt").unwrap();
+    let (file, dir) = (file.to_str().unwrap(), dir.path().to_str().unwrap());
+    let run = sealwright(&["receipt", "verify", file, "--evidence", file, "--collateral", dir, "--json"]);
+    assert_eq!(run.code, 1, "{}", run.stderr);
+    assert_eq!(run.json()["explanation"]["checks"][0]["code"], "receipt-malformed");
+}

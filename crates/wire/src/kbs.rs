@@ -38,6 +38,8 @@ pub const VERSION: &str = "0.4.0";
 pub const PREFIX: &str = "/kbs/v0";
 /// The cookie that names a session.
 pub const SESSION_COOKIE: &str = "kbs-session-id";
+/// The header in which our brokers say under which name their audit log has a request. The protocol knows of none.
+pub const REQUEST_ID: &str = "x-request-id";
 /// Bytes in a challenge's nonce.
 pub const NONCE_LEN: usize = 32;
 

@@ -17,7 +17,7 @@ use sealwright_channel::{
 use sealwright_wire::{
     Digest,
     jws::encode_base64url,
-    kbs::{ErrorInformation, Message, PREFIX, ResourcePath},
+    kbs::{ErrorInformation, Message, PREFIX, REQUEST_ID, ResourcePath},
     reference::ReferenceValues,
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -296,7 +296,7 @@ impl Client {
         }
         let information = ErrorInformation::from_json(&reply.body)
             .map_err(|error| ClientError::Answer(format!("status {}: {error}", reply.status)))?;
-        let request_id = reply.headers.get("x-request-id").and_then(|id| id.to_str().ok()).map(str::to_owned);
+        let request_id = reply.headers.get(REQUEST_ID).and_then(|id| id.to_str().ok()).map(str::to_owned);
         Err(ClientError::Refused(Box::new(Failure { status: reply.status, information, request_id })))
     }
 }

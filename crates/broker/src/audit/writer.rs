@@ -397,4 +397,28 @@ mod tests {
         assert!(matches!(audit.record(entry(1)).await, Err(AuditError::Write(_))));
         assert!(matches!(audit.record(entry(1)).await, Err(AuditError::Write(_))));
     }
+
+    #[tokio::test]
+    async fn a_slow_disk_is_left_to_the_thread_until_it_is_quick_again() {
+        let (_folder, path, head) = log_of(1).await;
+        let (audit, _) = Audit::open(&path, head).unwrap();
+        audit.writer.lock().unwrap().prompt = false;
+        assert!(audit.write_alone(&entry(2)).is_none());
+        assert_eq!(audit.record(entry(2)).await.unwrap().seq, 2);
+        audit.writer.lock().unwrap().prompt = true;
+        assert_eq!(audit.write_alone(&entry(3)).unwrap().unwrap().seq, 3);
+        assert_eq!(verify(&path).unwrap().head, audit.head());
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn whoever_finds_somebody_writing_waits_for_the_thread() {
+        let (_folder, path, head) = log_of(1).await;
+        let audit = Arc::new(Audit::open(&path, head).unwrap().0);
+        let writing = audit.writer.lock().unwrap();
+        assert!(audit.write_alone(&entry(2)).is_none());
+        let other = Arc::clone(&audit);
+        let waiting = tokio::spawn(async move { other.record(entry(2)).await.unwrap().seq });
+        drop(writing);
+        assert_eq!(waiting.await.unwrap(), 2);
+    }
 }

@@ -9,6 +9,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use sealwright_wire::kbs::REQUEST_ID;
 use std::{
     net::{IpAddr, Ipv6Addr},
     sync::Arc,
@@ -17,8 +18,6 @@ use std::{
 use tokio::sync::OwnedSemaphorePermit;
 use tracing::Instrument;
 
-/// The header that carries a request's name.
-const REQUEST_ID: &str = "x-request-id";
 /// A place among all that is worked on, given back when dropped.
 pub(super) type Place = OwnedSemaphorePermit;
 
