@@ -28,16 +28,13 @@ use sealwright_serving::{
     ATTEST_PATH, Engine, Limits, Registry, Rten, Runtime, SealedModel, StartupError, State, Transport, Version,
     client::{Client, QueryError, Report, Target},
     load_all,
-    proto::inference::{
-        InferTensorContents, ModelInferRequest, grpc_inference_service_client::GrpcInferenceServiceClient,
-        model_infer_request::InferInputTensor,
-    },
+    proto::inference::{ModelInferRequest, grpc_inference_service_client::GrpcInferenceServiceClient},
     proxy::{self, ProxyError, Upstream},
     samples::SampleSet,
     serve,
 };
 use sealwright_sim::Td;
-use support::{Bad, Latch};
+use support::{Bad, Latch, infer_request};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
@@ -380,18 +377,6 @@ async fn plain(address: SocketAddr) -> hyper::client::conn::http1::SendRequest<F
     let (sender, connection) = hyper::client::conn::http1::handshake(stream).await.unwrap();
     tokio::spawn(connection);
     sender
-}
-
-fn infer_request(model: &str, pixels: Vec<f32>) -> ModelInferRequest {
-    let contents = InferTensorContents { fp32_contents: pixels, ..InferTensorContents::default() };
-    let input = InferInputTensor {
-        name: "pixels".into(),
-        datatype: "FP32".into(),
-        shape: vec![1, 64],
-        contents: Some(contents),
-        ..InferInputTensor::default()
-    };
-    ModelInferRequest { model_name: model.into(), inputs: vec![input], ..ModelInferRequest::default() }
 }
 
 #[tokio::test]

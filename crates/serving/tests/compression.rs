@@ -15,14 +15,11 @@ use flate2::{
 };
 use http_body_util::BodyExt as _;
 use sealwright_serving::proto::{
-    inference::{
-        InferTensorContents, ModelInferRequest, ModelMetadataRequest,
-        grpc_inference_service_client::GrpcInferenceServiceClient, model_infer_request::InferInputTensor,
-    },
+    inference::{ModelMetadataRequest, grpc_inference_service_client::GrpcInferenceServiceClient},
     tensorflow::serving::{GetModelStatusRequest, ModelSpec, model_service_client::ModelServiceClient},
 };
 use serde_json::{Value, json};
-use support::Server;
+use support::{Server, infer_request};
 use tonic::{Code, codec::CompressionEncoding};
 use tower::ServiceExt as _;
 
@@ -117,32 +114,23 @@ async fn what_cannot_be_inflated_is_refused_with_the_reason() {
     }
 }
 
-fn infer(pixels: usize) -> ModelInferRequest {
-    let contents = InferTensorContents { fp32_contents: vec![0.5; pixels], ..InferTensorContents::default() };
-    let input = InferInputTensor {
-        name: "pixels".into(),
-        datatype: "FP32".into(),
-        shape: vec![1, 64],
-        contents: Some(contents),
-        ..InferInputTensor::default()
-    };
-    ModelInferRequest { model_name: "digits".into(), inputs: vec![input], ..ModelInferRequest::default() }
-}
-
 #[tokio::test]
 async fn grpc_takes_what_is_compressed() {
     let server = Server::digits();
     let mut plain = GrpcInferenceServiceClient::new(server.router());
     let mut client = GrpcInferenceServiceClient::new(server.router()).send_compressed(CompressionEncoding::Gzip);
-    let expected = plain.model_infer(infer(64)).await.unwrap().into_inner();
-    assert_eq!(client.model_infer(infer(64)).await.unwrap().into_inner(), expected);
-    let error = client.model_infer(infer(5 << 20)).await.unwrap_err();
+    let expected = plain.model_infer(infer_request("digits", vec![0.5; 64])).await.unwrap().into_inner();
+    assert_eq!(client.model_infer(infer_request("digits", vec![0.5; 64])).await.unwrap().into_inner(), expected);
+    let error = client.model_infer(infer_request("digits", vec![0.5; 5 << 20])).await.unwrap_err();
     assert_eq!(error.code(), Code::ResourceExhausted, "{error}");
 
     server.session.attested.store(false, Ordering::SeqCst);
     let metadata = ModelMetadataRequest { name: "digits".into(), version: String::new() };
     assert_eq!(client.model_metadata(metadata).await.unwrap().into_inner().name, "digits");
-    assert_eq!(client.model_infer(infer(64)).await.unwrap_err().code(), Code::FailedPrecondition);
+    assert_eq!(
+        client.model_infer(infer_request("digits", vec![0.5; 64])).await.unwrap_err().code(),
+        Code::FailedPrecondition
+    );
     let spec = ModelSpec { name: "digits".into(), ..ModelSpec::default() };
     let mut models = ModelServiceClient::new(server.router()).send_compressed(CompressionEncoding::Gzip);
     models.get_model_status(GetModelStatusRequest { model_spec: Some(spec) }).await.unwrap();

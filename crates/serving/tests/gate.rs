@@ -18,35 +18,27 @@ use sealwright_serving::{
     ATTEST_PATH, Limits, Protocol, Session,
     proto::{
         inference::{
-            InferTensorContents, ModelInferRequest, ModelReadyRequest, ServerLiveRequest,
-            grpc_inference_service_client::GrpcInferenceServiceClient, model_infer_request::InferInputTensor,
+            ModelInferRequest, ModelReadyRequest, ServerLiveRequest,
+            grpc_inference_service_client::GrpcInferenceServiceClient,
         },
         tensorflow::serving::{PredictRequest, prediction_service_client::PredictionServiceClient},
     },
     router, serve_connection,
 };
 use serde_json::{Value, json};
-use support::{Bad, Latch, Server, samples, servable};
+use support::{Bad, Latch, Server, infer_request, samples, servable};
 use tokio::net::{TcpListener, TcpStream};
 use tonic::Code;
 use tower::ServiceExt as _;
 
 const PREDICT: &str = "/v1/models/digits:predict";
 
-fn predict_body() -> String {
-    json!({ "instances": [samples().samples[0].inputs.pixels] }).to_string()
+fn digits_request() -> ModelInferRequest {
+    infer_request("digits", vec![0.5; 64])
 }
 
-fn infer_request() -> ModelInferRequest {
-    let contents = InferTensorContents { fp32_contents: vec![0.5; 64], ..InferTensorContents::default() };
-    let input = InferInputTensor {
-        name: "pixels".into(),
-        datatype: "FP32".into(),
-        shape: vec![1, 64],
-        contents: Some(contents),
-        ..InferInputTensor::default()
-    };
-    ModelInferRequest { model_name: "digits".into(), inputs: vec![input], ..ModelInferRequest::default() }
+fn predict_body() -> String {
+    json!({ "instances": [samples().samples[0].inputs.pixels] }).to_string()
 }
 
 /// A body that never comes.
@@ -89,7 +81,7 @@ async fn no_inference_before_the_connection_is_attested() {
         assert!(answer["error"].as_str().unwrap().contains("has not finished the attestation exchange"), "{answer}");
     }
     let mut open_inference = GrpcInferenceServiceClient::new(server.router());
-    let refused = open_inference.model_infer(infer_request()).await.unwrap_err();
+    let refused = open_inference.model_infer(digits_request()).await.unwrap_err();
     assert_eq!(refused.code(), Code::FailedPrecondition, "{refused}");
     let mut tensorflow = PredictionServiceClient::new(server.router());
     let refused = tensorflow.predict(PredictRequest::default()).await.unwrap_err();
@@ -100,7 +92,7 @@ async fn no_inference_before_the_connection_is_attested() {
 async fn no_method_opens_the_gate_for_grpc() {
     let server = Server::digits();
     server.session.attested.store(false, Ordering::SeqCst);
-    let message = infer_request().encode_to_vec();
+    let message = digits_request().encode_to_vec();
     let frame = [&[0][..], &u32::try_from(message.len()).unwrap().to_be_bytes(), &message].concat();
     for method in ["GET", "HEAD", "PUT", "OPTIONS", "POST"] {
         for path in ["/inference.GRPCInferenceService/ModelInfer", "/tensorflow.serving.PredictionService/Predict"] {
@@ -219,12 +211,12 @@ async fn a_refused_request_gets_no_receipt() {
 async fn over_grpc_a_receipt_is_over_the_messages_and_trailers_survive() {
     let server = Server::digits();
     let mut client = GrpcInferenceServiceClient::new(server.router());
-    let mut request = tonic::Request::new(infer_request());
+    let mut request = tonic::Request::new(digits_request());
     request.metadata_mut().insert("sealwright-receipt", "request".parse().unwrap());
     let response = client.model_infer(request).await.unwrap();
     let receipt = response.metadata().get("sealwright-receipt").unwrap().to_str().unwrap().to_owned();
     let (asked, answered) = server.session.exchanged.lock().unwrap().clone().unwrap();
-    assert_eq!(asked, infer_request().encode_to_vec());
+    assert_eq!(asked, digits_request().encode_to_vec());
     assert_eq!(answered, response.get_ref().encode_to_vec());
     assert_eq!(receipt, format!("digits.{}.{}", asked.len(), answered.len()));
 }
@@ -274,7 +266,7 @@ async fn an_answer_that_takes_too_long_is_a_timeout_in_each_protocol() {
     let (status, answer) = call(server.router(), "POST", "/v2/models/digits/infer", "{}").await;
     assert_eq!((status, answer), (StatusCode::GATEWAY_TIMEOUT, json!({ "error": "no answer within 20ms" })));
     let mut client = GrpcInferenceServiceClient::new(server.router());
-    let request = ModelInferRequest { inputs: vec![], ..infer_request() };
+    let request = ModelInferRequest { inputs: vec![], ..digits_request() };
     assert_eq!(client.model_infer(request).await.unwrap_err().code(), Code::DeadlineExceeded);
     latch.open();
 }
@@ -303,8 +295,8 @@ async fn metrics_count_requests_predictions_and_refusals_but_name_no_client() {
     call(server.router(), "POST", PREDICT, predict_body()).await;
     call(server.router(), "POST", "/v1/models/made-up-by-a-client:predict", "{}").await;
     let mut client = GrpcInferenceServiceClient::new(server.router());
-    client.model_infer(infer_request()).await.unwrap();
-    client.model_infer(ModelInferRequest { model_name: "no".into(), ..infer_request() }).await.unwrap_err();
+    client.model_infer(digits_request()).await.unwrap();
+    client.model_infer(ModelInferRequest { model_name: "no".into(), ..digits_request() }).await.unwrap_err();
     let request = Request::get("/metrics").body(Body::empty()).unwrap();
     let response = server.router().oneshot(request).await.unwrap();
     assert!(response.headers()["content-type"].to_str().unwrap().starts_with("application/openmetrics-text"));
@@ -326,7 +318,7 @@ async fn metrics_count_requests_predictions_and_refusals_but_name_no_client() {
 async fn messages_over_the_limit_are_refused_over_grpc() {
     let server = Server::new([support::digits(1)], Limits { body_bytes: 200, ..Limits::default() });
     let mut client = GrpcInferenceServiceClient::new(server.router());
-    let status = client.model_infer(infer_request()).await.unwrap_err();
+    let status = client.model_infer(digits_request()).await.unwrap_err();
     assert_eq!(status.code(), Code::ResourceExhausted, "{status}");
 }
 
@@ -364,5 +356,5 @@ async fn every_protocol_is_served_over_a_socket() {
     let address = listen(&server, Protocol::Http2).await;
     let channel = tonic::transport::Endpoint::try_from(format!("http://{address}")).unwrap().connect().await.unwrap();
     let mut client = GrpcInferenceServiceClient::new(channel);
-    assert_eq!(client.model_infer(infer_request()).await.unwrap().into_inner().outputs[0].shape, [1, 10]);
+    assert_eq!(client.model_infer(digits_request()).await.unwrap().into_inner().outputs[0].shape, [1, 10]);
 }

@@ -15,6 +15,9 @@ use axum::{
 };
 use bytes::Bytes;
 use sealwright_channel::wire::Digest;
+use sealwright_serving::proto::inference::{
+    InferTensorContents, ModelInferRequest, model_infer_request::InferInputTensor,
+};
 use sealwright_serving::{
     Data, Engine, Exchange, Limits, Model, Pending, Registry, Result, Rten, Runtime, Servable, Session, SessionHandle,
     Tensor, TensorSpec, router,
@@ -237,4 +240,17 @@ impl Model for Bad {
 /// A tensor of one dimension.
 pub(crate) fn vector(data: Data) -> Tensor {
     Tensor::new("test", vec![data.len()], data).unwrap()
+}
+
+/// A prediction's request: a sample of the model `digits`.
+pub(crate) fn infer_request(model: &str, pixels: Vec<f32>) -> ModelInferRequest {
+    let contents = InferTensorContents { fp32_contents: pixels, ..InferTensorContents::default() };
+    let input = InferInputTensor {
+        name: "pixels".into(),
+        datatype: "FP32".into(),
+        shape: vec![1, 64],
+        contents: Some(contents),
+        ..InferInputTensor::default()
+    };
+    ModelInferRequest { model_name: model.into(), inputs: vec![input], ..ModelInferRequest::default() }
 }
