@@ -184,7 +184,7 @@ impl Ready {
             let wanted = "a key that secrets can be sealed to";
             return Judged::Malformed(WireError::unexpected("tee-pubkey", 0, wanted, error));
         }
-        if let Some(check) = nonce_differs(challenge, message) {
+        if let Some(check) = nonce_differs(challenge, message).or_else(|| unverified(message)) {
             return Judged::refused(check);
         }
         let evidence = PrimaryEvidence::from_json(challenge.tee, &message.tee_evidence.primary_evidence);
@@ -236,6 +236,20 @@ fn nonce_differs(challenge: &Challenge, message: &Attestation) -> Option<Check> 
         .source("the key protocol")
         .remedy("make new evidence for this very challenge: evidence made for an earlier one is not accepted");
     Some(check)
+}
+
+/// What came beside the primary evidence and nobody here looks at. A yes that passes over it would be taken for one about it too.
+fn unverified(message: &Attestation) -> Option<Check> {
+    let (code, claim, remedy) = if message.init_data.is_some() {
+        ("init-data-unsupported", "init-data", "attest without init-data")
+    } else if !message.tee_evidence.additional_evidence.is_empty() {
+        let claim = "tee-evidence.additional_evidence";
+        ("additional-evidence-unsupported", claim, "attest without the evidence of devices")
+    } else {
+        return None;
+    };
+    let check = Check::new(Outcome::Failed, code, claim).expected("none").actual("some");
+    Some(check.source("what this broker verifies").remedy(format_args!("{remedy}: this broker does not verify it yet")))
 }
 
 fn tee_differs(challenge: &Challenge, quote: &Quote<'_>) -> Check {
