@@ -2,7 +2,7 @@
 //! before it is carried out.
 
 use super::{
-    body::{self, Content},
+    body,
     layer::{Place, place},
     record::{self, request_id},
     refusal::Refusal,
@@ -33,6 +33,7 @@ use sealwright_wire::{
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::json;
 use std::sync::Arc;
+use zeroize::Zeroizing;
 
 /// How many secrets a page of the list has.
 const PAGE: usize = 50;
@@ -75,7 +76,7 @@ async fn authorised_with_body(
     service: &Arc<Service>,
     request: Request,
     limit: usize,
-) -> Result<(Authorised, Content), Refusal> {
+) -> Result<(Authorised, Zeroizing<Vec<u8>>), Refusal> {
     let (head, content) = request.into_parts();
     match verified(service, &head, content, limit).await {
         Ok((administrator, content, place)) => {
@@ -114,7 +115,7 @@ async fn verified(
     head: &Parts,
     content: Body,
     limit: usize,
-) -> Result<(Administrator, Content, Place), Denied> {
+) -> Result<(Administrator, Zeroizing<Vec<u8>>, Place), Denied> {
     let token = bearer(&head.headers).ok_or(AdminError::Missing)?;
     let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
     let signed = service.administrators.verify(token, head.method.as_str(), target, service.clock.now())?;
@@ -183,7 +184,7 @@ impl Authorised {
     }
 }
 
-fn json<T: DeserializeOwned>(body: &Content) -> Result<T, Refusal> {
+fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
     serde_json::from_slice(body).map_err(Refusal::malformed)
 }
 
