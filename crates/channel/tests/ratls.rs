@@ -477,7 +477,7 @@ async fn a_silent_server_is_given_up() {
     let world = World::new();
     let server = plain_server(&world.td).await;
     let silent = handler(|_, _| std::future::pending::<Response<Full<Bytes>>>());
-    let connector = world.connector().with_timeout(std::time::Duration::from_millis(300));
+    let connector = world.connector().with_timeout(Duration::from_millis(300));
     let io = serve(&server, silent);
     let connected = connector.connect_over(io, "model.test", Protocol::Http1, ()).await;
     assert!(matches!(connected, Err(ConnectError::Timeout(_))));
@@ -543,7 +543,7 @@ async fn a_client_that_hangs_up_leaves_its_quote_counted_until_it_is_made() {
         let asking = tokio::spawn(async move { connector.connect_over(io, "model.test", Protocol::Http2, ()).await });
         let begins = async {
             while begun() == before {
-                tokio::task::yield_now().await
+                tokio::task::yield_now().await;
             }
         };
         // Not for the test's result: it gives a quote that must not begin the time to do so.
