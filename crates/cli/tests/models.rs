@@ -228,6 +228,25 @@ fn a_broker_that_hangs_up_is_a_failure() {
     assert_eq!((run.code, run.stdout.as_str()), (3, ""), "{}", run.stderr);
 }
 
+#[test]
+fn two_sealed_files_of_one_name_and_version_are_refused_at_start() {
+    let stage = Stage::new();
+    for (sealed, version) in [("one.sealed", "1"), ("twin.sealed", "1"), ("two.sealed", "2")] {
+        assert_eq!(stage.seal(&solution("model.onnx"), sealed, version).code, 0);
+    }
+    let measure = ["measure", "--backend", &stage.backend(), "--json"];
+    let before = done(&measure).stdout;
+    let mut serve = stage.serving(&["one.sealed", "two.sealed", "twin.sealed"]);
+    // If it did start, it would end at once: nobody holds its standard input.
+    serve.push("--exit-with-stdin".to_owned());
+    let run = sealwright(&serve);
+    assert_eq!((run.code, run.stdout.as_str()), (3, ""), "{}", run.stderr);
+    let [one, twin] = ["one.sealed", "twin.sealed"].map(|name| stage.path(name));
+    let reason = format!("{one} and {twin} are both version 1 of the model digits: serve one of them");
+    assert!(run.stderr.contains(&reason), "{}", run.stderr);
+    assert_eq!(done(&measure).stdout, before, "nothing was measured");
+}
+
 /// Larger than anything that is read as a whole.
 fn large_model(dir: &Path) -> PathBuf {
     let path = dir.join("large.onnx");
