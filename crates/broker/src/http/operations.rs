@@ -1,7 +1,7 @@
 //! Health, readiness and metrics.
 
 use super::{administration, refusal::Refusal};
-use crate::{config, metrics, service::Service};
+use crate::{audit::Event, config, metrics, service::Service};
 use axum::{
     extract::{Request, State},
     http::{HeaderValue, header},
@@ -31,7 +31,8 @@ pub(crate) async fn metrics(State(service): State<Arc<Service>>, request: Reques
     match service.metrics_for {
         config::Metrics::Off => return Err(Refusal::not_found("there is no such route")),
         config::Metrics::Admin => {
-            administration::authorised(&service, request).await?;
+            let request = administration::authorised(&service, request).await?;
+            administration::give(&service, request.entry(&service, Event::MetricsGet, None), Ok(())).await?;
         }
         config::Metrics::Open => {}
     }
