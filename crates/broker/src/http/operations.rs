@@ -16,13 +16,13 @@ pub(crate) async fn health() -> &'static str {
 
 /// Whether the broker can do its work: its database can be read.
 pub(crate) async fn ready(State(service): State<Arc<Service>>) -> Result<&'static str, Refusal> {
-    let probed = service.blocking(|service| service.vault.probe()).await?;
-    match probed {
-        Ok(()) => Ok("ready\n"),
-        Err(error) => {
-            tracing::error!(%error, "the database cannot be read");
-            Err(Refusal::unavailable("the database cannot be read"))
-        }
+    let vault = Arc::clone(&service.vault);
+    let look =
+        move || vault.probe().inspect_err(|error| tracing::error!(%error, "the database cannot be read")).is_ok();
+    if service.readiness.ask(look).await {
+        Ok("ready\n")
+    } else {
+        Err(Refusal::unavailable("the database cannot be read"))
     }
 }
 
