@@ -43,7 +43,7 @@ pub(crate) struct BrokerInit {
     /// The administrator's name, as the audit log will give it.
     #[arg(long, value_name = "NAME", default_value = "admin")]
     pub(crate) administrator: String,
-    /// A root certificate (DER or PEM) to trust beside the vendors'. Repeatable.
+    /// A root certificate (DER or PEM) to trust beside the vendors', named after its file; whoever is refused is told the name. Repeatable.
     #[arg(long = "anchor", value_name = "FILE")]
     pub(crate) anchors: Vec<PathBuf>,
 }
