@@ -15,6 +15,7 @@ mod metrics;
 mod peers;
 mod policies;
 mod rate;
+mod readiness;
 mod references;
 mod secrets;
 mod server;

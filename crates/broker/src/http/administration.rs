@@ -1,5 +1,5 @@
-//! What administrators do. Every request here is signed with a key that the configuration names, and every decision is in the audit log
-//! before it is carried out.
+//! What administrators do. Every request here is signed with a key that the configuration names. Every change is in the audit log before it
+//! is carried out, and everything that is read before it leaves.
 
 use super::{
     body,
@@ -9,12 +9,13 @@ use super::{
 };
 use crate::{
     admin::{AdminError, Administrator, SecretInfo, is_signed_request},
-    audit::{Decided, Entry, Event},
+    audit::{ChainError, Decided, Entry, Event},
     judge::Unchanged,
     policies::{PoliciesError, Which},
     references::{NAME, ReferenceError, is_name},
     secrets::Requires,
     service::Service,
+    storage::VaultError,
 };
 use axum::{
     Json,
@@ -153,7 +154,7 @@ impl Authorised {
         if is_name(name) { Ok(name) } else { Err(Refusal::malformed(format!("expected a name of {NAME}"))) }
     }
 
-    fn entry(&self, service: &Service, event: Event, resource: Option<String>) -> Entry {
+    pub(super) fn entry(&self, service: &Service, event: Event, resource: Option<String>) -> Entry {
         let mut entry = Entry::new(service.clock.now(), event, Decided::Yes);
         entry.request = self.request.clone();
         entry.resource = resource;
@@ -180,6 +181,39 @@ impl Authorised {
                 service.audit.record(entry).await?;
                 Err(error.into())
             }
+        }
+    }
+}
+
+/// Records that an administrator is given what was read, or is not and why, so that it may be answered.
+pub(super) async fn give<T>(service: &Service, mut entry: Entry, read: Result<T, Unread>) -> Result<T, Refusal> {
+    if let Err(error) = &read {
+        entry.verdict = Decided::No;
+        entry.headline = error.to_string();
+    }
+    service.audit.record(entry).await?;
+    read.map_err(Refusal::from)
+}
+
+/// Why an administrator is not given what they asked for.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unread {
+    #[error("there is no secret {0}")]
+    NoSecret(ResourcePath),
+    #[error("no administrator has registered reference values named {0}")]
+    NoReference(String),
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    #[error(transparent)]
+    Log(#[from] ChainError),
+}
+
+impl From<Unread> for Refusal {
+    fn from(error: Unread) -> Self {
+        match error {
+            Unread::NoSecret(_) | Unread::NoReference(_) => Self::not_found(error),
+            Unread::Vault(error) => error.into(),
+            Unread::Log(error) => Self::internal(&error),
         }
     }
 }
@@ -238,10 +272,14 @@ pub(super) async fn put_secret(State(service): State<Arc<Service>>, request: Req
 pub(super) async fn get_secret(service: &Arc<Service>, request: Request) -> Result<Response, Refusal> {
     let request = authorised(service, request).await?;
     let path = request.resource()?;
-    let wanted = path.clone();
-    let get = move |service: &Service| service.secrets.get(&wanted);
-    let stored = request.carry_out(service, Event::SecretGet, Some(path.to_string()), get).await?;
-    let stored = stored.ok_or_else(|| no_secret(&path))?;
+    let mut entry = request.entry(service, Event::SecretGet, Some(path.to_string()));
+    let read = service.blocking(move |service| match service.secrets.get(&path) {
+        Ok(stored) => stored.ok_or(Unread::NoSecret(path)),
+        Err(error) => Err(error.into()),
+    });
+    let read = read.await?;
+    entry.version = read.as_ref().ok().map(|stored| stored.version);
+    let stored = give(service, entry, read).await?;
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream")),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
@@ -260,11 +298,7 @@ pub(super) async fn delete_secret(
     let unwanted = path.clone();
     let delete = move |service: &Service| service.secrets.delete(&unwanted);
     let found = request.carry_out(&service, Event::SecretDelete, Some(path.to_string()), delete).await?;
-    if found { Ok(StatusCode::NO_CONTENT) } else { Err(no_secret(&path)) }
-}
-
-fn no_secret(path: &ResourcePath) -> Refusal {
-    Refusal::not_found(format!("there is no secret {path}"))
+    if found { Ok(StatusCode::NO_CONTENT) } else { Err(Unread::NoSecret(path).into()) }
 }
 
 #[derive(Deserialize)]
@@ -282,8 +316,8 @@ pub(super) async fn list_secrets(
 ) -> Result<Json<Vec<SecretInfo>>, Refusal> {
     let request = authorised(&service, request).await?;
     let ListQuery { prefix, after } = request.query()?;
-    let list = move |service: &Service| service.secrets.list(&prefix, after.as_deref(), PAGE);
-    let page = request.carry_out(&service, Event::SecretList, None, list).await?;
+    let page = service.blocking(move |service| service.secrets.list(&prefix, after.as_deref(), PAGE)).await?;
+    let page = give(&service, request.entry(&service, Event::SecretList, None), page.map_err(Unread::from)).await?;
     let infos = page.into_iter().map(|(path, stored)| {
         let (version, bytes, requires) = (stored.version, stored.bytes.len(), stored.requires);
         let path = ResourcePath::parse(&path).map_err(|error| Refusal::internal(&error))?;
@@ -331,8 +365,10 @@ pub(super) async fn attestation_policy(
     State(service): State<Arc<Service>>,
     request: Request,
 ) -> Result<Response, Refusal> {
-    authorised(&service, request).await?;
-    Ok(Json(service.policies.info(Which::Attestation)).into_response())
+    let request = authorised(&service, request).await?;
+    let entry = request.entry(&service, Event::PolicyGet, Some("attestation".to_owned()));
+    let policy = give(&service, entry, Ok(service.policies.info(Which::Attestation))).await?;
+    Ok(Json(policy).into_response())
 }
 
 /// `POST /attestation-policy`.
@@ -367,8 +403,10 @@ pub(super) async fn resource_policies(
     State(service): State<Arc<Service>>,
     request: Request,
 ) -> Result<Response, Refusal> {
-    authorised(&service, request).await?;
-    Ok(Json(service.policies.releases()).into_response())
+    let request = authorised(&service, request).await?;
+    let entry = request.entry(&service, Event::PolicyGet, Some(release_name(None)?));
+    let policies = give(&service, entry, Ok(service.policies.releases())).await?;
+    Ok(Json(policies).into_response())
 }
 
 /// `POST /resource-policy`.
@@ -422,8 +460,10 @@ pub(super) async fn list_references(
     State(service): State<Arc<Service>>,
     request: Request,
 ) -> Result<Response, Refusal> {
-    authorised(&service, request).await?;
-    Ok(Json(&service.references.current().sets).into_response())
+    let request = authorised(&service, request).await?;
+    let entry = request.entry(&service, Event::ReferenceList, None);
+    let current = give(&service, entry, Ok(service.references.current())).await?;
+    Ok(Json(&current.sets).into_response())
 }
 
 /// `GET /reference-value/NAME`.
@@ -432,7 +472,9 @@ pub(super) async fn get_reference(State(service): State<Arc<Service>>, request: 
     let name = request.reference_name()?;
     let current = service.references.current();
     let set = current.sets.iter().find(|set| set.name == name);
-    Ok(Json(set.ok_or_else(|| no_reference(name))?).into_response())
+    let entry = request.entry(&service, Event::ReferenceGet, Some(name.to_owned()));
+    let set = give(&service, entry, set.ok_or_else(|| Unread::NoReference(name.to_owned()))).await?;
+    Ok(Json(set).into_response())
 }
 
 /// `POST /reference-value/NAME`.
@@ -456,11 +498,7 @@ pub(super) async fn delete_reference(
     let key = name.clone();
     let delete = move |service: &Service| service.judge.delete_references(&key);
     let found = request.carry_out(&service, Event::ReferenceDelete, Some(name.clone()), delete).await?;
-    if found { Ok(StatusCode::NO_CONTENT) } else { Err(no_reference(&name)) }
-}
-
-fn no_reference(name: &str) -> Refusal {
-    Refusal::not_found(format!("no administrator has registered reference values named {name}"))
+    if found { Ok(StatusCode::NO_CONTENT) } else { Err(Unread::NoReference(name).into()) }
 }
 
 #[derive(Deserialize)]
@@ -475,6 +513,6 @@ pub(super) async fn audit(State(service): State<Arc<Service>>, request: Request)
     let AuditQuery { limit } = request.query()?;
     let limit = limit.unwrap_or(100).min(MAX_LINES);
     let lines = service.blocking(move |service| service.audit.last(limit)).await?;
-    let lines = lines.map_err(|error| Refusal::internal(&error))?;
+    let lines = give(&service, request.entry(&service, Event::AuditGet, None), lines.map_err(Unread::from)).await?;
     Ok(([(header::CONTENT_TYPE, HeaderValue::from_static("application/jsonl"))], lines).into_response())
 }

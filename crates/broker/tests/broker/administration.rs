@@ -8,6 +8,7 @@ use sealwright_broker::{
     Broker, Clock, Config, Requires,
     admin::{Client, ClientError, Failure, load_key},
     audit,
+    config::Metrics,
 };
 use sealwright_evidence::Backend;
 use sealwright_sim::{TdConfig, files};
@@ -258,7 +259,7 @@ async fn every_decision_is_one_line_of_a_chain() {
     let text = fs::read_to_string(&log).unwrap();
     assert!(!text.contains("secret-bytes") && !text.contains(guest.cookie.as_ref().unwrap()));
     desk.stop().await;
-    assert_eq!(audit::verify(&log).unwrap().head.seq, 9);
+    assert_eq!(audit::verify(&log).unwrap().head.seq, 10);
     // The end was cut off: the broker notices, and says what to do.
     let text = fs::read_to_string(&log).unwrap();
     let cut = &text[..=text.trim_end().rfind('\n').unwrap()];
@@ -270,7 +271,41 @@ async fn every_decision_is_one_line_of_a_chain() {
     fs::rename(&log, log.with_extension("old")).unwrap();
     desk.start(|_| ()).await;
     desk.stop().await;
-    assert_eq!(audit::verify(&log).unwrap().first, 10);
+    assert_eq!(audit::verify(&log).unwrap().first, 11);
+}
+
+#[tokio::test]
+async fn whatever_an_administrator_reads_is_one_line() {
+    let desk = Desk::with(|config| config.metrics = Metrics::Admin).await;
+    desk.admin().put_secret(&path("a/b/c"), b"secret", &Requires::default(), None).await.unwrap();
+    let mut guest = desk.guest();
+    for (target, status, event, resource) in [
+        ("/kbs/v0/resource/a/b/c", StatusCode::OK, "secret-get", Some("a/b/c")),
+        ("/kbs/v0/resource/a/b/none", StatusCode::NOT_FOUND, "secret-get", Some("a/b/none")),
+        ("/kbs/v0/resource?prefix=a/", StatusCode::OK, "secret-list", None),
+        ("/kbs/v0/attestation-policy", StatusCode::OK, "policy-get", Some("attestation")),
+        ("/kbs/v0/resource-policy", StatusCode::OK, "policy-get", Some("release")),
+        ("/kbs/v0/reference-value", StatusCode::OK, "reference-list", None),
+        ("/kbs/v0/reference-value/desk", StatusCode::OK, "reference-get", Some("desk")),
+        ("/kbs/v0/reference-value/none", StatusCode::NOT_FOUND, "reference-get", Some("none")),
+        ("/sealwright/v0/audit?limit=3", StatusCode::OK, "audit-get", None),
+        ("/metrics", StatusCode::OK, "metrics-get", None),
+    ] {
+        let before = desk.audit().len();
+        let signed = desk.signed("GET", target, b"");
+        let answer = guest.send(Method::GET, target, &[signed], Vec::new()).await;
+        assert_eq!(answer.status, status, "{target}");
+        let lines = desk.audit().split_off(before);
+        assert_eq!(lines.len(), 1, "{target}: {lines:?}");
+        let line = &lines[0];
+        let verdict = if status == StatusCode::OK { "yes" } else { "no" };
+        assert_eq!((&line["event"], &line["verdict"]), (&json!(event), &json!(verdict)), "{target}");
+        assert_eq!((&line["resource"], &line["administrator"]), (&json!(resource), &json!("ada")), "{target}");
+        assert_eq!(line["request"], answer.headers["x-request-id"].to_str().unwrap(), "{target}");
+        // The bytes that left are those of this version.
+        let version = (event, verdict) == ("secret-get", "yes");
+        assert_eq!(line["version"], if version { json!(1) } else { json!(null) }, "{target}");
+    }
 }
 
 #[tokio::test]

@@ -255,6 +255,27 @@ async fn a_broker_that_trusts_vendors_only_refuses_the_same_evidence() {
     assert_eq!(answer.json()["explanation"]["checks"][0]["expected"], "intel-sgx-root");
 }
 
+/// Whoever is refused is told by which names the roots go that are trusted, and nothing else of the configuration.
+#[tokio::test]
+async fn an_untrusted_root_is_refused_with_the_names_of_the_trusted_ones_but_not_their_files() {
+    let (mut desk, other) = (Desk::new().await, Desk::prepared());
+    // With collateral for a machine of this kind, it is that collateral's root.
+    let root = "L=No Hardware,O=Sealwright Simulation,CN=Intel SGX Root CA";
+    for names in [root, "intel-sgx-root, desk"] {
+        let answer = desk.guest().attest(&other.td).await;
+        assert_eq!((answer.status, answer.reason().as_str()), (StatusCode::FORBIDDEN, "untrusted-root"));
+        assert_eq!(answer.json()["explanation"]["checks"][0]["expected"], names);
+        let said = String::from_utf8(answer.body).unwrap();
+        for private in [desk.folder.path().to_str().unwrap(), "root.der"] {
+            assert!(!said.contains(private), "{said}");
+        }
+        desk.stop().await;
+        let nothing = desk.folder.path().join("nothing");
+        std::fs::create_dir_all(&nothing).unwrap();
+        desk.start(|config| config.attestation.collateral = nothing).await;
+    }
+}
+
 #[tokio::test]
 async fn evidence_of_an_anchor_that_no_policy_accepts_is_refused() {
     let desk = Desk::with(|config| config.attestation.accepted_anchors.clear()).await;
