@@ -143,6 +143,24 @@ async fn a_secret_goes_to_the_workload_that_measured_what_it_requires() {
     assert_eq!(guest.decrypt(&answer), b"secret");
 }
 
+/// Events of CoCo's agent have a domain with a slash in it.
+#[tokio::test]
+async fn a_secret_may_require_an_event_of_a_domain_with_a_slash() {
+    use sealwright_evidence::Backend;
+    let desk = Desk::new().await;
+    let domain = "github.com/confidential-containers";
+    let image = "docker.io/library/busybox@sha256:00ff";
+    let requires = Requires::event(&format!("{domain}/PullImage"), [image.to_owned()]);
+    desk.admin().put_secret(&path("images/key/one"), b"secret", &requires, None).await.unwrap();
+    let mut guest = desk.guest();
+    guest.attested(&desk.td).await;
+    assert_eq!(guest.resource("images/key/one").await.reason(), "not-released");
+    desk.td.extend(&sealwright_wire::aael::RuntimeEvent::new(domain, "PullImage", image).unwrap()).unwrap();
+    guest.attested(&desk.td).await;
+    let answer = guest.resource("images/key/one").await;
+    assert_eq!(guest.decrypt(&answer), b"secret");
+}
+
 #[tokio::test]
 async fn evidence_that_does_not_hold_gets_no_token_and_the_reason() {
     let desk = Desk::new().await;
