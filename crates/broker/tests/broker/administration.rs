@@ -157,6 +157,35 @@ async fn a_request_of_a_clock_that_is_ahead_is_used_once_whatever_is_restarted()
 }
 
 #[tokio::test]
+async fn a_request_is_used_once_whatever_is_restarted_within_its_second() {
+    let mut desk = Desk::prepared();
+    let (target, second) = ("/kbs/v0/resource/a/b/c", desk::now());
+    let standing = |config: &mut Config| config.clock = Clock::new(move || second);
+    let signed = desk.signed_at(second, "POST", target, b"secret");
+    let put = async |desk: &Desk| {
+        desk.guest().send(Method::POST, target, std::slice::from_ref(&signed), b"secret".to_vec()).await
+    };
+    desk.start(standing).await;
+    assert_eq!(put(&desk).await.status, StatusCode::OK, "a broker that never ran before has taken no request before");
+    desk.stop().await;
+    desk.start(standing).await;
+    assert_eq!(put(&desk).await.reason(), "signed-before-start");
+    assert_eq!(desk.last_audit("administration")["reasons"][0]["code"], "signed-before-start");
+}
+
+/// Requests of the second in which the broker started are refused, so it begins to answer in the next one.
+#[tokio::test]
+async fn an_administrator_may_ask_as_soon_as_a_restarted_broker_answers() {
+    let mut desk = Desk::new().await;
+    for version in 1..4 {
+        desk.stop().await;
+        desk.start(|_| ()).await;
+        let put = desk.admin().put_secret(&path("a/b/c"), b"secret", &Requires::default(), None).await;
+        assert_eq!(put.unwrap(), version);
+    }
+}
+
+#[tokio::test]
 async fn reference_values_are_in_force_at_once_and_gone_at_once() {
     let desk = Desk::new().await;
     let admin = desk.admin();
