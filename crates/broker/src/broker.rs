@@ -73,6 +73,14 @@ pub enum Error {
     /// The reference values.
     #[error("reference values: {0}")]
     References(#[from] ReferenceError),
+    /// Both folders that a running broker looks at again.
+    #[error("{collateral}; {references}")]
+    Folders {
+        /// What is wrong with the collateral.
+        collateral: Box<Error>,
+        /// What is wrong with the reference values.
+        references: Box<Error>,
+    },
     /// A policy.
     #[error(transparent)]
     Policies(#[from] PoliciesError),
@@ -161,7 +169,8 @@ impl Broker {
     /// Looks at the folders of collateral and reference values again, as it does by itself within seconds of a change.
     ///
     /// # Errors
-    /// When a folder cannot be read or a file in it holds something else; what was there before stays in use.
+    /// When a folder cannot be read; what was in it before stays in use, and the other is taken up all the same. A file that cannot be used
+    /// is no error: it costs itself alone.
     pub async fn reload(&self) -> Result<Report, Error> {
         let service = Arc::clone(&self.service);
         tokio::task::spawn_blocking(move || reload(&service)).await?
@@ -220,7 +229,9 @@ fn open(config: Config, key: &Digest<32>) -> Result<Opened, Error> {
     let policies = Arc::new(Policies::open(Arc::clone(&vault), Arc::clone(&evaluator), attestation, release)?);
     let references = Arc::new(References::open(&config.attestation.reference_values, Arc::clone(&vault))?);
     let seen = config.database.with_file_name(COLLATERAL_SEEN);
-    let library = open_library(&config.attestation, &seen, now)?;
+    let metrics = Arc::new(Metrics::new());
+    metrics.refused_files("references", references.current().refused.len());
+    let library = open_library(&config.attestation, &seen, now, &metrics)?;
     let trust = trust(&config.attestation);
     let judge = Judge::new(library, Arc::clone(&policies), Arc::clone(&references), trust, evaluator)?;
     let secrets = Arc::new(Secrets::new(Arc::clone(&vault)));
@@ -232,7 +243,7 @@ fn open(config: Config, key: &Digest<32>) -> Result<Opened, Error> {
     let issuer = Issuer::new(&*config.issuer, load_key(&config.token_key)?)?.with_lifetime(lifetime);
     let limits = config.limits;
     let service = Service {
-        metrics: Arc::new(Metrics::new()),
+        metrics,
         metrics_for: config.metrics,
         requests: Shared::new(usize::MAX, limits.requests_per_peer),
         bodies: Shared::new(limits.body_bytes, limits.body_bytes_per_peer),
@@ -267,7 +278,7 @@ async fn wait_until(clock: &Clock, time: UnixTime) {
     }
 }
 
-fn open_library(config: &Attestation, seen: &Path, now: UnixTime) -> Result<Library, Error> {
+fn open_library(config: &Attestation, seen: &Path, now: UnixTime, metrics: &Metrics) -> Result<Library, Error> {
     for anchor in config.anchors.iter().map(Anchor::id).filter(|anchor| anchor.kind == AnchorKind::Simulated) {
         tracing::warn!(
             name = anchor.name,
@@ -276,6 +287,7 @@ fn open_library(config: &Attestation, seen: &Path, now: UnixTime) -> Result<Libr
     }
     let (library, report) = Library::open_remembering(&config.collateral, config.anchors.clone(), seen, now)?;
     log_report(&report);
+    metrics.refused_files("collateral", report.refused.len());
     Ok(library)
 }
 
