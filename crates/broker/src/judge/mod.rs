@@ -480,4 +480,27 @@ mod tests {
         assert!(bench.judge.reload_references().unwrap());
         bench.assert_one_set_of_references();
     }
+
+    #[test]
+    fn more_sets_than_are_compared_keep_nobody_from_withdrawing_values() {
+        let bench = Bench::new();
+        bench.judge.set_references("lab", &values(1)).unwrap();
+        let json = serde_json::to_vec(&values(2)).unwrap();
+        for n in 0..1024 {
+            fs::write(bench.folder.path().join(format!("references/{n:04}.json")), &json).unwrap();
+        }
+        bench.judge.reload_references().unwrap();
+        // An administrator's have their place, and of the files one has none.
+        let in_force = |name: &str| bench.judge.references.current().sets.iter().any(|set| set.name == name);
+        let refused =
+            || bench.judge.references.current().refused.iter().map(|(file, _)| file.clone()).collect::<Vec<_>>();
+        assert!(in_force("lab") && in_force("1022") && !in_force("1023"));
+        assert_eq!(refused(), ["1023.json"]);
+        let one_more = bench.judge.set_references("another", &values(3));
+        assert!(matches!(one_more, Err(Unchanged::References(ReferenceError::TooMany { found: 1026 }))));
+        bench.judge.set_references("0007", &values(3)).unwrap();
+        assert!(bench.judge.delete_references("lab").unwrap());
+        assert!(!in_force("lab") && in_force("1023") && refused().is_empty());
+        bench.assert_one_set_of_references();
+    }
 }

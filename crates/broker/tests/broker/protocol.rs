@@ -143,6 +143,45 @@ async fn a_secret_goes_to_the_workload_that_measured_what_it_requires() {
     assert_eq!(guest.decrypt(&answer), b"secret");
 }
 
+/// Events of CoCo's agent have a domain with a slash in it.
+#[tokio::test]
+async fn a_secret_may_require_an_event_of_a_domain_with_a_slash() {
+    use sealwright_evidence::Backend;
+    let desk = Desk::new().await;
+    let domain = "github.com/confidential-containers";
+    let image = "docker.io/library/busybox@sha256:00ff";
+    let requires = Requires::event(&format!("{domain}/PullImage"), [image.to_owned()]);
+    desk.admin().put_secret(&path("images/key/one"), b"secret", &requires, None).await.unwrap();
+    let mut guest = desk.guest();
+    guest.attested(&desk.td).await;
+    assert_eq!(guest.resource("images/key/one").await.reason(), "not-released");
+    desk.td.extend(&sealwright_wire::aael::RuntimeEvent::new(domain, "PullImage", image).unwrap()).unwrap();
+    guest.attested(&desk.td).await;
+    let answer = guest.resource("images/key/one").await;
+    assert_eq!(guest.decrypt(&answer), b"secret");
+}
+
+#[tokio::test]
+async fn evidence_that_no_token_can_hold_is_refused_with_the_reason_and_on_record() {
+    use sealwright_evidence::Backend;
+    let desk = Desk::new().await;
+    for n in 0..500 {
+        desk.td.extend(&desk::load_model(&format!("sha384:{n:096x}"))).unwrap();
+    }
+    let answer = desk.guest().attest(&desk.td).await;
+    assert_eq!((answer.status, answer.kind().as_str()), (StatusCode::FORBIDDEN, "denied"));
+    assert_eq!(answer.reason(), "token-too-long");
+    let json = answer.json();
+    let check = json["explanation"]["checks"].as_array().unwrap().last().unwrap();
+    assert_eq!(check["expected"], "at most 65536 bytes of claims");
+    assert!(check["actual"].as_str().unwrap().ends_with(" bytes, with 500 runtime events"), "{check}");
+    assert!(!check["remedy"].as_str().unwrap().is_empty());
+    let line = desk.last_audit("attest");
+    assert_eq!((&line["verdict"], &line["reasons"][0]["code"]), (&json!("no"), &json!("token-too-long")));
+    assert_eq!(line["request"], answer.headers["x-request-id"].to_str().unwrap());
+    assert!(!line["evidence_sha384"].is_null() && !line["policy"].is_null(), "{line}");
+}
+
 #[tokio::test]
 async fn evidence_that_does_not_hold_gets_no_token_and_the_reason() {
     let desk = Desk::new().await;
