@@ -88,6 +88,9 @@ fn nonsense_on_the_command_line_is_usage() {
     let trust = ["receipt", "verify", "r", "--evidence", "e", "--collateral", "c"];
     for args in [
         vec!["verify", "quote", "--collateral", "c", "--require", "Foo"],
+        // A quote of a revoked platform proves nothing: nobody can ask for a yes to it.
+        vec!["verify", "quote", "--collateral", "c", "--require", "Revoked"],
+        [trust.as_slice(), &["--accept-status", "Revoked"]].concat(),
         [trust.as_slice(), &["--accept-status", "Foo"]].concat(),
         [trust.as_slice(), &["--policy", "sha384:123"]].concat(),
         [seal.as_slice(), &["--name", "n", "--key-uri", "foo"]].concat(),

@@ -2,7 +2,9 @@
 
 use sealwright_broker::admin::{ClientError, check_reference_name};
 use sealwright_channel::{http, seal};
+use sealwright_verify::TcbStatus;
 use sealwright_wire::Digest;
+use sealwright_wire::collateral::ParseStatusError;
 use sealwright_wire::kbs::ResourcePath;
 use sealwright_wire::sealed;
 use std::path::PathBuf;
@@ -45,6 +47,15 @@ pub(super) fn report_data(text: &str) -> Result<[u8; 64], String> {
     let place = report_data.get_mut(..given.len());
     place.ok_or_else(|| format!("{} bytes, a quote carries 64", given.len()))?.copy_from_slice(&given);
     Ok(report_data)
+}
+
+/// A TCB status that somebody may accept.
+pub(super) fn acceptable_status(name: &str) -> Result<TcbStatus, String> {
+    let status = name.parse().map_err(|error: ParseStatusError| error.to_string())?;
+    if status == TcbStatus::Revoked {
+        return Err("what a revoked platform signs cannot be believed".to_owned());
+    }
+    Ok(status)
 }
 
 /// A policy, by its file or by its digest.
