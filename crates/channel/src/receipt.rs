@@ -23,6 +23,7 @@ use sealwright_verify::{AnchorId, Facts};
 use sealwright_wire::{
     Digest, Evidence,
     jws::{Compact, EncodedHeader, Header, assemble},
+    kbs::Message,
     quote::Quote,
     ratls::{AttestResponse, Claims, TaggedEvidence, report_data},
     receipt::{Model, Receipt, TYPE, VERSION},
@@ -136,6 +137,14 @@ pub struct Expected<'a> {
     pub models: &'a [Model],
 }
 
+/// Reads the evidence of a receipt, as the server sent it and clients keep it: JSON.
+///
+/// # Errors
+/// [`Error::Refused`] when it is none.
+pub fn evidence(json: &[u8]) -> Result<AttestResponse, Error> {
+    AttestResponse::from_json(json).map_err(|error| refused(vec![malformed_evidence(&error)], None))
+}
+
 /// A receipt that was read, and that nobody has believed yet.
 pub struct Unverified<'a> {
     compact: Compact<'a>,
@@ -182,7 +191,8 @@ impl<'a> Unverified<'a> {
     /// # Errors
     /// [`Error::Refused`] with each check when something does not hold.
     pub fn verify(self, evidence: &AttestResponse, judge: &Judge, expected: &Expected<'_>) -> Result<Verified, Error> {
-        let tagged = TaggedEvidence::parse(&evidence.evidence)?;
+        let tagged = TaggedEvidence::parse(&evidence.evidence);
+        let tagged = tagged.map_err(|error| refused(vec![malformed_evidence(&error)], None))?;
         let (quote, claims) = open_tagged(&tagged).map_err(|error| refused(vec![unbound(&error)], None))?;
         let mut checks = self.about_key(&quote, &claims);
         checks.extend(self.about_answer(expected));
@@ -298,6 +308,14 @@ fn malformed(error: &Error) -> Check {
         .actual(error)
         .source(SOURCE)
         .remedy("keep the answer's Sealwright-Receipt header, or the file that `query --receipt` writes, as it came")
+}
+
+fn malformed_evidence(error: &sealwright_wire::Error) -> Check {
+    Check::new(Outcome::Failed, "receipt-evidence-malformed", "evidence")
+        .expected("the answer to the exchange, as the server sent it")
+        .actual(error)
+        .source(SOURCE)
+        .remedy("keep what the server showed on the connection of this receipt, or the file that `query --receipt` writes, as it came")
 }
 
 fn unbound(error: &BindingError) -> Check {

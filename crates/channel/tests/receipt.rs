@@ -201,11 +201,10 @@ async fn a_receipt_without_a_policy_is_not_one_for_an_expected_policy() {
 #[tokio::test]
 async fn altered_evidence_is_refused() {
     let given = given().await;
-    for at in (0..given.evidence.evidence.len()).step_by(37) {
+    for at in (0..16).chain((16..given.evidence.evidence.len()).step_by(37)) {
         let mut evidence = given.evidence.clone();
         evidence.evidence[at] ^= 0x20;
-        let verified = Unverified::parse(&given.receipt).unwrap();
-        assert!(verified.verify(&evidence, &given.world.judge(), &given.expected()).is_err(), "byte {at}");
+        assert!(!failed(&given.refusal_of(&given.receipt, &evidence, &given.expected())).is_empty(), "byte {at}");
     }
     let unlogged = AttestResponse { event_log: None, ..given.evidence.clone() };
     assert!(!failed(&given.refusal_of(&given.receipt, &unlogged, &given.expected())).is_empty());

@@ -1,5 +1,8 @@
 //! Models from sealing to receipts, by hand: a simulated site, a broker and servers, each the real program.
 
+#[path = "../../wire/tests/support/mod.rs"]
+mod support;
+
 mod program;
 
 use program::{Run, Service, sealwright, service, service_logging_to, unread};
@@ -174,6 +177,85 @@ fn a_receipt_and_its_evidence_are_named_with_their_fields(stage: &Stage) {
     assert!(evidence["fields"]["event_log"]["records"].as_u64().unwrap() > 0);
     let sealed = inspect("two.sealed");
     assert_eq!(sealed["fields"]["sha384"], receipt["fields"]["claims"]["model"]["sha384"]);
+}
+
+#[test]
+fn a_client_without_the_root_is_refused_with_the_reason() {
+    let stage = Stage::new();
+    assert_eq!(stage.seal(&solution("model.onnx"), "one.sealed", "1").code, 0);
+    let (_server, server) = stage.serve(&["one.sealed"]);
+    let receipt = stage.path("receipt");
+    assert_eq!(stage.query(&server, &["one.sealed"], &["--receipt", &receipt]).code, 0);
+
+    let [samples, sealed, reference] =
+        [solution("samples.json"), stage.path("one.sealed"), stage.path("broker/references/td.json")];
+    let [jws, evidence] = ["receipt.jws", "evidence.json"].map(|name| stage.path(&format!("receipt/{name}")));
+    let trusting = |verb: &[&str], collateral: &str| {
+        sealwright(&[verb, &["--json", "--collateral", collateral, "--reference", &reference]].concat())
+    };
+    let query = ["query", &server, "--samples", &samples, "--model-file", &sealed];
+    let verify = ["receipt", "verify", &jws, "--evidence", &evidence];
+    for verb in [query.as_slice(), &verify] {
+        let run = trusting(verb, &stage.path("site"));
+        assert_eq!(failed(&run), ["untrusted-root"], "{verb:?}");
+        let check = &run.json()["explanation"]["checks"][0];
+        assert!(check["actual"].as_str().unwrap().contains("Sealwright Simulation"), "{check}");
+        assert!(!check["remedy"].as_str().unwrap().is_empty(), "{check}");
+
+        // What cannot be read, or is no collateral, is no reason of a no.
+        let nowhere = trusting(verb, &stage.path("nowhere"));
+        assert_eq!(nowhere.code, 3, "{}", nowhere.stdout);
+        std::fs::create_dir_all(stage.path("other/")).unwrap();
+        assert_eq!(trusting(verb, &stage.path("other")).code, 3);
+        std::fs::write(stage.path("other/bundle.json"), "{}").unwrap();
+        assert_eq!(trusting(verb, &stage.path("other")).code, 3);
+        std::fs::remove_file(stage.path("other/bundle.json")).unwrap();
+    }
+}
+
+#[test]
+fn collateral_that_has_expired_is_a_no_with_its_reason() {
+    let Some(vectors) = support::vectors() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let names = ["--name", "m", "--key-uri", KEY_URI, "--key-out", &path("key")];
+    std::fs::write(path("model"), "a model").unwrap();
+    done(&[&["seal", &path("model"), "-o", &path("sealed")], names.as_slice()].concat());
+    std::fs::create_dir(path("collateral")).unwrap();
+    let real = vectors.join("quote/tdx/dcap-qvl-tdx-quote/collateral.json");
+    std::fs::copy(real, path("collateral/2025.json")).unwrap();
+    let query = ["query", "127.0.0.1:1", "--samples", "none", "--collateral", &path("collateral"), "--json"];
+    let run = sealwright(&[query.as_slice(), &["--model-file", &path("sealed")]].concat());
+    assert_eq!(failed(&run), ["collateral-expired"]);
+    assert_eq!(run.json()["explanation"]["simulated"], false);
+}
+
+#[test]
+fn damaged_evidence_of_a_receipt_is_a_no_wherever_it_is_damaged() {
+    let stage = Stage::new();
+    assert_eq!(stage.seal(&solution("model.onnx"), "one.sealed", "1").code, 0);
+    let (_server, server) = stage.serve(&["one.sealed"]);
+    let receipt = stage.path("receipt");
+    assert_eq!(stage.query(&server, &["one.sealed"], &["--receipt", &receipt]).code, 0);
+    let evidence = stage.path("receipt/evidence.json");
+    let whole = std::fs::read(&evidence).unwrap();
+    let quote = 1 + whole.iter().position(|byte| *byte == b':').unwrap();
+    // JSON's own marks and members, the CBOR tag that begins the evidence, the quote's body and signature, the end. (A log's records are
+    // held by their digests; what a record says beside that is nobody's word.)
+    for at in [0, 3, quote, quote + 1, quote + 2, quote + 300, quote + 900, whole.len() - 1] {
+        let mut damaged = whole.clone();
+        damaged[at] ^= 1;
+        std::fs::write(&evidence, &damaged).unwrap();
+        let run = stage.verify_receipt("receipt", &[], &[]);
+        assert_eq!(run.code, 1, "byte {at}: {}{}", run.stdout, run.stderr);
+        let codes = failed(&run);
+        assert!(!codes.is_empty(), "byte {at}");
+        assert!(at > quote + 2 || codes == ["receipt-evidence-malformed"], "byte {at}: {codes:?}");
+    }
+    std::fs::write(&evidence, "").unwrap();
+    assert_eq!(failed(&stage.verify_receipt("receipt", &[], &[])), ["receipt-evidence-malformed"]);
+    std::fs::remove_file(&evidence).unwrap();
+    assert_eq!(stage.verify_receipt("receipt", &[], &[]).code, 3, "no evidence at all");
 }
 
 #[test]
