@@ -146,8 +146,32 @@ fn a_client_gets_answers_and_receipts_of_the_model_that_it_names() {
         let run = stage.verify_receipt("receipt", &named, &[]);
         assert_eq!(run.code, 0, "{named:?}: {}{}", run.stdout, run.stderr);
     }
+    what_is_not_given_is_not_said_to_be_right(&stage);
     the_policy_of_a_receipt_is_checked(&stage);
     a_receipt_and_its_evidence_are_named_with_their_fields(&stage);
+}
+
+fn what_is_not_given_is_not_said_to_be_right(stage: &Stage) {
+    let left_out = |run: &Run| -> Vec<String> {
+        assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
+        let checks = run.json()["explanation"]["checks"].as_array().unwrap().clone();
+        let left_out = checks.into_iter().filter(|check| check["outcome"] == "not-reached");
+        left_out.map(|check| check["code"].as_str().unwrap().to_owned()).collect()
+    };
+    let headline = |run: &Run| run.json()["explanation"]["headline"].as_str().unwrap().to_owned();
+    let alone = stage.verify_receipt("receipt", &[], &[]);
+    assert_eq!(
+        left_out(&alone),
+        ["receipt-request", "receipt-response", "receipt-policy", "receipt-named-model"],
+        "nothing was given"
+    );
+    assert!(headline(&alone).ends_with("request and response were not compared"), "{}", headline(&alone));
+
+    let [request, response] = ["request.bin", "response.bin"].map(|name| stage.path(&format!("receipt/{name}")));
+    let both = ["--request", &request, "--response", &response];
+    let compared = stage.verify_receipt("receipt", &["two.sealed"], &both);
+    assert_eq!(left_out(&compared), ["receipt-policy"]);
+    assert!(headline(&compared).ends_with("a measured workload gave this answer"), "{}", headline(&compared));
 }
 
 fn the_policy_of_a_receipt_is_checked(stage: &Stage) {
