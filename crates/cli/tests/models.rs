@@ -7,6 +7,7 @@ mod program;
 
 use program::{Run, Service, sealwright, service, service_logging_to, unread};
 use rustix::process::{Pid, Signal, kill_process};
+use sha2::{Digest as _, Sha256};
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -320,6 +321,78 @@ fn a_broker_whose_log_nobody_reads_goes_on() {
     let serve = ["broker", "serve", &path("broker")];
     let (_broker, url) = service_logging_to(log, &serve, &dir.path().join("ready"));
     done(&["broker", "secret", "list", "--broker", &path("broker"), "--url", &url]);
+}
+
+#[test]
+fn an_audit_log_in_which_a_word_or_a_line_is_not_what_was_written_is_a_no_at_its_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    done(&["broker", "init", &path("broker"), "--listen", "127.0.0.1:0"]);
+    let (broker, url) = service(&["broker", "serve", &path("broker")], &dir.path().join("ready"));
+    for _ in 0..4 {
+        done(&["broker", "secret", "list", "--broker", &path("broker"), "--url", &url]);
+    }
+    let log = path("broker/audit.jsonl");
+    let verify = |more: &[&str]| sealwright(&[&["broker", "audit", "--verify", &log], more].concat());
+    // While the broker runs, and after its end.
+    assert_eq!(verify(&[]).code, 0);
+    drop(broker);
+    let whole = std::fs::read_to_string(&log).unwrap();
+    let lines: Vec<_> = whole.split_inclusive('\n').collect();
+    let count = lines.len();
+    assert!(count >= 5, "{whole}");
+    let sha256 = |line: &str| hex::encode(Sha256::digest(line.trim_end()));
+    let head = sha256(lines[count - 1]);
+
+    let run = verify(&["--json"]);
+    assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
+    let summary = serde_json::json!({
+        "holds": true, "first": 1, "prev": "0".repeat(64), "last": count, "head_sha256": head, "bytes": whole.len(), "torn_bytes": 0,
+    });
+    assert_eq!(run.json(), summary);
+    let text = verify(&[]).stdout;
+    assert!(text.starts_with("yes: ") && text.contains(&head), "{text}");
+
+    let at = |line: usize| lines[..line].concat().len();
+    let refused = |log_now: String, offset: usize| {
+        std::fs::write(&log, log_now).unwrap();
+        let run = verify(&["--json"]);
+        assert_eq!(run.code, 1, "{}{}", run.stdout, run.stderr);
+        assert_eq!((&run.json()["holds"], &run.json()["offset"]), (&false.into(), &offset.into()), "{}", run.stdout);
+        let text = verify(&[]);
+        assert!(text.code == 1 && text.stdout.starts_with(&format!("no: line at byte {offset}: ")), "{}", text.stdout);
+        run.json()["reason"].as_str().unwrap().to_owned()
+    };
+    // The line behind the altered one, or in the place of the removed one, does not follow.
+    let mut altered = lines.clone();
+    let word = lines[2].replacen("secret-list", "secret-lost", 1);
+    assert_ne!(word, lines[2]);
+    altered[2] = &word;
+    let reason = refused(altered.concat(), at(3));
+    assert!(reason.contains("expected entry 4") && reason.contains(&sha256(&word)), "{reason}");
+    let mut without = lines.clone();
+    without.remove(2);
+    let reason = refused(without.concat(), at(2));
+    assert!(reason.contains("expected entry 3") && reason.contains("found entry 4"), "{reason}");
+    assert!(!refused(whole.replacen('{', "[", 1), 0).is_empty());
+
+    std::fs::write(&log, format!("{whole}{{\"v\":1")).unwrap();
+    assert_eq!(verify(&["--json"]).json()["torn_bytes"], 6);
+    // A log that was begun anew tells where it goes on, and an empty one that it is.
+    std::fs::write(&log, lines[3..].concat()).unwrap();
+    let later = verify(&["--json"]).json();
+    assert_eq!((&later["first"], &later["prev"]), (&4.into(), &sha256(lines[2]).into()));
+    std::fs::write(&log, "").unwrap();
+    let empty = verify(&["--json"]).json();
+    assert_eq!((&empty["holds"], &empty["first"], &empty["last"]), (&true.into(), &0.into(), &0.into()));
+
+    std::fs::remove_file(&log).unwrap();
+    let run = verify(&[]);
+    assert_eq!((run.code, run.stdout.as_str()), (3, ""), "{}", run.stderr);
+    for nonsense in [["--limit", "3"].as_slice(), &["--broker", "b"], &["--url", "https://h"]] {
+        assert_eq!(verify(nonsense).code, 2, "{nonsense:?}");
+    }
+    assert_eq!(sealwright(&["broker", "audit"]).code, 2, "neither a broker nor a file");
 }
 
 #[test]

@@ -8,8 +8,8 @@ mod trust;
 mod values;
 
 pub(crate) use broker::{
-    BrokerCommand, BrokerInit, BrokerServe, BrokerTarget, PolicyCommand, PolicyKind, ReferenceCommand, SecretCommand,
-    SecretPut,
+    BrokerAudit, BrokerCommand, BrokerInit, BrokerServe, BrokerTarget, PolicyCommand, PolicyKind, ReferenceCommand,
+    SecretCommand, SecretPut,
 };
 pub(crate) use evidence::{
     Attest, BackendArg, EventLogCommand, EventLogReplay, EventLogShow, Inspect, Measure, Predict, PredictTdx, Verify,
