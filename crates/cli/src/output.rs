@@ -52,6 +52,12 @@ impl Output {
         print(bytes)
     }
 
+    /// Why the command line makes no sense: on standard error, as for what is refused when it is read.
+    pub(crate) fn usage(self, nonsense: &clap::Error) {
+        // Nowhere is left to say that an output is closed.
+        let _ = nonsense.print();
+    }
+
     /// Why the work could not be done: on standard error, and with JSON as the command's document too.
     pub(crate) fn failure(self, error: &anyhow::Error) {
         let message = format!("{error:#}");

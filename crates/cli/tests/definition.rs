@@ -97,6 +97,9 @@ fn nonsense_on_the_command_line_is_usage() {
         [seal.as_slice(), &["--name", "a b", "--key-uri", "kbs:///a/b/c"]].concat(),
         [seal.as_slice(), &["--name", "n", "--key-uri", "kbs:///a/b/c", "--model-version", "9007199254740992"]]
             .concat(),
+        // The proxy's clients know nothing of attestation: nobody else may be one.
+        vec!["query", "127.0.0.1:1", "--collateral", "c", "--model-file", "m", "--listen", "0.0.0.0:8099"],
+        vec!["query", "127.0.0.1:1", "--collateral", "c", "--model-file", "m", "--listen", "[::]:8099"],
         vec!["measure", "--backend", "bogus"],
         vec!["attest", "--backend", "sim:"],
         vec!["attest", "--report-data", "zz"],

@@ -408,7 +408,7 @@ fn a_broker_that_hangs_up_is_a_failure() {
 }
 
 #[test]
-fn two_sealed_files_of_one_name_and_version_are_refused_at_start() {
+fn two_files_of_one_version_and_a_label_of_none_are_refused_at_start() {
     let stage = Stage::new();
     for (sealed, version) in [("one.sealed", "1"), ("twin.sealed", "1"), ("two.sealed", "2")] {
         assert_eq!(stage.seal(&solution("model.onnx"), sealed, version).code, 0);
@@ -423,6 +423,13 @@ fn two_sealed_files_of_one_name_and_version_are_refused_at_start() {
     let [one, twin] = ["one.sealed", "twin.sealed"].map(|name| stage.path(name));
     let reason = format!("{one} and {twin} are both version 1 of the model digits: serve one of them");
     assert!(run.stderr.contains(&reason), "{}", run.stderr);
+    assert_eq!(done(&measure).stdout, before, "nothing was measured");
+
+    let mut serve = stage.serving(&["one.sealed", "two.sealed"]);
+    serve.extend(["--exit-with-stdin", "--label", "digits=stable:2", "--label", "digits=foo:9"].map(str::to_owned));
+    let run = sealwright(&serve);
+    assert_eq!((run.code, run.stdout.as_str()), (2, ""), "{}", run.stderr);
+    assert!(run.stderr.contains("error: --label digits=foo:9: no sealed file holds this version"), "{}", run.stderr);
     assert_eq!(done(&measure).stdout, before, "nothing was measured");
 }
 

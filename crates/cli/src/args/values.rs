@@ -7,6 +7,7 @@ use sealwright_wire::Digest;
 use sealwright_wire::collateral::ParseStatusError;
 use sealwright_wire::kbs::ResourcePath;
 use sealwright_wire::sealed;
+use std::net::{AddrParseError, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -38,6 +39,15 @@ pub(super) fn model_name(text: &str) -> Result<String, sealwright_wire::Error> {
 /// Where an HTTPS server is.
 pub(super) fn url(text: &str) -> Result<String, http::Error> {
     http::Endpoint::parse(text).map(|_| text.to_owned())
+}
+
+/// An address that nobody else can reach.
+pub(super) fn loopback(text: &str) -> Result<SocketAddr, String> {
+    let address: SocketAddr = text.parse().map_err(|error: AddrParseError| error.to_string())?;
+    if !address.ip().is_loopback() {
+        return Err("expected a loopback address: from elsewhere, requests would come in the clear".to_owned());
+    }
+    Ok(address)
 }
 
 /// What a quote carries: up to 64 bytes in hex, padded with zeros.
