@@ -136,6 +136,25 @@ fn what_could_not_be_done_is_a_json_document_too() {
 }
 
 #[test]
+fn the_cause_of_a_failure_is_said_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let (nowhere, sim) = (path("nowhere"), format!("sim:{}", path("nobody.sock")));
+    for args in [
+        vec!["inspect", &nowhere],
+        vec!["measure", "--backend", &sim],
+        vec!["sim", "tcb", dir.path().to_str().unwrap(), "--downgrade"],
+        vec!["broker", "serve", &nowhere],
+        vec!["broker", "audit", "--verify", &nowhere],
+        vec!["receipt", "verify", &nowhere, "--evidence", &nowhere, "--collateral", &nowhere],
+    ] {
+        let run = sealwright(&args);
+        assert_eq!(run.code, 3, "{args:?}: {}", run.stdout);
+        assert_eq!(run.stderr.matches("No such file or directory").count(), 1, "{args:?}: {}", run.stderr);
+    }
+}
+
+#[test]
 fn completions_and_man_pages_take_json() {
     let run = sealwright(&["completions", "bash", "--json"]);
     assert_eq!(run.json()["shell"], "bash");
