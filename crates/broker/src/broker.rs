@@ -284,7 +284,7 @@ fn open_library(config: &Attestation, seen: &Path, now: UnixTime, metrics: &Metr
     for anchor in config.anchors.iter().map(Anchor::id).filter(|anchor| anchor.kind == AnchorKind::Simulated) {
         tracing::warn!(
             name = anchor.name,
-            "evidence under a simulated root is accepted: its keys are in a file on somebody's desk"
+            "evidence under a simulated root is accepted: its keys are in the simulator's process, and sign whatever whoever runs it likes"
         );
     }
     let (library, report) = Library::open_remembering(&config.collateral, config.anchors.clone(), seen, now)?;

@@ -23,6 +23,7 @@ use sealwright_verify::{AnchorId, Facts};
 use sealwright_wire::{
     Digest,
     jws::{Compact, EncodedHeader, Header, assemble},
+    kbs::Message,
     quote::Quote,
     ratls::{AttestResponse, Claims},
     receipt::{Model, Receipt, TYPE, VERSION},
@@ -123,7 +124,7 @@ impl Signer {
     }
 }
 
-/// What the verifier knows about the answer beside the receipt. What is `None` is not compared.
+/// What the verifier knows about the answer beside the receipt. What is `None` is not compared, and the explanation says so.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Expected<'a> {
     /// The request that was sent.
@@ -134,6 +135,46 @@ pub struct Expected<'a> {
     pub policy_sha384: Option<Digest<48>>,
     /// The models whose answers are accepted; any when empty.
     pub models: &'a [Model],
+}
+
+impl Expected<'_> {
+    /// What a yes means.
+    fn affirmed(&self) -> String {
+        let not_compared = match (self.request, self.response) {
+            (Some(_), Some(_)) => return "a measured workload gave this answer".to_owned(),
+            (None, None) => "request and response were",
+            (None, Some(_)) => "the request was",
+            (Some(_), None) => "the response was",
+        };
+        format!("signed by a measured workload; {not_compared} not compared")
+    }
+
+    /// What the receipt states, and nobody held against anything.
+    fn not_compared(&self) -> impl Iterator<Item = Check> {
+        let left_out = [
+            (self.request.is_none(), "receipt-request", "request_sha384", "the request that was sent"),
+            (self.response.is_none(), "receipt-response", "response_sha384", "the response that came"),
+            (
+                self.policy_sha384.is_none(),
+                "receipt-policy",
+                "policy_sha384",
+                "the policy that must have been in force",
+            ),
+            (self.models.is_empty(), "receipt-named-model", "model", "the models whose answers are accepted"),
+        ];
+        left_out.into_iter().filter(|(left_out, ..)| *left_out).map(|(_, code, claim, what)| {
+            let remedy = format!("not compared: to have it compared, give {what}");
+            Check::new(Outcome::NotReached, code, claim).source(SOURCE).remedy(remedy)
+        })
+    }
+}
+
+/// Reads the evidence of a receipt, as the server sent it and clients keep it: JSON.
+///
+/// # Errors
+/// [`Error::Refused`] when it is none.
+pub fn evidence(json: &[u8]) -> Result<AttestResponse, Error> {
+    AttestResponse::from_json(json).map_err(|error| refused(vec![malformed_evidence(&error)], None))
 }
 
 /// A receipt that was read, and that nobody has believed yet.
@@ -177,16 +218,18 @@ impl<'a> Unverified<'a> {
         UnixTime(self.receipt.iat)
     }
 
-    /// Checks the receipt against the evidence of its workload, which a judge must accept at the receipt's time.
+    /// Checks the receipt against the evidence of its workload, which a judge must accept at the receipt's time. What the verifier did
+    /// not give to compare with stands in nobody's way: it is among the checks as not reached.
     ///
     /// # Errors
     /// [`Error::Refused`] with each check when something does not hold.
     pub fn verify(self, evidence: &AttestResponse, judge: &Judge, expected: &Expected<'_>) -> Result<Verified, Error> {
-        let opened = open_answer(evidence).map_err(|error| refused(vec![unbound(&error)], None))?;
-        let Opened { evidence, claims, report_data } = opened;
+        let Opened { evidence, claims, report_data } =
+            open_answer(evidence).map_err(|error| refused(vec![unbound(&error)], None))?;
         let mut checks = self.about_key(&evidence.quote, &claims);
         checks.extend(self.about_answer(expected));
         if checks.iter().any(|check| check.outcome == Outcome::Failed) {
+            checks.extend(expected.not_compared());
             return Err(refused(checks, judge.anchor_of(&evidence.quote).as_ref()));
         }
         let binding = Binding::new("RA-TLS claims", report_data);
@@ -195,7 +238,8 @@ impl<'a> Unverified<'a> {
         checks.push(self.model_was_measured(appraisal.facts()));
         checks.extend(appraisal.verdict().explanation().checks.iter().cloned());
         let anchor = Some(appraisal.facts().anchor());
-        let explanation = Explanation::new(checks, "a measured workload gave this answer", anchor);
+        let mut explanation = Explanation::new(checks, &expected.affirmed(), anchor);
+        explanation.checks.extend(expected.not_compared());
         if !explanation.is_yes() {
             return Err(Error::Refused(Box::new(explanation)));
         }
@@ -299,7 +343,18 @@ fn malformed(error: &Error) -> Check {
         .remedy("keep the answer's Sealwright-Receipt header, or the file that `query --receipt` writes, as it came")
 }
 
+fn malformed_evidence(error: &sealwright_wire::Error) -> Check {
+    Check::new(Outcome::Failed, "receipt-evidence-malformed", "evidence")
+        .expected("the answer to the exchange, as the server sent it")
+        .actual(error)
+        .source(SOURCE)
+        .remedy("keep what the server showed on the connection of this receipt, or the file that `query --receipt` writes, as it came")
+}
+
 fn unbound(error: &BindingError) -> Check {
+    if let BindingError::Format(error) = error {
+        return malformed_evidence(error);
+    }
     Check::new(Outcome::Failed, "receipt-evidence-unbound", "evidence")
         .expected("evidence whose report data is the hash of its claims, which name the event log")
         .actual(error)

@@ -94,8 +94,7 @@ impl Given {
 }
 
 fn failed(explanation: &Explanation) -> Vec<&str> {
-    let failed = explanation.checks.iter().filter(|check| check.outcome == Outcome::Failed);
-    failed.map(|check| check.code.as_str()).collect()
+    codes(explanation, Outcome::Failed)
 }
 
 #[tokio::test]
@@ -109,7 +108,7 @@ async fn a_receipt_is_checked_offline() {
     assert_eq!(verified.receipt.evidence_sha384, verified.appraisal.facts().evidence_sha384());
     let text = verified.explanation.to_string();
     assert!(text.contains("SIMULATED") && text.contains("receipt-model"), "{text}");
-    assert!(verified.explanation.checks.iter().all(|check| check.outcome == Outcome::Passed), "{text}");
+    assert!(codes(&verified.explanation, Outcome::Failed).is_empty(), "{text}");
 }
 
 #[tokio::test]
@@ -125,8 +124,57 @@ async fn another_request_response_or_policy_is_refused() {
         assert_eq!(failed(&explanation), [code]);
         assert!(explanation.simulated && explanation.headline.contains("SIMULATED"), "{}", explanation.headline);
     }
-    let nothing = Unverified::parse(&given.receipt).unwrap();
-    assert!(nothing.verify(&given.evidence, &given.world.judge(), &Expected::default()).is_ok());
+}
+
+/// The codes of an explanation's checks with an outcome.
+fn codes(explanation: &Explanation, outcome: Outcome) -> Vec<&str> {
+    let checks = explanation.checks.iter().filter(|check| check.outcome == outcome);
+    checks.map(|check| check.code.as_str()).collect()
+}
+
+#[tokio::test]
+async fn what_was_not_compared_is_named_and_no_yes_says_more() {
+    let given = given().await;
+    let models = [model()];
+    let all = Expected { models: &models, ..given.expected() };
+    let verified = |expected: &Expected<'_>| {
+        let unverified = Unverified::parse(&given.receipt).unwrap();
+        unverified.verify(&given.evidence, &given.world.judge(), expected).unwrap().explanation
+    };
+    for (expected, left_out, said) in [
+        (all, vec![], "a measured workload gave this answer"),
+        (Expected { models: &[], ..all }, vec!["receipt-named-model"], "a measured workload gave this answer"),
+        (Expected { policy_sha384: None, ..all }, vec!["receipt-policy"], "a measured workload gave this answer"),
+        (
+            Expected { request: None, ..all },
+            vec!["receipt-request"],
+            "signed by a measured workload; the request was not compared",
+        ),
+        (
+            Expected { response: None, ..all },
+            vec!["receipt-response"],
+            "signed by a measured workload; the response was not compared",
+        ),
+        (
+            Expected::default(),
+            vec!["receipt-request", "receipt-response", "receipt-policy", "receipt-named-model"],
+            "signed by a measured workload; request and response were not compared",
+        ),
+    ] {
+        let explanation = verified(&expected);
+        assert!(explanation.is_yes(), "{explanation}");
+        assert!(explanation.headline.ends_with(&format!(": {said}")), "{}", explanation.headline);
+        assert_eq!(codes(&explanation, Outcome::NotReached), left_out);
+        assert!(codes(&explanation, Outcome::Failed).is_empty());
+    }
+    let expected = Expected { response: Some(b"another"), ..Expected::default() };
+    let refused = given.refusal_of(&given.receipt, &given.evidence, &expected);
+    assert_eq!(failed(&refused), ["receipt-response-mismatch"]);
+    assert_eq!(
+        codes(&refused, Outcome::NotReached),
+        ["receipt-request", "receipt-policy", "receipt-named-model"],
+        "a no says it as well"
+    );
 }
 
 #[tokio::test]
@@ -201,11 +249,10 @@ async fn a_receipt_without_a_policy_is_not_one_for_an_expected_policy() {
 #[tokio::test]
 async fn altered_evidence_is_refused() {
     let given = given().await;
-    for at in (0..given.evidence.evidence.len()).step_by(37) {
+    for at in (0..16).chain((16..given.evidence.evidence.len()).step_by(37)) {
         let mut evidence = given.evidence.clone();
         evidence.evidence[at] ^= 0x20;
-        let verified = Unverified::parse(&given.receipt).unwrap();
-        assert!(verified.verify(&evidence, &given.world.judge(), &given.expected()).is_err(), "byte {at}");
+        assert!(!failed(&given.refusal_of(&given.receipt, &evidence, &given.expected())).is_empty(), "byte {at}");
     }
     let unlogged = AttestResponse { event_log: None, ..given.evidence.clone() };
     assert!(!failed(&given.refusal_of(&given.receipt, &unlogged, &given.expected())).is_empty());

@@ -21,6 +21,8 @@ use clap::Parser;
 use output::{Outcome, Output};
 use std::process::ExitCode;
 
+/// The words on the command line make no sense; most of them are refused when they are read.
+const USAGE: u8 = 2;
 /// The work could not be done (I/O, network).
 const FAILED: u8 = 3;
 
@@ -30,10 +32,16 @@ fn main() -> ExitCode {
     match run(cli.command, output) {
         Ok(Outcome::Yes) => ExitCode::SUCCESS,
         Ok(Outcome::No) => ExitCode::FAILURE,
-        Err(error) => {
-            output.failure(&error);
-            ExitCode::from(FAILED)
-        }
+        Err(error) => match error.downcast_ref::<clap::Error>() {
+            Some(nonsense) => {
+                output.usage(nonsense);
+                ExitCode::from(USAGE)
+            }
+            None => {
+                output.failure(&error);
+                ExitCode::from(FAILED)
+            }
+        },
     }
 }
 

@@ -52,9 +52,15 @@ impl Output {
         print(bytes)
     }
 
+    /// Why the command line makes no sense: on standard error, as for what is refused when it is read.
+    pub(crate) fn usage(self, nonsense: &clap::Error) {
+        // Nowhere is left to say that an output is closed.
+        let _ = nonsense.print();
+    }
+
     /// Why the work could not be done: on standard error, and with JSON as the command's document too.
     pub(crate) fn failure(self, error: &anyhow::Error) {
-        let message = format!("{error:#}");
+        let message = with_causes(error);
         let mut stderr = io::stderr().lock();
         // Nowhere is left to say that an output is closed.
         let _ = writeln!(stderr, "sealwright: {message}");
@@ -62,6 +68,16 @@ impl Output {
             let _ = document(&json!({ "error": message })).and_then(|document| print(&document));
         }
     }
+}
+
+/// An error and its causes, each said once. What a library's error says ends with its cause, because a line in a log has nothing else;
+/// the context that a command gives does not.
+fn with_causes(error: &anyhow::Error) -> String {
+    error
+        .chain()
+        .skip(1)
+        .map(ToString::to_string)
+        .fold(error.to_string(), |said, cause| if said.ends_with(&cause) { said } else { format!("{said}: {cause}") })
 }
 
 fn document(value: &impl Serialize) -> io::Result<Vec<u8>> {
@@ -77,5 +93,38 @@ fn print(bytes: &[u8]) -> io::Result<()> {
     match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         written => written,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::Context;
+
+    #[derive(Debug)]
+    struct Says(&'static str, Option<Box<Self>>);
+
+    impl Display for Says {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str(self.0)
+        }
+    }
+
+    impl std::error::Error for Says {
+        fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+            self.1.as_deref().map(|cause| cause as _)
+        }
+    }
+
+    #[test]
+    fn causes_are_said_once_and_none_is_left_out() {
+        let cause = || Some(Box::new(Says("no such file", None)));
+        let said = |outer: Says| with_causes(&Err::<(), _>(outer).context("cannot start").unwrap_err());
+        assert_eq!(said(Says("reading x: no such file", cause())), "cannot start: reading x: no such file");
+        assert_eq!(said(Says("reading x", cause())), "cannot start: reading x: no such file");
+        let deep = Says("b: c: no such file", Some(Box::new(Says("c: no such file", cause()))));
+        assert_eq!(said(deep), "cannot start: b: c: no such file");
+        let forgotten = Says("b", Some(Box::new(Says("c", cause()))));
+        assert_eq!(said(forgotten), "cannot start: b: c: no such file");
     }
 }

@@ -88,12 +88,18 @@ fn nonsense_on_the_command_line_is_usage() {
     let trust = ["receipt", "verify", "r", "--evidence", "e", "--collateral", "c"];
     for args in [
         vec!["verify", "quote", "--collateral", "c", "--require", "Foo"],
+        // A quote of a revoked platform proves nothing: nobody can ask for a yes to it.
+        vec!["verify", "quote", "--collateral", "c", "--require", "Revoked"],
+        [trust.as_slice(), &["--accept-status", "Revoked"]].concat(),
         [trust.as_slice(), &["--accept-status", "Foo"]].concat(),
         [trust.as_slice(), &["--policy", "sha384:123"]].concat(),
         [seal.as_slice(), &["--name", "n", "--key-uri", "foo"]].concat(),
         [seal.as_slice(), &["--name", "a b", "--key-uri", "kbs:///a/b/c"]].concat(),
         [seal.as_slice(), &["--name", "n", "--key-uri", "kbs:///a/b/c", "--model-version", "9007199254740992"]]
             .concat(),
+        // The proxy's clients know nothing of attestation: nobody else may be one.
+        vec!["query", "127.0.0.1:1", "--collateral", "c", "--model-file", "m", "--listen", "0.0.0.0:8099"],
+        vec!["query", "127.0.0.1:1", "--collateral", "c", "--model-file", "m", "--listen", "[::]:8099"],
         vec!["measure", "--backend", "bogus"],
         vec!["attest", "--backend", "sim:"],
         vec!["attest", "--report-data", "zz"],
@@ -127,6 +133,25 @@ fn what_could_not_be_done_is_a_json_document_too() {
     let run = sealwright(&["verify", "--json", path, "--collateral", path]);
     assert_eq!(run.code, 3);
     assert!(run.json()["error"].as_str().unwrap().contains("is no collateral"));
+}
+
+#[test]
+fn the_cause_of_a_failure_is_said_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let (nowhere, sim) = (path("nowhere"), format!("sim:{}", path("nobody.sock")));
+    for args in [
+        vec!["inspect", &nowhere],
+        vec!["measure", "--backend", &sim],
+        vec!["sim", "tcb", dir.path().to_str().unwrap(), "--downgrade"],
+        vec!["broker", "serve", &nowhere],
+        vec!["broker", "audit", "--verify", &nowhere],
+        vec!["receipt", "verify", &nowhere, "--evidence", &nowhere, "--collateral", &nowhere],
+    ] {
+        let run = sealwright(&args);
+        assert_eq!(run.code, 3, "{args:?}: {}", run.stdout);
+        assert_eq!(run.stderr.matches("No such file or directory").count(), 1, "{args:?}: {}", run.stderr);
+    }
 }
 
 #[test]

@@ -3,10 +3,13 @@
 mod program;
 
 use program::{Run, command, sealwright};
+use rustix::process::Signal;
 use serde_json::Value;
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
@@ -335,25 +338,29 @@ fn a_demo_that_fails_keeps_what_it_made_and_says_where() {
 }
 
 /// Runs the demo in a temporary directory of its own, in a process group of its own, as a shell does.
-fn demo_in(temporary: &Path) -> Child {
-    use std::os::unix::process::CommandExt;
-    demo(&[]).env("TMPDIR", temporary).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).spawn().unwrap()
+fn demo_in(temporary: &Path, keep: bool) -> Child {
+    let mut demo = demo(&[]);
+    if keep {
+        demo.arg("--keep").arg(temporary.join("kept"));
+    }
+    demo.env("TMPDIR", temporary).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).spawn().unwrap()
 }
 
-/// Processes whose working files are in this directory.
+/// Processes whose working files are in this directory. Whoever has ended and was not waited for has no command line any more.
 fn processes_in(temporary: &Path) -> Vec<String> {
     let temporary = temporary.to_str().unwrap();
     let processes = std::fs::read_dir("/proc").unwrap().filter_map(|entry| {
-        let line = std::fs::read(entry.ok()?.path().join("cmdline")).ok()?;
-        Some(String::from_utf8_lossy(&line).replace('\0', " "))
+        let process = entry.ok()?.file_name().into_string().ok()?;
+        let line = std::fs::read(format!("/proc/{process}/cmdline")).ok()?;
+        String::from_utf8_lossy(&line).contains(temporary).then_some(process)
     });
-    processes.filter(|line| line.contains(temporary)).collect()
+    processes.collect()
 }
 
-fn signal(child: &Child, name: &str, whole_group: bool) {
-    let target = if whole_group { format!("-{}", child.id()) } else { child.id().to_string() };
-    let status = Command::new("kill").args([&format!("-{name}"), "--", &target]).status().unwrap();
-    assert!(status.success());
+/// Sends a signal to processes or, where there is a minus before the number, to groups of them. Some may have ended already.
+fn signal<S: AsRef<OsStr>>(name: &str, targets: &[S]) {
+    let mut kill = Command::new("kill");
+    kill.arg(format!("-{name}")).arg("--").args(targets).stderr(Stdio::null()).status().unwrap();
 }
 
 fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
@@ -364,29 +371,64 @@ fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
+/// Looks at what is left of a demo that was interrupted.
+fn left_by_interrupted(temporary: &Path, mut demo: Child, when: &str) {
+    wait_until("the demo ends", || demo.try_wait().unwrap().is_some());
+    wait_until("no process is left", || processes_in(temporary).is_empty());
+    let left: Vec<_> = std::fs::read_dir(temporary).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let Output { status, stderr, .. } = demo.wait_with_output().unwrap();
+    let error = String::from_utf8_lossy(&stderr);
+    assert!(left.is_empty(), "{when}: {left:?}, {status}, {error}");
+    // Before it waits for signals it has made nothing yet, and ends as programs do.
+    let at_once = status.signal() == Some(Signal::INT.as_raw());
+    assert!(at_once || error == "sealwright: interrupted\n", "{when}: {status}, {error}");
+}
+
 #[test]
 fn ctrl_c_at_any_moment_leaves_no_process_and_no_key() {
     // From before the first process to the middle of the refusals.
     for milliseconds in [0, 30, 120, 300, 600, 1_000, 1_800] {
+        for keep in [false, true] {
+            let temporary = tempfile::tempdir().unwrap();
+            let demo = demo_in(temporary.path(), keep);
+            std::thread::sleep(Duration::from_millis(milliseconds));
+            // To the whole group, as a terminal does.
+            signal("INT", &[format!("-{}", demo.id())]);
+            left_by_interrupted(temporary.path(), demo, &format!("after {milliseconds} ms, --keep: {keep}"));
+        }
+    }
+}
+
+/// Whoever interrupts every process of this program at once, as a service manager does, still interrupts the demo: that its commands
+/// have failed by then is no failure of the demo's, of which it would keep everything.
+#[test]
+fn an_interrupted_demo_whose_processes_end_first_keeps_nothing() {
+    for milliseconds in (100..1_900).step_by(150) {
         let temporary = tempfile::tempdir().unwrap();
-        let mut demo = demo_in(temporary.path());
+        let demo = demo_in(temporary.path(), true);
+        let main = demo.id().to_string();
         std::thread::sleep(Duration::from_millis(milliseconds));
-        signal(&demo, "INT", true);
-        wait_until("the demo ends", || demo.try_wait().unwrap().is_some());
-        wait_until("no process is left", || processes_in(temporary.path()).is_empty());
-        let left: Vec<_> = std::fs::read_dir(temporary.path()).unwrap().collect();
-        assert!(left.is_empty(), "after {milliseconds} ms: {left:?}");
+        signal("STOP", &[&main]);
+        let others = || processes_in(temporary.path()).into_iter().filter(|process| *process != main);
+        wait_until("all its processes have ended", || {
+            let others: Vec<_> = others().collect();
+            signal("INT", &others);
+            others.is_empty()
+        });
+        signal("INT", &[&main]);
+        signal("CONT", &[&main]);
+        left_by_interrupted(temporary.path(), demo, &format!("after {milliseconds} ms"));
     }
 }
 
 #[test]
 fn a_killed_demo_leaves_no_process() {
     let temporary = tempfile::tempdir().unwrap();
-    let mut demo = demo_in(temporary.path());
+    let mut demo = demo_in(temporary.path(), false);
     let mut begun = [0; 512];
     let _ = demo.stdout.as_mut().unwrap().read(&mut begun).unwrap();
     wait_until("services run", || processes_in(temporary.path()).len() > 1);
-    signal(&demo, "KILL", false);
+    signal("KILL", &[demo.id().to_string()]);
     demo.wait().unwrap();
     wait_until("no process is left", || processes_in(temporary.path()).is_empty());
 }
@@ -394,7 +436,7 @@ fn a_killed_demo_leaves_no_process() {
 #[test]
 fn a_demo_whose_output_nobody_reads_leaves_no_process_and_no_key() {
     let temporary = tempfile::tempdir().unwrap();
-    let mut demo = demo_in(temporary.path());
+    let mut demo = demo_in(temporary.path(), false);
     let mut first = String::new();
     BufReader::new(demo.stdout.take().unwrap()).read_line(&mut first).unwrap();
     // The reader is gone, as after `| head -1`.

@@ -1,9 +1,13 @@
 //! Models from sealing to receipts, by hand: a simulated site, a broker and servers, each the real program.
 
+#[path = "../../wire/tests/support/mod.rs"]
+mod support;
+
 mod program;
 
 use program::{Run, Service, sealwright, service, service_logging_to, unread};
 use rustix::process::{Pid, Signal, kill_process};
+use sha2::{Digest as _, Sha256};
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -143,8 +147,32 @@ fn a_client_gets_answers_and_receipts_of_the_model_that_it_names() {
         let run = stage.verify_receipt("receipt", &named, &[]);
         assert_eq!(run.code, 0, "{named:?}: {}{}", run.stdout, run.stderr);
     }
+    what_is_not_given_is_not_said_to_be_right(&stage);
     the_policy_of_a_receipt_is_checked(&stage);
     a_receipt_and_its_evidence_are_named_with_their_fields(&stage);
+}
+
+fn what_is_not_given_is_not_said_to_be_right(stage: &Stage) {
+    let left_out = |run: &Run| -> Vec<String> {
+        assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
+        let checks = run.json()["explanation"]["checks"].as_array().unwrap().clone();
+        let left_out = checks.into_iter().filter(|check| check["outcome"] == "not-reached");
+        left_out.map(|check| check["code"].as_str().unwrap().to_owned()).collect()
+    };
+    let headline = |run: &Run| run.json()["explanation"]["headline"].as_str().unwrap().to_owned();
+    let alone = stage.verify_receipt("receipt", &[], &[]);
+    assert_eq!(
+        left_out(&alone),
+        ["receipt-request", "receipt-response", "receipt-policy", "receipt-named-model"],
+        "nothing was given"
+    );
+    assert!(headline(&alone).ends_with("request and response were not compared"), "{}", headline(&alone));
+
+    let [request, response] = ["request.bin", "response.bin"].map(|name| stage.path(&format!("receipt/{name}")));
+    let both = ["--request", &request, "--response", &response];
+    let compared = stage.verify_receipt("receipt", &["two.sealed"], &both);
+    assert_eq!(left_out(&compared), ["receipt-policy"]);
+    assert!(headline(&compared).ends_with("a measured workload gave this answer"), "{}", headline(&compared));
 }
 
 fn the_policy_of_a_receipt_is_checked(stage: &Stage) {
@@ -174,6 +202,85 @@ fn a_receipt_and_its_evidence_are_named_with_their_fields(stage: &Stage) {
     assert!(evidence["fields"]["event_log"]["records"].as_u64().unwrap() > 0);
     let sealed = inspect("two.sealed");
     assert_eq!(sealed["fields"]["sha384"], receipt["fields"]["claims"]["model"]["sha384"]);
+}
+
+#[test]
+fn a_client_without_the_root_is_refused_with_the_reason() {
+    let stage = Stage::new();
+    assert_eq!(stage.seal(&solution("model.onnx"), "one.sealed", "1").code, 0);
+    let (_server, server) = stage.serve(&["one.sealed"]);
+    let receipt = stage.path("receipt");
+    assert_eq!(stage.query(&server, &["one.sealed"], &["--receipt", &receipt]).code, 0);
+
+    let [samples, sealed, reference] =
+        [solution("samples.json"), stage.path("one.sealed"), stage.path("broker/references/td.json")];
+    let [jws, evidence] = ["receipt.jws", "evidence.json"].map(|name| stage.path(&format!("receipt/{name}")));
+    let trusting = |verb: &[&str], collateral: &str| {
+        sealwright(&[verb, &["--json", "--collateral", collateral, "--reference", &reference]].concat())
+    };
+    let query = ["query", &server, "--samples", &samples, "--model-file", &sealed];
+    let verify = ["receipt", "verify", &jws, "--evidence", &evidence];
+    for verb in [query.as_slice(), &verify] {
+        let run = trusting(verb, &stage.path("site"));
+        assert_eq!(failed(&run), ["untrusted-root"], "{verb:?}");
+        let check = &run.json()["explanation"]["checks"][0];
+        assert!(check["actual"].as_str().unwrap().contains("Sealwright Simulation"), "{check}");
+        assert!(!check["remedy"].as_str().unwrap().is_empty(), "{check}");
+
+        // What cannot be read, or is no collateral, is no reason of a no.
+        let nowhere = trusting(verb, &stage.path("nowhere"));
+        assert_eq!(nowhere.code, 3, "{}", nowhere.stdout);
+        std::fs::create_dir_all(stage.path("other/")).unwrap();
+        assert_eq!(trusting(verb, &stage.path("other")).code, 3);
+        std::fs::write(stage.path("other/bundle.json"), "{}").unwrap();
+        assert_eq!(trusting(verb, &stage.path("other")).code, 3);
+        std::fs::remove_file(stage.path("other/bundle.json")).unwrap();
+    }
+}
+
+#[test]
+fn collateral_that_has_expired_is_a_no_with_its_reason() {
+    let Some(vectors) = support::vectors() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let names = ["--name", "m", "--key-uri", KEY_URI, "--key-out", &path("key")];
+    std::fs::write(path("model"), "a model").unwrap();
+    done(&[&["seal", &path("model"), "-o", &path("sealed")], names.as_slice()].concat());
+    std::fs::create_dir(path("collateral")).unwrap();
+    let real = vectors.join("quote/tdx/dcap-qvl-tdx-quote/collateral.json");
+    std::fs::copy(real, path("collateral/2025.json")).unwrap();
+    let query = ["query", "127.0.0.1:1", "--samples", "none", "--collateral", &path("collateral"), "--json"];
+    let run = sealwright(&[query.as_slice(), &["--model-file", &path("sealed")]].concat());
+    assert_eq!(failed(&run), ["collateral-expired"]);
+    assert_eq!(run.json()["explanation"]["simulated"], false);
+}
+
+#[test]
+fn damaged_evidence_of_a_receipt_is_a_no_wherever_it_is_damaged() {
+    let stage = Stage::new();
+    assert_eq!(stage.seal(&solution("model.onnx"), "one.sealed", "1").code, 0);
+    let (_server, server) = stage.serve(&["one.sealed"]);
+    let receipt = stage.path("receipt");
+    assert_eq!(stage.query(&server, &["one.sealed"], &["--receipt", &receipt]).code, 0);
+    let evidence = stage.path("receipt/evidence.json");
+    let whole = std::fs::read(&evidence).unwrap();
+    let quote = 1 + whole.iter().position(|byte| *byte == b':').unwrap();
+    // JSON's own marks and members, the CBOR tag that begins the evidence, the quote's body and signature, the end. (A log's records are
+    // held by their digests; what a record says beside that is nobody's word.)
+    for at in [0, 3, quote, quote + 1, quote + 2, quote + 300, quote + 900, whole.len() - 1] {
+        let mut damaged = whole.clone();
+        damaged[at] ^= 1;
+        std::fs::write(&evidence, &damaged).unwrap();
+        let run = stage.verify_receipt("receipt", &[], &[]);
+        assert_eq!(run.code, 1, "byte {at}: {}{}", run.stdout, run.stderr);
+        let codes = failed(&run);
+        assert!(!codes.is_empty(), "byte {at}");
+        assert!(at > quote + 2 || codes == ["receipt-evidence-malformed"], "byte {at}: {codes:?}");
+    }
+    std::fs::write(&evidence, "").unwrap();
+    assert_eq!(failed(&stage.verify_receipt("receipt", &[], &[])), ["receipt-evidence-malformed"]);
+    std::fs::remove_file(&evidence).unwrap();
+    assert_eq!(stage.verify_receipt("receipt", &[], &[]).code, 3, "no evidence at all");
 }
 
 #[test]
@@ -217,6 +324,78 @@ fn a_broker_whose_log_nobody_reads_goes_on() {
 }
 
 #[test]
+fn an_audit_log_in_which_a_word_or_a_line_is_not_what_was_written_is_a_no_at_its_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    done(&["broker", "init", &path("broker"), "--listen", "127.0.0.1:0"]);
+    let (broker, url) = service(&["broker", "serve", &path("broker")], &dir.path().join("ready"));
+    for _ in 0..4 {
+        done(&["broker", "secret", "list", "--broker", &path("broker"), "--url", &url]);
+    }
+    let log = path("broker/audit.jsonl");
+    let verify = |more: &[&str]| sealwright(&[&["broker", "audit", "--verify", &log], more].concat());
+    // While the broker runs, and after its end.
+    assert_eq!(verify(&[]).code, 0);
+    drop(broker);
+    let whole = std::fs::read_to_string(&log).unwrap();
+    let lines: Vec<_> = whole.split_inclusive('\n').collect();
+    let count = lines.len();
+    assert!(count >= 5, "{whole}");
+    let sha256 = |line: &str| hex::encode(Sha256::digest(line.trim_end()));
+    let head = sha256(lines[count - 1]);
+
+    let run = verify(&["--json"]);
+    assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
+    let summary = serde_json::json!({
+        "holds": true, "first": 1, "prev": "0".repeat(64), "last": count, "head_sha256": head, "bytes": whole.len(), "torn_bytes": 0,
+    });
+    assert_eq!(run.json(), summary);
+    let text = verify(&[]).stdout;
+    assert!(text.starts_with("yes: ") && text.contains(&head), "{text}");
+
+    let at = |line: usize| lines[..line].concat().len();
+    let refused = |log_now: String, offset: usize| {
+        std::fs::write(&log, log_now).unwrap();
+        let run = verify(&["--json"]);
+        assert_eq!(run.code, 1, "{}{}", run.stdout, run.stderr);
+        assert_eq!((&run.json()["holds"], &run.json()["offset"]), (&false.into(), &offset.into()), "{}", run.stdout);
+        let text = verify(&[]);
+        assert!(text.code == 1 && text.stdout.starts_with(&format!("no: line at byte {offset}: ")), "{}", text.stdout);
+        run.json()["reason"].as_str().unwrap().to_owned()
+    };
+    // The line behind the altered one, or in the place of the removed one, does not follow.
+    let mut altered = lines.clone();
+    let word = lines[2].replacen("secret-list", "secret-lost", 1);
+    assert_ne!(word, lines[2]);
+    altered[2] = &word;
+    let reason = refused(altered.concat(), at(3));
+    assert!(reason.contains("expected entry 4") && reason.contains(&sha256(&word)), "{reason}");
+    let mut without = lines.clone();
+    without.remove(2);
+    let reason = refused(without.concat(), at(2));
+    assert!(reason.contains("expected entry 3") && reason.contains("found entry 4"), "{reason}");
+    assert!(!refused(whole.replacen('{', "[", 1), 0).is_empty());
+
+    std::fs::write(&log, format!("{whole}{{\"v\":1")).unwrap();
+    assert_eq!(verify(&["--json"]).json()["torn_bytes"], 6);
+    // A log that was begun anew tells where it goes on, and an empty one that it is.
+    std::fs::write(&log, lines[3..].concat()).unwrap();
+    let later = verify(&["--json"]).json();
+    assert_eq!((&later["first"], &later["prev"]), (&4.into(), &sha256(lines[2]).into()));
+    std::fs::write(&log, "").unwrap();
+    let empty = verify(&["--json"]).json();
+    assert_eq!((&empty["holds"], &empty["first"], &empty["last"]), (&true.into(), &0.into(), &0.into()));
+
+    std::fs::remove_file(&log).unwrap();
+    let run = verify(&[]);
+    assert_eq!((run.code, run.stdout.as_str()), (3, ""), "{}", run.stderr);
+    for nonsense in [["--limit", "3"].as_slice(), &["--broker", "b"], &["--url", "https://h"]] {
+        assert_eq!(verify(nonsense).code, 2, "{nonsense:?}");
+    }
+    assert_eq!(sealwright(&["broker", "audit"]).code, 2, "neither a broker nor a file");
+}
+
+#[test]
 fn a_broker_that_hangs_up_is_a_failure() {
     let dir = tempfile::tempdir().unwrap();
     let broker = dir.path().join("broker").to_str().unwrap().to_owned();
@@ -229,7 +408,7 @@ fn a_broker_that_hangs_up_is_a_failure() {
 }
 
 #[test]
-fn two_sealed_files_of_one_name_and_version_are_refused_at_start() {
+fn two_files_of_one_version_and_a_label_of_none_are_refused_at_start() {
     let stage = Stage::new();
     for (sealed, version) in [("one.sealed", "1"), ("twin.sealed", "1"), ("two.sealed", "2")] {
         assert_eq!(stage.seal(&solution("model.onnx"), sealed, version).code, 0);
@@ -244,6 +423,13 @@ fn two_sealed_files_of_one_name_and_version_are_refused_at_start() {
     let [one, twin] = ["one.sealed", "twin.sealed"].map(|name| stage.path(name));
     let reason = format!("{one} and {twin} are both version 1 of the model digits: serve one of them");
     assert!(run.stderr.contains(&reason), "{}", run.stderr);
+    assert_eq!(done(&measure).stdout, before, "nothing was measured");
+
+    let mut serve = stage.serving(&["one.sealed", "two.sealed"]);
+    serve.extend(["--exit-with-stdin", "--label", "digits=stable:2", "--label", "digits=foo:9"].map(str::to_owned));
+    let run = sealwright(&serve);
+    assert_eq!((run.code, run.stdout.as_str()), (2, ""), "{}", run.stderr);
+    assert!(run.stderr.contains("error: --label digits=foo:9: no sealed file holds this version"), "{}", run.stderr);
     assert_eq!(done(&measure).stdout, before, "nothing was measured");
 }
 

@@ -1,24 +1,18 @@
-//! The quickstart, pasted: every command of `docs/quickstart.md`, in its order, in one shell, with the real program. What is changed is
-//! where it listens, so that it gets in nobody's way, and that it waits where a person would look whether a service is up.
+//! The quickstart, pasted: every command of `docs/quickstart.md`, one right after the other, in one shell, with the real program. What is
+//! changed is where it listens, so that it gets in nobody's way.
 
 use std::{
     fs,
     net::TcpListener,
-    os::unix::{fs::symlink, process::CommandExt},
+    os::unix::fs::symlink,
     path::Path,
     process::{Command, Stdio},
 };
 
-/// What a shell needs to go on only when a service is up, and to end with all of them.
+/// What a shell needs to stop at a failure, and to end with all services. It waits for nothing: the page does.
 const PRELUDE: &str = r#"
 set -eu
 trap 'kill $(jobs -p) 2>/dev/null; wait' EXIT
-until_up() { # COMMAND...: for a minute at most
-    for _ in $(seq 600); do if "$@" 2>/dev/null; then return; fi; sleep 0.1; done
-    echo "not up: $*" >&2
-    exit 1
-}
-listening() { (exec 3<>"/dev/tcp/127.0.0.1/$1"); }
 command -v curl >/dev/null || curl() { echo "no curl"; }
 "#;
 
@@ -27,19 +21,18 @@ fn commands(page: &str) -> impl Iterator<Item = &str> {
     page.lines().filter_map(|line| line.strip_prefix("    "))
 }
 
-/// The three addresses of the page, and free ones in their place.
-fn elsewhere(script: &str) -> (String, [u16; 3]) {
+/// The script with free addresses in the place of the page's three.
+fn elsewhere(script: &str) -> String {
     let listeners = [0; 3].map(|_| TcpListener::bind("127.0.0.1:0").unwrap());
     let ports = listeners.each_ref().map(|listener| listener.local_addr().unwrap().port());
     let moved = ["8443", "8501", "8080"].iter().zip(ports);
-    let script = moved.fold(script.to_owned(), |script, (from, to)| {
+    moved.fold(script.to_owned(), |script, (from, to)| {
         assert!(script.contains(&format!(":{from}")), "{from}");
         script.replace(&format!(":{from}"), &format!(":{to}"))
-    });
-    (script, ports)
+    })
 }
 
-/// The page as a script that waits for each service.
+/// The page as a script.
 fn script(page: &str) -> String {
     // The first three lines build the program and make the directory.
     let (mut lines, build): (Vec<_>, Vec<_>) = (commands(page).skip(3).collect(), commands(page).take(3).collect());
@@ -53,20 +46,7 @@ fn script(page: &str) -> String {
     let init = "sealwright broker init broker --anchor site/root.der";
     let listens = format!("{init} --listen 127.0.0.1:8443");
     let lines = lines.into_iter().map(|line| if line == init { listens.as_str() } else { line });
-    let (text, [broker, server, proxy]) = elsewhere(&lines.collect::<Vec<_>>().join("\n"));
-    let mut waits = [
-        "until_up test -S site/td.sock".to_owned(),
-        format!("until_up listening {broker}"),
-        format!("until_up listening {server}"),
-        format!("until_up listening {proxy}"),
-    ]
-    .into_iter();
-    let waiting = text.lines().flat_map(|line| {
-        let wait = line.ends_with('&').then(|| waits.next().expect("a service that the page does not have"));
-        [Some(line.to_owned()), wait].into_iter().flatten()
-    });
-    let script = waiting.collect::<Vec<_>>().join("\n");
-    assert_eq!(waits.next(), None, "the page has four services");
+    let script = elsewhere(&lines.collect::<Vec<_>>().join("\n"));
     format!("{PRELUDE}{script}\nif {refused}; then echo 'NOT REFUSED'; exit 1; fi\n")
 }
 
@@ -80,9 +60,10 @@ fn every_command_of_the_quickstart_does_what_the_page_says() {
     symlink(root.join("solutions").canonicalize().unwrap(), folder.path().join("solutions")).unwrap();
     let program = Path::new(env!("CARGO_BIN_EXE_sealwright")).parent().unwrap();
     let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap());
-    let mut shell = Command::new("bash");
-    shell.arg("-c").arg(script(&page)).current_dir(&here).env("PATH", path).stdin(Stdio::null()).process_group(0);
-    let output = shell.output().unwrap();
+    // A page that waits for what never comes ends too, with all that it started.
+    let mut shell = Command::new("timeout");
+    shell.args(["-k", "10", "300", "bash", "-c"]).arg(script(&page));
+    let output = shell.current_dir(&here).env("PATH", path).stdin(Stdio::null()).output().unwrap();
     let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{stdout}\n{stderr}");
     for said in

@@ -19,14 +19,8 @@ pub(crate) enum BrokerCommand {
     /// Set and list a running broker's reference values.
     #[command(subcommand)]
     Reference(ReferenceCommand),
-    /// Print the last decisions of a running broker.
-    Audit {
-        #[command(flatten)]
-        target: BrokerTarget,
-        /// How many.
-        #[arg(long, value_name = "N", default_value_t = 20)]
-        limit: usize,
-    },
+    /// Print the last decisions of a running broker, or check the chain of its audit log offline.
+    Audit(BrokerAudit),
 }
 
 /// Make a broker's directory.
@@ -62,6 +56,20 @@ pub(crate) struct BrokerServe {
     /// Stop when standard input closes, so that no broker outlives what started it.
     #[arg(long)]
     pub(crate) exit_with_stdin: bool,
+}
+
+/// Print the last decisions, or check a log.
+#[derive(Args)]
+#[command(group = clap::ArgGroup::new("log").required(true).args(["broker", "verify"]))]
+pub(crate) struct BrokerAudit {
+    #[command(flatten)]
+    pub(crate) target: Option<BrokerTarget>,
+    /// How many decisions to print.
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub(crate) limit: usize,
+    /// Check that every line of this audit log follows on the one before it, and ask no broker.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["url", "limit"])]
+    pub(crate) verify: Option<PathBuf>,
 }
 
 /// Which broker, and as whom.

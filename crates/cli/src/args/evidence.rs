@@ -27,8 +27,8 @@ pub(crate) struct Verify {
     /// A root certificate (DER or PEM) to trust instead of the built-in vendor roots.
     #[arg(long, value_name = "ROOT")]
     pub(crate) anchor: Option<PathBuf>,
-    /// The worst TCB status to say yes to, in Intel's spelling.
-    #[arg(long, value_name = "STATUS")]
+    /// The worst TCB status to say yes to, in Intel's spelling; Revoked is a no in any case.
+    #[arg(long, value_name = "STATUS", value_parser = values::acceptable_status)]
     pub(crate) require: Option<TcbStatus>,
     /// The event log that explains the quote's registers.
     #[arg(long, value_name = "FILE")]

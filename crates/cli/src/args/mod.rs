@@ -8,8 +8,8 @@ mod trust;
 mod values;
 
 pub(crate) use broker::{
-    BrokerCommand, BrokerInit, BrokerServe, BrokerTarget, PolicyCommand, PolicyKind, ReferenceCommand, SecretCommand,
-    SecretPut,
+    BrokerAudit, BrokerCommand, BrokerInit, BrokerServe, BrokerTarget, PolicyCommand, PolicyKind, ReferenceCommand,
+    SecretCommand, SecretPut,
 };
 pub(crate) use evidence::{
     Attest, BackendArg, EventLogCommand, EventLogReplay, EventLogShow, Inspect, Measure, Predict, PredictTdx, Verify,
@@ -19,7 +19,9 @@ pub(crate) use sim::{SimBoot, SimCommand, SimFiles, SimTcb, SimTd, TdFiles};
 pub(crate) use trust::TrustArgs;
 pub(crate) use values::PolicyArg;
 
-use clap::{Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser, Subcommand};
+use std::fmt::Display;
 use std::path::PathBuf;
 
 /// Confidential computing in one program: measure what runs, verify the hardware's evidence, release secrets only to what a
@@ -39,6 +41,11 @@ pub(crate) struct Cli {
 
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+/// What makes no sense on the command line, where only what its files hold can tell.
+pub(crate) fn nonsense(what: impl Display) -> clap::Error {
+    Cli::command().error(ErrorKind::ValueValidation, what)
 }
 
 #[derive(Subcommand)]
@@ -110,7 +117,6 @@ pub(crate) struct Demo {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_definition_is_consistent() {

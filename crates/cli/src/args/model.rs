@@ -169,7 +169,7 @@ pub(crate) struct Query {
     #[arg(long, value_name = "DIR", requires = "samples")]
     pub(crate) receipt: Option<PathBuf>,
     /// Forward plain HTTP and gRPC from this loopback address over the attested channel.
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = values::loopback)]
     pub(crate) listen: Option<SocketAddr>,
     /// Write the address that is listened on into this file once the proxy is ready.
     #[arg(long, value_name = "FILE", requires = "listen")]

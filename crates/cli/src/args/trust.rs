@@ -1,3 +1,4 @@
+use super::values;
 use sealwright_verify::TcbStatus;
 use std::path::PathBuf;
 
@@ -15,7 +16,7 @@ pub(crate) struct TrustArgs {
     /// Reference values, as `sealwright predict` writes them. Repeatable: any of the sets may match.
     #[arg(long = "reference", value_name = "FILE")]
     pub(crate) references: Vec<PathBuf>,
-    /// A TCB status to accept beside UpToDate, in Intel's spelling. Repeatable.
-    #[arg(long = "accept-status", value_name = "STATUS")]
+    /// A TCB status to accept beside UpToDate, in Intel's spelling; Revoked is a no in any case. Repeatable.
+    #[arg(long = "accept-status", value_name = "STATUS", value_parser = values::acceptable_status)]
     pub(crate) accept_statuses: Vec<TcbStatus>,
 }

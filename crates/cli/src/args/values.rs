@@ -2,9 +2,12 @@
 
 use sealwright_broker::admin::{ClientError, check_reference_name};
 use sealwright_channel::{http, seal};
+use sealwright_verify::TcbStatus;
 use sealwright_wire::Digest;
+use sealwright_wire::collateral::ParseStatusError;
 use sealwright_wire::kbs::ResourcePath;
 use sealwright_wire::sealed;
+use std::net::{AddrParseError, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -38,6 +41,15 @@ pub(super) fn url(text: &str) -> Result<String, http::Error> {
     http::Endpoint::parse(text).map(|_| text.to_owned())
 }
 
+/// An address that nobody else can reach.
+pub(super) fn loopback(text: &str) -> Result<SocketAddr, String> {
+    let address: SocketAddr = text.parse().map_err(|error: AddrParseError| error.to_string())?;
+    if !address.ip().is_loopback() {
+        return Err("expected a loopback address: from elsewhere, requests would come in the clear".to_owned());
+    }
+    Ok(address)
+}
+
 /// What a quote carries: up to 64 bytes in hex, padded with zeros.
 pub(super) fn report_data(text: &str) -> Result<[u8; 64], String> {
     let given = hex::decode(text).map_err(|error| format!("not hex: {error}"))?;
@@ -45,6 +57,15 @@ pub(super) fn report_data(text: &str) -> Result<[u8; 64], String> {
     let place = report_data.get_mut(..given.len());
     place.ok_or_else(|| format!("{} bytes, a quote carries 64", given.len()))?.copy_from_slice(&given);
     Ok(report_data)
+}
+
+/// A TCB status that somebody may accept.
+pub(super) fn acceptable_status(name: &str) -> Result<TcbStatus, String> {
+    let status = name.parse().map_err(|error: ParseStatusError| error.to_string())?;
+    if status == TcbStatus::Revoked {
+        return Err("what a revoked platform signs cannot be believed".to_owned());
+    }
+    Ok(status)
 }
 
 /// A policy, by its file or by its digest.

@@ -26,7 +26,10 @@ const COLLATERAL: &str = "collateral";
 
 /// Verifies the server; what follows goes over a connection that was judged and accepted.
 pub(crate) async fn run(args: &args::Query, output: Output) -> Result<Outcome> {
-    let judge = Arc::new(crate::trust::judge(&args.trust, &args.model_files, crate::clock::now())?);
+    let judge = match crate::trust::judge(&args.trust, &args.model_files, crate::clock::now())? {
+        Ok(judge) => Arc::new(judge),
+        Err(explanation) => return explain::refused(&explanation, output),
+    };
     let connector = Connector::new(Arc::clone(&judge))?;
     let server = args.server.to_string();
     match (&args.samples, args.listen) {

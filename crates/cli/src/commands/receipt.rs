@@ -4,10 +4,8 @@ use crate::args::{PolicyArg, ReceiptCommand, ReceiptVerify};
 use crate::explain;
 use crate::inspect::MAX_FILE;
 use crate::output::{Outcome, Output};
-use anyhow::{Context, Result};
-use sealwright_channel::receipt::{Error, Expected, Unverified};
-use sealwright_wire::kbs::Message;
-use sealwright_wire::ratls::AttestResponse;
+use anyhow::Result;
+use sealwright_channel::receipt::{self, Error, Expected, Unverified};
 use sealwright_wire::receipt::Model;
 use sealwright_wire::sealed::LoadModel;
 use serde_json::json;
@@ -24,12 +22,14 @@ pub(crate) fn run(command: &ReceiptCommand, output: Output) -> Result<Outcome> {
 fn verify(args: &ReceiptVerify, output: Output) -> Result<Outcome> {
     let jws = crate::files::read(&args.receipt, MAX_FILE)?;
     let jws = String::from_utf8_lossy(&jws);
-    let receipt = match Unverified::parse(&jws) {
-        Ok(receipt) => receipt,
+    let unverified = match Unverified::parse(&jws) {
+        Ok(unverified) => unverified,
         Err(error) => return refused(error, output),
     };
-    let evidence = crate::files::read(&args.evidence, MAX_FILE)?;
-    let evidence = AttestResponse::from_json(&evidence).with_context(|| format!("{}", args.evidence.display()))?;
+    let evidence = match receipt::evidence(&crate::files::read(&args.evidence, MAX_FILE)?) {
+        Ok(evidence) => evidence,
+        Err(error) => return refused(error, output),
+    };
     let read = |path: &Option<PathBuf>| path.as_deref().map(|path| crate::files::read(path, MAX_FILE)).transpose();
     let (request, response) = (read(&args.request)?, read(&args.response)?);
     let models = args.model_files.iter().map(|file| named(file)).collect::<Result<Vec<_>>>()?;
@@ -40,8 +40,11 @@ fn verify(args: &ReceiptVerify, output: Output) -> Result<Outcome> {
         models: &models,
     };
     // The receipt names its one model, so it does not matter which others its server had measured.
-    let judge = crate::trust::judge(&args.trust, &[], receipt.issued_at())?;
-    match receipt.verify(&evidence, &judge, &expected) {
+    let judge = match crate::trust::judge(&args.trust, &[], unverified.issued_at())? {
+        Ok(judge) => judge,
+        Err(explanation) => return explain::refused(&explanation, output),
+    };
+    match unverified.verify(&evidence, &judge, &expected) {
         Ok(verified) => {
             let printed = json!({ "accepted": true, "receipt": verified.receipt, "explanation": verified.explanation });
             output.result(&printed, format_args!("{}\n", verified.explanation))?;

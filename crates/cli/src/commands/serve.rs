@@ -6,7 +6,7 @@ use crate::inspect::MAX_FILE;
 use crate::kept::{TOKEN, Witness};
 use crate::output::{Outcome, Output};
 use crate::service;
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use sealwright_channel::kbs;
 use sealwright_channel::tls::Trust;
 use sealwright_evidence::Backend;
@@ -70,7 +70,9 @@ fn measure(models: &[PathBuf], labels: &[Label], backend: &dyn Backend) -> Resul
     distinct(models, &read)?;
     for Label { model, label, version } in labels {
         let names = |sealed: &SealedModel| sealed.header().name == *model && sealed.header().version == *version;
-        ensure!(read.iter().any(names), "--label {model}={label}:{version}: no sealed file holds this version");
+        if !read.iter().any(names) {
+            bail!(args::nonsense(format!("--label {model}={label}:{version}: no sealed file holds this version")));
+        }
     }
     read.into_iter().map(|model| Ok(model.measure(backend)?)).collect()
 }

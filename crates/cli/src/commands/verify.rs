@@ -45,7 +45,7 @@ pub(crate) fn run(args: &args::Verify, output: Output) -> Result<Outcome> {
     let at = args.at.map_or_else(crate::clock::now, UnixTime);
     match verify(&quote, log.as_deref(), &bundle, &anchors, at) {
         Ok(facts) => {
-            let accepted = facts.tcb().status <= required;
+            let accepted = accepts(facts.tcb().status, required);
             let simulated = Some(is_simulated(facts.anchor()));
             let printed = Verified { genuine: true, accepted, simulated, facts: Some(&facts), reason: None };
             output.result(&printed, Genuine { facts: &facts, accepted, required })?;
@@ -82,6 +82,11 @@ fn verify(
     Collateral::verify(bundle, anchors, at)
         .and_then(|collateral| sealwright_verify::verify(&Evidence { quote, event_log }, &collateral, at))
         .map_err(|error| Refused { error, simulated })
+}
+
+/// Whether a status is good enough. What a revoked platform signs is nobody's word, whatever is asked for.
+fn accepts(status: TcbStatus, required: TcbStatus) -> bool {
+    status <= required && status != TcbStatus::Revoked
 }
 
 /// Whether a root speaks for simulated machines.
@@ -154,5 +159,19 @@ impl Display for Refused {
         }
         writeln!(f, "no: {}\n", self.error)?;
         write!(f, "{}", reason(&self.error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_revoked_platform_is_refused_whatever_is_asked_for() {
+        for required in TcbStatus::ALL {
+            assert!(!accepts(TcbStatus::Revoked, required), "{required}");
+            assert!(accepts(TcbStatus::UpToDate, required), "{required}");
+        }
+        assert!(!accepts(TcbStatus::OutOfDate, TcbStatus::TDRelaunchAdvised));
     }
 }

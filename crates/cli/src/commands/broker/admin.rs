@@ -174,10 +174,3 @@ pub(super) async fn reference(command: &ReferenceCommand, output: Output) -> Res
     }
     Ok(Outcome::Yes)
 }
-
-/// `sealwright broker audit`: the lines as they stand in the file, with and without `--json`.
-pub(super) async fn audit(target: &BrokerTarget, limit: usize, output: Output) -> Result<Outcome> {
-    let lines = connect(target)?.audit(limit).await?;
-    output.bytes(lines.as_bytes())?;
-    Ok(Outcome::Yes)
-}

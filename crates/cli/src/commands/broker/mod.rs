@@ -1,6 +1,7 @@
 //! `sealwright broker ...`.
 
 mod admin;
+mod audit;
 
 pub(crate) use admin::{connect, having_measured, measured};
 
@@ -22,7 +23,7 @@ pub(crate) async fn run(command: &BrokerCommand, output: Output) -> Result<Outco
         BrokerCommand::Secret(command) => admin::secret(command, output).await,
         BrokerCommand::Policy(command) => admin::policy(command, output).await,
         BrokerCommand::Reference(command) => admin::reference(command, output).await,
-        BrokerCommand::Audit { target, limit } => admin::audit(target, *limit, output).await,
+        BrokerCommand::Audit(args) => audit::run(args, output).await,
     };
     answered.or_else(|error| explain::refused_administrator(error, output))
 }

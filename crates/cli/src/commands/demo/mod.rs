@@ -18,8 +18,10 @@ use scene::Scene;
 use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use story::Story;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::timeout;
 
 /// The demo's model and its held-out samples; `solutions/sealed-model` says how they were made.
 const MODEL: &[u8] = include_bytes!("../../../../../solutions/sealed-model/model.onnx");
@@ -28,27 +30,58 @@ const SAMPLES: &[u8] = include_bytes!("../../../../../solutions/sealed-model/sam
 const MODEL_NAME: &str = "digits";
 /// Where its key is kept.
 const KEY_URI: &str = "kbs:///default/model-key/digits";
+/// How long after a failure a signal may come that explains it.
+const GRACE: Duration = Duration::from_millis(200);
 
 /// Tells the story. Ctrl-C at any moment ends it: processes first, then everything on disk.
 pub(crate) async fn run(args: &args::Demo, output: Output) -> Result<Outcome> {
     // Before anything is made: a signal from here on is waited for, and what was made is removed.
-    let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for signals")?;
-    let mut terminate = signal(SignalKind::terminate()).context("cannot wait for signals")?;
-    let mut hangup = signal(SignalKind::hangup()).context("cannot wait for signals")?;
+    let mut signals = Signals::wait_for()?;
     let workshop = Workshop::open(args.keep.as_deref())?;
     let told = tokio::select! {
+        biased;
+        signal = signals.next() => Err(signal),
         told = tell(&workshop, Story::begin(output, args.explain, args.pause)) => Ok(told),
-        _ = interrupt.recv() => Err("interrupted"),
-        _ = terminate.recv() => Err("terminated"),
-        _ = hangup.recv() => Err("hung up"),
     };
     // Whatever was started was killed when its handles were dropped with the story; a process that is dying may still make a file.
     process::all_gone().await;
+    let told = match told {
+        // Whoever ends the demo may have ended its processes too, and one of those was seen to fail first.
+        Ok(Err(failed)) => timeout(GRACE, signals.next()).await.map_or(Ok(Err(failed)), Err),
+        told => told,
+    };
     match told {
         Ok(told) => workshop.close(told),
         Err(signal) => {
             workshop.remove()?;
             bail!(signal)
+        }
+    }
+}
+
+/// The signals that end the demo.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn wait_for() -> Result<Self> {
+        let wait_for = |kind| signal(kind).context("cannot wait for signals");
+        Ok(Self {
+            interrupt: wait_for(SignalKind::interrupt())?,
+            terminate: wait_for(SignalKind::terminate())?,
+            hangup: wait_for(SignalKind::hangup())?,
+        })
+    }
+
+    /// Waits for one of them; says what it did to the demo.
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.interrupt.recv() => "interrupted",
+            _ = self.terminate.recv() => "terminated",
+            _ = self.hangup.recv() => "hung up",
         }
     }
 }

@@ -1,5 +1,5 @@
 //! The demo's other processes: this same program, with another verb. None outlives the demo: each is killed when its handle is
-//! dropped, and each stops by itself when its standard input closes, which the kernel does even if the demo is killed.
+//! dropped, and each service stops by itself when its standard input closes, which the kernel does even if the demo is killed.
 
 use anyhow::{Context, Result, bail};
 use rustix::io::Errno;
@@ -68,6 +68,8 @@ impl Launcher {
     {
         let mut command = Command::new(&self.program);
         command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        // What a terminal sends to the demo's group is for the demo alone: it ends its processes itself, and knows why.
+        command.process_group(0);
         command
     }
 

@@ -4,7 +4,7 @@ use super::process::{Launcher, Service};
 use super::{KEY_URI, MODEL_NAME, by_register, story::Story};
 use crate::args::TrustArgs;
 use crate::kept;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use sealwright_channel::Judge;
 use sealwright_evidence::{Backend, Collected};
 use sealwright_wire::jws::Compact;
@@ -270,7 +270,8 @@ impl Scene {
             references: vec![self.path("reference.json")],
             accept_statuses: Vec::new(),
         };
-        crate::trust::judge(&trust, &[self.sealed()], crate::clock::now())
+        let judging = crate::trust::judge(&trust, &[self.sealed()], crate::clock::now())?;
+        judging.map_err(|explanation| anyhow!(explanation.headline))
     }
 
     /// What a client of the model server trusts.
