@@ -13,20 +13,30 @@ use sealwright_channel::{
     },
     tls::Trust as TlsTrust,
 };
+use sealwright_evidence::{Backend, Measurement};
+use sealwright_sim::Td;
 use sealwright_verify::{Anchor, Anchors};
 use sealwright_wire::{
+    Tee,
+    aael::RuntimeEvent,
     kbs::Message,
     ratls::{ATTEST_PATH, AttestRequest, AttestResponse, Claims, EvidenceKind, KeyHash, TaggedEvidence},
 };
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc, Condvar, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 use tokio_rustls::{TlsAcceptor, TlsConnector, rustls};
 use world::{Asked, Handler, ROOT, Recorder, TENSOR, World, answer, handler, honest, plain_server, serve};
 
 #[path = "../../wire/tests/support/mod.rs"]
 mod support;
+
+/// How long a test waits for what must happen: only a test that fails takes so long.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 async fn infer(connection: &mut AttestedConnection) -> (StatusCode, Bytes) {
     let request = Request::builder().method(Method::POST).uri("/v1/models/wine:predict").body(body(TENSOR)).unwrap();
@@ -411,10 +421,83 @@ async fn a_silent_server_is_given_up() {
     let world = World::new();
     let server = plain_server(&world.td).await;
     let silent = handler(|_, _| std::future::pending::<Response<Full<Bytes>>>());
-    let connector = world.connector().with_timeout(std::time::Duration::from_millis(300));
+    let connector = world.connector().with_timeout(Duration::from_millis(300));
     let io = serve(&server, silent);
     let connected = connector.connect_over(io, "model.test", Protocol::Http1, ()).await;
     assert!(matches!(connected, Err(ConnectError::Timeout(_))));
+}
+
+/// A machine whose quotes after the first, which is the certificate's, take until a test lets them go.
+struct Slow {
+    td: Td,
+    begun: AtomicUsize,
+    made: (Mutex<bool>, Condvar),
+}
+
+impl Slow {
+    /// Lets all quotes go, those to come too.
+    fn go(&self) {
+        *self.made.0.lock().unwrap() = true;
+        self.made.1.notify_all();
+    }
+}
+
+impl Backend for Slow {
+    fn name(&self) -> &'static str {
+        "slow"
+    }
+
+    fn tee(&self) -> Tee {
+        self.td.tee()
+    }
+
+    fn quote(&self, report_data: &[u8; 64]) -> Result<Vec<u8>, sealwright_evidence::Error> {
+        if self.begun.fetch_add(1, Ordering::SeqCst) > 0 {
+            let waiting = self.made.1.wait_timeout_while(self.made.0.lock().unwrap(), PATIENCE, |made| !*made);
+            drop(waiting.unwrap());
+        }
+        self.td.quote(report_data)
+    }
+
+    fn event_log(&self) -> Result<Option<Vec<u8>>, sealwright_evidence::Error> {
+        self.td.event_log()
+    }
+
+    fn measurements(&self) -> Result<Vec<Measurement>, sealwright_evidence::Error> {
+        self.td.measurements()
+    }
+
+    fn extend(&self, event: &RuntimeEvent) -> Result<(), sealwright_evidence::Error> {
+        self.td.extend(event)
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_hangs_up_leaves_its_quote_counted_until_it_is_made() {
+    /// As many as are made at once, and more.
+    const CLIENTS: usize = 10;
+    let world = World::new();
+    let slow = Arc::new(Slow { td: world.td.clone(), begun: AtomicUsize::new(0), made: Default::default() });
+    let server = Arc::new(Server::new(slow.clone(), [0; 32]).await.unwrap());
+    let begun = || slow.begun.load(Ordering::SeqCst) - 1;
+    for _ in 0..CLIENTS {
+        let before = begun();
+        let io = serve(&server, handler(honest));
+        let connector = world.connector();
+        let asking = tokio::spawn(async move { connector.connect_over(io, "model.test", Protocol::Http2, ()).await });
+        let begins = async {
+            while begun() == before {
+                tokio::task::yield_now().await;
+            }
+        };
+        // Not for the test's result: it gives a quote that must not begin the time to do so.
+        let _ = tokio::time::timeout(Duration::from_millis(200), begins).await;
+        asking.abort();
+    }
+    assert_eq!(begun(), 4, "quotes under way for clients that have all left");
+    slow.go();
+    let io = serve(&server, handler(honest));
+    world.connector().connect_over(io, "model.test", Protocol::Http2, ()).await.unwrap();
 }
 
 #[tokio::test]

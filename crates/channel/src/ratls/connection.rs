@@ -158,9 +158,14 @@ impl Connection {
     }
 
     async fn collect(&self, data: [u8; 64]) -> Result<Collected, ExchangeError> {
-        let _permit = self.0.shared.quotes.acquire().await.map_err(|_| ExchangeError::Interrupted)?;
+        let place = Arc::clone(&self.0.shared.quotes).acquire_owned().await.map_err(|_| ExchangeError::Interrupted)?;
         let backend = Arc::clone(&self.0.shared.backend);
-        let collected = tokio::task::spawn_blocking(move || backend.evidence(&data)).await;
+        let collecting = tokio::task::spawn_blocking(move || {
+            // It belongs to the work, which goes on when its client hangs up and nobody waits here any more.
+            let _place = place;
+            backend.evidence(&data)
+        });
+        let collected = collecting.await;
         Ok(collected.map_err(|_| ExchangeError::Interrupted)??)
     }
 }

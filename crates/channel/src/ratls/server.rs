@@ -19,7 +19,7 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-/// How many quotes are asked for at once, over all connections: hardware makes them one after the other anyway.
+/// How many quotes are asked for at once, over all connections: hardware makes them one after the other anyway. Each takes a thread.
 const QUOTES_AT_ONCE: usize = 4;
 
 /// Why a server cannot begin to serve.
@@ -58,7 +58,8 @@ pub(super) struct Shared {
     pub(super) backend: Arc<dyn Backend>,
     pub(super) spki_sha256: [u8; 32],
     pub(super) receipt_key_sha256: [u8; 32],
-    pub(super) quotes: Semaphore,
+    /// Places for quotes that are being made, for clients that have left too.
+    pub(super) quotes: Arc<Semaphore>,
 }
 
 impl Server {
@@ -71,7 +72,7 @@ impl Server {
     pub async fn new(backend: Arc<dyn Backend>, receipt_key_sha256: [u8; 32]) -> Result<Self, ServerError> {
         let key = TlsKey::generate().map_err(|error| ServerError::Key(error.to_string()))?;
         let spki = key.spki().map_err(|error| ServerError::Key(error.to_string()))?;
-        let quotes = Semaphore::new(QUOTES_AT_ONCE);
+        let quotes = Arc::new(Semaphore::new(QUOTES_AT_ONCE));
         let shared = Shared { backend, spki_sha256: sha256(&spki), receipt_key_sha256, quotes };
         let evidence = certificate_evidence(&shared).await?;
         let certificate = certificate(&key, evidence)?;
