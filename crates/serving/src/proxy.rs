@@ -5,6 +5,7 @@
 //! are whole, so that one that found a connection closed can be sent again; answers stream, trailers included.
 
 use std::{
+    future::pending,
     net::SocketAddr,
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
@@ -183,7 +184,7 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, ProxyError> {
 /// Forwards what comes to the listener until `stop` ends; then requests under way get [`Limits::request_time`] to finish.
 pub async fn serve(listener: TcpListener, upstream: Arc<Upstream>, stop: impl Future<Output = ()>) {
     let Limits { connections, request_time, .. } = upstream.limits;
-    serve_all(listener, connections, request_time, stop, |stream, stop| {
+    serve_all(listener, connections, request_time, stop, |stream, _, stop| {
         serve_client(stream, Arc::clone(&upstream), stop)
     })
     .await;
@@ -196,7 +197,7 @@ async fn serve_client(stream: TcpStream, upstream: Arc<Upstream>, stop: Stop) {
         async move { answer(&upstream, request).await }
     };
     let settings = Settings { protocol: None, streams, idle_time };
-    if let Err(error) = connection::serve(stream, settings, answer, stop.stopped()).await {
+    if let Err(error) = connection::serve(stream, settings, answer, pending(), stop.stopped()).await {
         debug!(%error, "a local connection broke");
     }
 }

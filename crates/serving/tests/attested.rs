@@ -37,7 +37,7 @@ use sealwright_sim::Td;
 use support::{Bad, Latch, infer_request};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     sync::oneshot,
     task::JoinHandle,
 };
@@ -108,6 +108,10 @@ impl Running {
     }
 
     async fn start_with(files: Vec<Vec<u8>>, key: Vec<u8>) -> Self {
+        Self::start_within(Limits::default(), files, key).await
+    }
+
+    async fn start_within(limits: Limits, files: Vec<Vec<u8>>, key: Vec<u8>) -> Self {
         let world = World::new();
         let keys = Keys { key, td: world.td.clone(), measured: Mutex::default() };
         let runtime: Arc<dyn Runtime> = Arc::new(Rten::default());
@@ -116,7 +120,7 @@ impl Running {
             let model = SealedModel::new(file).unwrap().measure(&world.td).unwrap();
             registry.insert(model.open(&keys).await.unwrap().load(runtime.as_ref()).unwrap());
         }
-        let engine = Arc::new(Engine::start(registry, &runtime, 1, Limits::default()).unwrap());
+        let engine = Arc::new(Engine::start(registry, &runtime, 1, limits).unwrap());
         let backend: Arc<dyn Backend> = Arc::new(world.td.clone());
         let transport = Arc::new(Transport::new(backend, Some(POLICY)).await.unwrap());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -458,6 +462,31 @@ async fn stopping_ends_idle_connections_and_the_server() {
     running.stop.take().unwrap().send(()).unwrap();
     tokio::time::timeout(Duration::from_secs(20), running.task).await.expect("the server stops").unwrap();
     assert!(TcpStream::connect(running.address).await.is_err());
+}
+
+/// A connection from this address of the loopback network.
+async fn from(source: &str, server: SocketAddr) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(source.parse().unwrap()).unwrap();
+    socket.connect(server).await.unwrap()
+}
+
+#[tokio::test]
+async fn one_address_has_its_share_of_the_connections() {
+    let limits = Limits { connections: 8, share: 50, handshake_time: PATIENCE * 2, ..Limits::default() };
+    let (file, key) = sealed();
+    let running = Running::start_within(limits, vec![file], key).await;
+    let mut silent = Vec::new();
+    for _ in 0..8 {
+        silent.push(from("127.0.0.2:0", running.address).await);
+    }
+    for beyond in silent.split_off(4) {
+        ends(&mut { beyond }).await;
+    }
+    let client = tokio::time::timeout(PATIENCE / 4, running.client());
+    let mut client = client.await.expect("another address gets a connection");
+    assert!(client.query(&sample_set(), None).await.unwrap().all_agree());
+    drop(silent);
 }
 
 #[tokio::test]
