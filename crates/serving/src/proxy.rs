@@ -257,7 +257,7 @@ fn full(bytes: Bytes) -> Body {
 }
 
 async fn forward(upstream: &Arc<Upstream>, request: Request<Incoming>) -> Result<Response<Body>, Refusal> {
-    if request.uri().path() == ATTEST_PATH {
+    if is_exchange(request.uri().path()) {
         return Err(Refusal::Attestation);
     }
     let Limits { requests, request_time, .. } = upstream.limits;
@@ -274,6 +274,37 @@ async fn forward(upstream: &Arc<Upstream>, request: Request<Incoming>) -> Result
             Err(Refusal::Timeout(request_time))
         }
     }
+}
+
+/// Whether some server could take this path for that of the exchange, whatever it makes of escapes, case, parameters, and
+/// segments that are empty or dots (RFC 3986, section 6.2.2). Ours takes it literally.
+fn is_exchange(path: &str) -> bool {
+    let plain = unescaped(path).to_ascii_lowercase();
+    let mut segments: Vec<&[u8]> = Vec::new();
+    for segment in plain.split(|byte| b"/\\".contains(byte)) {
+        match segment.split(|&byte| byte == b';').next().unwrap_or_default() {
+            b"" | b"." => {}
+            b".." => drop(segments.pop()),
+            segment => segments.push(segment),
+        }
+    }
+    segments.into_iter().eq(ATTEST_PATH.split('/').filter(|segment| !segment.is_empty()).map(str::as_bytes))
+}
+
+/// The path without escapes, and without those that come to light by that.
+fn unescaped(path: &str) -> Vec<u8> {
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let mut plain = Vec::with_capacity(path.len());
+    for byte in path.bytes() {
+        plain.push(byte);
+        while let [.., b'%', high, low] = plain[..]
+            && let (Some(high), Some(low)) = (digit(high), digit(low))
+        {
+            plain.truncate(plain.len() - 3);
+            plain.push(high << 4 | low);
+        }
+    }
+    plain
 }
 
 async fn forward_in_place(

@@ -91,10 +91,13 @@ pub fn router(engine: Arc<Engine>) -> Router {
     Router::new().fallback_service(routes.map_request(without_slash))
 }
 
-/// No route has a slash at its end, but clients may write one.
+/// No route has a slash at its end, but clients may write one; except for the exchange, which has one path alone, so that nobody
+/// between takes it for something else.
 fn without_slash(mut request: Request) -> Request {
     let uri = request.uri();
-    let Some(path) = uri.path().strip_suffix('/').filter(|path| !path.is_empty()) else { return request };
+    let Some(path) = uri.path().strip_suffix('/').filter(|path| !["", ATTEST_PATH].contains(path)) else {
+        return request;
+    };
     let target = uri.query().map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
     let mut parts = uri.clone().into_parts();
     parts.path_and_query = target.parse().ok();

@@ -430,9 +430,25 @@ async fn receipts_pass_the_proxy() {
 #[tokio::test]
 async fn the_proxy_keeps_the_exchange_to_itself() {
     let running = Running::start().await;
-    let mut sender = plain(running.proxy().await).await;
-    let (status, body) = post(&mut sender, ATTEST_PATH, "{}").await;
-    assert_eq!(status, StatusCode::FORBIDDEN, "{body:?}");
+    let proxy = running.proxy().await;
+    let mut sender = plain(proxy).await;
+    let refused = Bytes::from(r#"{"error":"the exchange of evidence is this proxy's own business with the server"}"#);
+    let absolute = format!("http://elsewhere{ATTEST_PATH}");
+    let paths = support::near_the_exchange().chain([ATTEST_PATH, "/sealwright/v0/attest?x", &absolute]);
+    for path in paths {
+        assert_eq!(post(&mut sender, path, "{}").await, (StatusCode::FORBIDDEN, refused.clone()), "{path}");
+    }
+    let other = post(&mut sender, "/sealwright/v0/attest/more", "{}").await;
+    assert_eq!(other.0, StatusCode::NOT_FOUND, "the server's answer");
+
+    let stream = TokioIo::new(TcpStream::connect(proxy).await.unwrap());
+    let executor = hyper_util::rt::TokioExecutor::new();
+    let (mut http2, connection) = hyper::client::conn::http2::handshake(executor, stream).await.unwrap();
+    tokio::spawn(connection);
+    for path in support::near_the_exchange().chain([ATTEST_PATH]) {
+        let request = Request::post(format!("http://x{path}")).body(Full::new(Bytes::from("{}"))).unwrap();
+        assert_eq!(http2.send_request(request).await.unwrap().status(), StatusCode::FORBIDDEN, "{path}");
+    }
 }
 
 #[tokio::test]

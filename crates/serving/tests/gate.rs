@@ -136,6 +136,17 @@ async fn the_exchange_opens_the_gate() {
 }
 
 #[tokio::test]
+async fn nothing_but_its_very_path_is_the_exchange() {
+    let server = Server::digits();
+    server.session.attested.store(false, Ordering::SeqCst);
+    for path in support::near_the_exchange() {
+        assert_eq!(call(server.router(), "POST", path, "{}").await.0, StatusCode::FORBIDDEN, "{path}");
+        assert!(!server.session.is_attested(), "{path}");
+    }
+    assert_eq!(call(server.router(), "GET", "/v2/health/live/", "").await.0, StatusCode::OK, "others may have a slash");
+}
+
+#[tokio::test]
 async fn what_needs_no_attestation_may_not_be_large() {
     let server = Server::digits();
     server.session.attested.store(false, Ordering::SeqCst);
