@@ -471,6 +471,66 @@ async fn the_proxy_reconnects_and_verifies_again_when_the_server_was_restarted()
     assert_eq!(post(&mut sender, "/v2/models/digits/infer", set.request(&set.samples[0])).await.0, StatusCode::OK);
 }
 
+/// How often a server has shown evidence.
+fn exchanges(running: &Running) -> usize {
+    let text = running.engine.metrics().text();
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix(r#"sealwright_serving_requests_total{protocol="other",code="200"} "#));
+    line.map_or(0, |count| count.parse().unwrap())
+}
+
+#[tokio::test]
+async fn the_proxy_judges_anew_once_a_judgement_is_old() {
+    for (connection_age, judged) in [(proxy::MAX_AGE, [1, 1, 2, 2]), (Duration::ZERO, [2, 3, 4, 5])] {
+        let running = Running::start().await;
+        let limits = proxy::Limits { connection_age, ..proxy::Limits::default() };
+        let (proxy, _) = running.proxy_until(limits, std::future::pending()).await;
+        let mut sender = plain(proxy).await;
+        let set = sample_set();
+        for times in &judged[..2] {
+            let request = set.request(&set.samples[0]);
+            assert_eq!(post(&mut sender, "/v2/models/digits/infer", request).await.0, StatusCode::OK);
+            assert_eq!(exchanges(&running), *times, "over HTTP/1.1");
+        }
+        let channel = tonic::transport::Endpoint::try_from(format!("http://{proxy}")).unwrap().connect().await.unwrap();
+        let mut grpc = GrpcInferenceServiceClient::new(channel);
+        for times in &judged[2..] {
+            grpc.model_infer(infer_request("digits", vec![0.0; 64])).await.unwrap();
+            assert_eq!(exchanges(&running), *times, "over HTTP/2");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_is_refused_later_gets_no_more_from_the_proxy_and_what_it_has_is_finished() {
+    let (file, key) = sealed();
+    let sealed = SealedModel::new(file.clone()).unwrap();
+    let named = LoadModel::new(sealed.header(), sealed.sha384());
+    let running = Running::start_with(vec![file], key).await;
+    let latch = running.slow_model();
+    let limits = proxy::Limits { connection_age: Duration::ZERO, ..proxy::Limits::default() };
+    let connector = connector_for(&running.world, &[&named]);
+    let upstream = Upstream::connect(connector, &running.address.to_string(), limits).await.unwrap();
+    let listener = proxy::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let proxy = listener.local_addr().unwrap();
+    tokio::spawn(proxy::serve(listener, Arc::new(upstream), std::future::pending()));
+    let endpoint = tonic::transport::Endpoint::try_from(format!("http://{proxy}")).unwrap();
+    let mut grpc = GrpcInferenceServiceClient::new(endpoint.connect().await.unwrap());
+    let slow = ModelInferRequest { model_name: "slow".into(), ..ModelInferRequest::default() };
+    let mut under_way = grpc.clone();
+    let under_way = tokio::spawn(async move { under_way.model_infer(slow).await });
+    latch.entered.acquire().await.unwrap().forget();
+
+    running.world.td.extend(&LoadModel { version: 9, ..named }.event().unwrap()).unwrap();
+    let refused = grpc.model_infer(infer_request("digits", vec![0.0; 64])).await.unwrap_err();
+    assert_eq!(refused.code(), Code::FailedPrecondition, "{refused}");
+    let (status, body) = post(&mut plain(proxy).await, "/v2/models/digits/infer", "{}").await;
+    assert_eq!(status, StatusCode::BAD_GATEWAY, "{body:?}");
+    latch.open();
+    under_way.await.unwrap().unwrap();
+}
+
 #[tokio::test]
 async fn stopping_ends_idle_connections_and_the_server() {
     let mut running = Running::start().await;
