@@ -3,8 +3,9 @@
 #
 # input   the claims of a verified token
 # data    resource.path      repository/type/tag
-#         resource.requires  {"runtime": {"domain/operation": [accepted, ...]}}, or nothing. An entry is accepted when it
-#                            equals the event's content, or the member `digest` of a content that is a JSON object
+#         resource.requires  {"runtime": {"domain/operation": [accepted, ...]}}, or nothing. The operation is what follows
+#                            the last slash. An entry is accepted when it equals the event's content, or the member
+#                            `digest` of a content that is a JSON object
 package policy
 
 default allow := false
@@ -60,12 +61,14 @@ runtime := object.get(requires, "runtime", {}) if is_object(requires)
 
 evidence := input.submods.cpu0["ear.veraison.annotated-evidence"]
 
-# Events count only if the register that they were extended into was replayed from them.
+# Events count only if the register that they were extended into was replayed from them. One whose operation has a slash
+# has no name of its own here: the domain "a" with "b/c" would be taken for the domain "a/b" with "c".
 shown contains [concat("/", [event.domain, event.operation]), accepted] if {
 	"rtmr3" in evidence.log.enforced
 	some event in evidence.log.runtime
 	is_string(event.domain)
 	is_string(event.operation)
+	not contains(event.operation, "/")
 	some accepted in names(event.content)
 }
 

@@ -54,6 +54,6 @@ pub use key::{ES256, KeyError, SigningKey, VerifyingKey};
 pub use policy::{Kind, MAX_ID, MAX_POLICY, Policy, PolicyError};
 pub use reference::{References, Trust};
 pub use release::{Decision, Release, Resource};
-pub use token::{Issuer, LIFETIME, PROFILE, Token, TokenError};
+pub use token::{Issuer, LIFETIME, MAX_CLAIMS, PROFILE, Token, TokenError};
 pub use verdict::{Appraiser, Binding, Verdict};
 pub use verifier::{LEEWAY, TokenRefusal, TokenVerifier, VerifiedToken};

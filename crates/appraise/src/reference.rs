@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 use std::{
     borrow::Cow,
     collections::{BTreeMap, BTreeSet},
+    ops::RangeInclusive,
+    sync::{Arc, PoisonError, RwLock},
 };
 
 /// Sets of reference values, each with the name that its owner gave it.
@@ -35,10 +37,12 @@ impl References {
         self.iter().filter(move |(_, values)| holds(values, at)).map(|(name, _)| name)
     }
 
-    /// The last time at which everything that is in force at `at` still is.
-    fn unchanged_until(&self, at: UnixTime) -> UnixTime {
-        let ends = self.iter().filter(|(_, values)| holds(values, at)).filter_map(|(_, values)| values.not_after());
-        ends.min().unwrap_or(UnixTime(u64::MAX))
+    /// The first and the last time at which exactly those sets are in force that are at `at`.
+    fn unchanged(&self, at: UnixTime) -> RangeInclusive<UnixTime> {
+        let ends = self.iter().filter_map(|(_, values)| values.not_after());
+        let (ahead, behind): (Vec<_>, Vec<_>) = ends.partition(|end| at <= *end);
+        let from = behind.into_iter().max().map_or(UnixTime(0), |end| end.plus(1));
+        from..=ahead.into_iter().min().unwrap_or(UnixTime(u64::MAX))
     }
 }
 
@@ -64,29 +68,26 @@ pub struct Trust {
 pub(crate) struct Data {
     references: References,
     trust: Trust,
-    /// The document, and the names of the sets in it, for the times from the first to the second.
-    kept: (UnixTime, UnixTime, Document, Vec<String>),
+    /// The one that was made last. Evidence comes in the order of time, so there is no use for more.
+    kept: RwLock<Arc<At>>,
 }
 
-/// A data document for a point in time.
-pub(crate) enum At<'a> {
-    Kept(&'a Document, &'a [String]),
-    Made(Document, Vec<String>),
+/// A data document for a span of time.
+#[derive(Debug)]
+pub(crate) struct At {
+    span: RangeInclusive<UnixTime>,
+    document: Document,
+    names: Vec<String>,
 }
 
-impl At<'_> {
+impl At {
     pub(crate) fn document(&self) -> &Document {
-        match self {
-            Self::Kept(document, _) => document,
-            Self::Made(document, _) => document,
-        }
+        &self.document
     }
 
+    /// The names of the sets in it.
     pub(crate) fn names(&self) -> &[String] {
-        match self {
-            Self::Kept(_, names) => names,
-            Self::Made(_, names) => names,
-        }
+        &self.names
     }
 }
 
@@ -128,28 +129,26 @@ enum AcceptedAdvisories<'a> {
 
 impl Data {
     pub(crate) fn new(references: References, trust: Trust) -> Result<Self, Failure> {
-        let start = UnixTime(0);
-        let kept = (
-            start,
-            references.unchanged_until(start),
-            document(&references, &trust, start)?,
-            names(&references, start),
-        );
+        let kept = RwLock::new(Arc::new(make(&references, &trust, UnixTime(0))?));
         Ok(Self { references, trust, kept })
     }
 
-    /// The document for a time. Until the first set expires it is the one that was made in advance.
-    pub(crate) fn at(&self, at: UnixTime) -> Result<At<'_>, Failure> {
-        let (from, until, document_kept, names_kept) = &self.kept;
-        if (*from..=*until).contains(&at) {
-            return Ok(At::Kept(document_kept, names_kept));
+    /// The document for a time. It is made anew only when a set has expired since the time before.
+    pub(crate) fn at(&self, at: UnixTime) -> Result<Arc<At>, Failure> {
+        let kept = Arc::clone(&self.kept.read().unwrap_or_else(PoisonError::into_inner));
+        if kept.span.contains(&at) {
+            return Ok(kept);
         }
-        Ok(At::Made(document(&self.references, &self.trust, at)?, names(&self.references, at)))
+        // Outside the lock: who judges by the time before need not wait, and two who make the same document lose nothing but time.
+        let made = Arc::new(make(&self.references, &self.trust, at)?);
+        *self.kept.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&made);
+        Ok(made)
     }
 }
 
-fn names(references: &References, at: UnixTime) -> Vec<String> {
-    references.in_force(at).map(str::to_owned).collect()
+fn make(references: &References, trust: &Trust, at: UnixTime) -> Result<At, Failure> {
+    let names = references.in_force(at).map(str::to_owned).collect();
+    Ok(At { span: references.unchanged(at), document: document(references, trust, at)?, names })
 }
 
 fn document(references: &References, trust: &Trust, at: UnixTime) -> Result<Document, Failure> {
@@ -197,10 +196,10 @@ mod tests {
         ReferenceValues::new(parts).unwrap()
     }
 
-    fn seen(data: &Data, at: u64) -> (Vec<String>, serde_json::Value, bool) {
+    fn seen(data: &Data, at: u64) -> (Vec<String>, serde_json::Value) {
         let at = data.at(UnixTime(at)).unwrap();
         let json: serde_json::Value = serde_json::from_str(at.document().json()).unwrap();
-        (at.names().to_vec(), json["reference"].clone(), matches!(at, At::Kept(..)))
+        (at.names().to_vec(), json["reference"].clone())
     }
 
     #[test]
@@ -210,14 +209,35 @@ mod tests {
             .with("long", set(2, None))
             .with("mid", set(3, Some(200)));
         let data = Data::new(references, Trust::default()).unwrap();
-        let (names, reference, kept) = seen(&data, 100);
-        assert_eq!((names.len(), kept), (3, true));
+        let (names, reference) = seen(&data, 100);
+        assert_eq!(names.len(), 3);
         assert_eq!(reference["expired"], serde_json::json!([]));
-        let (names, reference, kept) = seen(&data, 101);
-        assert_eq!((names, kept), (vec!["long".to_owned(), "mid".to_owned()], false));
+        let (names, reference) = seen(&data, 101);
+        assert_eq!(names, ["long", "mid"]);
         assert_eq!(reference["expired"], serde_json::json!(["short"]));
         assert_eq!(reference["values"]["mrtd"], serde_json::json!(["02".repeat(48), "03".repeat(48)]));
         assert_eq!(seen(&data, 201).0, ["long"]);
+    }
+
+    #[test]
+    fn a_document_is_made_once_for_as_long_as_nothing_in_it_expires() {
+        let references = References::none()
+            .with("short", set(1, Some(100)))
+            .with("long", set(2, None))
+            .with("mid", set(3, Some(200)));
+        let data = Data::new(references, Trust::default()).unwrap();
+        let same = |one: u64, other: u64| {
+            let [one, other] = [one, other].map(|at| data.at(UnixTime(at)).unwrap());
+            std::ptr::eq(one.document(), other.document())
+        };
+        for (first, last) in [(0, 100), (101, 200), (201, u64::MAX), (0, 100), (201, u64::MAX)] {
+            assert!(same(first, last) && same(last, first), "{first} to {last}");
+        }
+        for (before, after) in [(100, 101), (200, 201), (0, 201)] {
+            assert!(!same(before, after) && !same(after, before), "{before}, {after}");
+        }
+        assert_eq!(seen(&data, 150).0, ["long", "mid"]);
+        assert_eq!(seen(&data, 50).0, ["short", "long", "mid"]);
     }
 
     #[test]

@@ -36,7 +36,7 @@ pub const LIFETIME: u64 = 300;
 /// The label of the appraisal among `submods`: the first CPU.
 pub(crate) const SUBMOD: &str = "cpu0";
 /// The most bytes of claims that a token may have: what a JWS of this implementation's size can carry.
-const MAX_CLAIMS: usize = jws::MAX_COMPACT / 2;
+pub const MAX_CLAIMS: usize = jws::MAX_COMPACT / 2;
 
 const DEVELOPER: &str = "https://github.com/sealwright/sealwright";
 const BUILD: &str = concat!("sealwright ", env!("CARGO_PKG_VERSION"));

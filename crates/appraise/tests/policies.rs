@@ -498,6 +498,19 @@ fn a_resource_can_ask_for_what_the_environment_has_loaded() {
 }
 
 #[test]
+fn an_event_is_required_by_its_domain_and_its_operation_however_many_slashes_they_have() {
+    let shown = |domain: &str, operation: &str| {
+        let events = json!([{"domain": domain, "operation": operation, "content": "x"}]);
+        let wanted = json!({"path": "p", "requires": {"runtime": {"a/b/c": ["x"]}}});
+        release(&token("affirming", events), wanted)
+    };
+    assert_eq!(shown("a/b", "c"), (true, vec![]));
+    for (domain, operation) in [("a", "b/c"), ("", "a/b/c"), ("a/b/c", ""), ("a/b", "d")] {
+        assert_eq!(shown(domain, operation), (false, vec!["runtime-event-not-accepted".to_owned()]), "{operation}");
+    }
+}
+
+#[test]
 fn requirements_that_the_policy_does_not_know_are_not_met() {
     let affirmed = token("affirming", json!([load_model("sha384:aa")]));
     for requires in [

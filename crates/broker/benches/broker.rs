@@ -2,8 +2,9 @@
 //!
 //! - *its cryptography*, done alone: everything that the server does of it in one handshake. The signature of the quoting enclave's report is
 //!   not part of it, because a broker that has seen the enclave remembers it. No server can be faster.
-//! - *a bare server*: one that takes and gives as many bytes over the same runtime and makes as long a line durable before it answers, and
-//!   does nothing else. What it costs is the system's: sockets, waking up, the disk. A broker costs at least this and its cryptography.
+//! - *a bare server*: the same runtime, TLS, HTTP and router, which read the same requests, make as long a line durable, give the same answers,
+//!   and do nothing else. What it costs is the system's and the libraries': a broker that is made of them costs this and the rest of its
+//!   cryptography, and whatever is above that is our own.
 //!
 //! The servers are this program again, in processes of their own, so that nothing of the client or of the simulated machine is counted. All
 //! figures are taken in turns, under the same load and with the same caches. One connection needs one worker thread: with more, each event
@@ -20,34 +21,47 @@ use aws_lc_rs::{
     rand,
     signature::{ECDSA_P256_SHA256_FIXED, ParsedPublicKey},
 };
+use axum::{
+    Router,
+    body::Bytes,
+    extract::State,
+    response::{IntoResponse, Response},
+    routing::post,
+};
 use criterion::Criterion;
-use desk::{Desk, Guest, attestation, report_data};
-use http::StatusCode;
+use desk::{Answer, Desk, Guest, attestation, report_data};
+use http::{HeaderMap, StatusCode, header};
+use hyper::server::conn::http1;
+use hyper_util::{rt::TokioIo, service::TowerToHyperService};
 use rustix::{
     fs::OFlags,
     time::{ClockId, clock_gettime},
 };
+use rustls::ServerConfig;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use sealwright_appraise::SigningKey;
 use sealwright_broker::{Broker, Config};
 use sealwright_evidence::Backend;
 use sealwright_wire::{quote::Quote, tcg2::Log};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::{
     collections::HashMap,
-    fs::{self, OpenOptions},
+    fs::{self, File, OpenOptions},
     hint::black_box,
     io::{Read, Write},
     net::SocketAddr,
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::{Arc, Mutex},
     time::Duration,
 };
-use tempfile::TempDir;
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    net::TcpListener,
     runtime::{Builder, Runtime},
 };
+use tokio_rustls::TlsAcceptor;
 
 /// Names the folder of the broker that this program runs instead of measuring.
 const SERVER: &str = "SEALWRIGHT_BENCH_BROKER";
@@ -85,74 +99,86 @@ fn announce(folder: &Path, address: SocketAddr) {
     fs::rename(folder.join("address.new"), folder.join("address")).unwrap();
 }
 
-/// Answers two requests again and again, on one connection, until whoever started this process is gone.
+/// Answers the requests of a handshake with what a broker answered once, until whoever started this process is gone.
 fn serve_bare(folder: &Path) {
-    let [auth, challenge, attest, token] =
-        serde_json::from_slice(&fs::read(folder.join("bytes.json")).unwrap()).unwrap();
-    let durably = OFlags::DSYNC.bits().try_into().unwrap();
-    let log = OpenOptions::new().append(true).create(true).custom_flags(durably).open(folder.join("lines"));
-    let mut log = log.unwrap();
+    let (certificate, key) = (folder.join("tls/server.pem"), folder.join("tls/server.key"));
+    let chain = CertificateDer::pem_file_iter(certificate).unwrap().collect::<Result<_, _>>().unwrap();
+    let key = PrivateKeyDer::from_pem_file(key).unwrap();
+    let tls = ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key).unwrap();
+    let tls = TlsAcceptor::from(Arc::new(tls));
+    let [challenge, token] = serde_json::from_slice(&fs::read(folder.join("answers.json")).unwrap()).unwrap();
+    let answers = Arc::new((challenge, token, Mutex::new(durable_log(&folder.join("lines")))));
+    let auth = post(|State(answers): State<Arc<Answers>>, _: Bytes| async move { answers.0.response() });
+    let attest = post(|State(answers): State<Arc<Answers>>, _: Bytes| async move {
+        answers.2.lock().unwrap().write_all(&[b'x'; LINE]).unwrap();
+        answers.1.response()
+    });
+    let router = Router::new().route("/kbs/v0/auth", auth).route("/kbs/v0/attest", attest).with_state(answers);
+
     let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
     announce(folder, listener.local_addr().unwrap());
     runtime.spawn(async move {
-        let (mut stream, _) = listener.accept().await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
         stream.set_nodelay(true).unwrap();
-        while stream.read_exact(&mut vec![0; auth]).await.is_ok() {
-            stream.write_all(&vec![0; challenge]).await.unwrap();
-            stream.read_exact(&mut vec![0; attest]).await.unwrap();
-            log.write_all(&[b'x'; LINE]).unwrap();
-            stream.write_all(&vec![0; token]).await.unwrap();
-        }
+        let stream = TokioIo::new(tls.accept(stream).await.unwrap());
+        http1::Builder::new().serve_connection(stream, TowerToHyperService::new(router)).await.unwrap();
     });
     let _ = std::io::stdin().read(&mut [0]);
 }
 
-/// The other end of [`serve_bare`].
-struct Bare {
-    server: Server,
-    stream: TcpStream,
-    bytes: [usize; 4],
-    _folder: TempDir,
+/// A file in which a line is durable when it has been written.
+fn durable_log(path: &Path) -> File {
+    let durably = OFlags::DSYNC.bits().try_into().unwrap();
+    OpenOptions::new().append(true).create(true).custom_flags(durably).open(path).unwrap()
 }
 
-impl Bare {
-    fn start(runtime: &Runtime, bytes: [usize; 4]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("bytes.json"), serde_json::to_vec(&bytes).unwrap()).unwrap();
-        let (server, address) = Server::start(BARE, folder.path());
-        let stream = runtime.block_on(TcpStream::connect(address)).unwrap();
-        stream.set_nodelay(true).unwrap();
-        Self { server, stream, bytes, _folder: folder }
+/// What the bare server gives, and the file that it writes to.
+type Answers = (Recorded, Recorded, Mutex<File>);
+
+/// An answer of the broker.
+#[derive(Serialize, Deserialize)]
+struct Recorded {
+    headers: Vec<(String, String)>,
+    body: String,
+}
+
+impl Recorded {
+    fn of(answer: &Answer) -> Self {
+        let written_anew = [header::CONTENT_LENGTH, header::DATE];
+        let headers = answer.headers.iter().filter(|(name, _)| !written_anew.contains(name));
+        let headers = headers.map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect();
+        Self { headers, body: String::from_utf8(answer.body.clone()).unwrap() }
     }
 
-    fn handshake(&mut self, runtime: &Runtime) {
-        let [auth, challenge, attest, token] = self.bytes;
-        runtime.block_on(async {
-            for (give, take) in [(auth, challenge), (attest, token)] {
-                self.stream.write_all(&vec![0; give]).await.unwrap();
-                self.stream.read_exact(&mut vec![0; take]).await.unwrap();
-            }
-        });
+    fn response(&self) -> Response {
+        let mut response = self.body.clone().into_response();
+        let headers = self.headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
+        response.headers_mut().extend(headers.collect::<HeaderMap>());
+        response
     }
 }
 
-/// A broker in a process of its own, and the processor time that it has used.
+/// A server in a process of its own, the processor time that it has used, and its client.
 struct Server {
     process: Child,
     threads: HashMap<String, u64>,
+    guest: Guest,
 }
 
 impl Server {
     /// Starts this program as the server that `role` names, and waits for its address.
-    fn start(role: &str, folder: &Path) -> (Self, String) {
-        let process =
-            Command::new(std::env::current_exe().unwrap()).env(role, folder).stdin(Stdio::piped()).spawn().unwrap();
+    fn start(role: &str, desk: &Desk) -> Self {
+        let folder = desk.broker_folder();
+        let program = std::env::current_exe().unwrap();
+        let process = Command::new(program).env(role, &folder).stdin(Stdio::piped()).spawn().unwrap();
         let address = folder.join("address");
         while !address.exists() {
             std::thread::sleep(Duration::from_millis(20));
         }
-        (Self { process, threads: HashMap::new() }, fs::read_to_string(address).unwrap())
+        let url = format!("https://{}", fs::read_to_string(&address).unwrap());
+        fs::remove_file(address).unwrap();
+        Self { process, threads: HashMap::new(), guest: Guest::new(&url, &desk.trust()) }
     }
 
     /// Of all threads, those that have ended included.
@@ -180,62 +206,60 @@ fn own_cpu() -> Duration {
     Duration::new(time.tv_sec.try_into().unwrap(), time.tv_nsec.try_into().unwrap())
 }
 
-fn handshake(runtime: &Runtime, guest: &mut Guest, desk: &Desk) -> (usize, usize) {
+/// Returns what was sent as evidence, and the answers.
+fn handshake(runtime: &Runtime, guest: &mut Guest, desk: &Desk) -> (Value, [Answer; 2]) {
     runtime.block_on(async {
-        let nonce = guest.nonce().await;
+        let challenge = guest.auth().await;
+        let nonce = challenge.json()["nonce"].as_str().unwrap().to_owned();
         let message = attestation(&desk.td, &nonce, &guest.public_key());
         let answer = guest.post("/kbs/v0/attest", &message).await;
         assert_eq!(answer.status, StatusCode::OK);
-        (message.to_string().len(), answer.body.len())
+        (message, [challenge, answer])
     })
 }
 
 fn measure() {
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-    let mut desk = Desk::prepared();
+    let desk = Desk::prepared();
     desk.td.extend(&desk::load_model("sha384:00ff")).unwrap();
-    let (mut server, address) = Server::start(SERVER, &desk.broker_folder());
-    desk.url = format!("https://{address}");
-    let mut guest = desk.guest();
-    let (evidence_bytes, token_bytes) = handshake(&runtime, &mut guest, &desk);
-    let cryptography = Cryptography::new(&desk, &guest, evidence_bytes, token_bytes);
-    let mut bare = Bare::start(&runtime, cryptography.exchanged);
+    let mut broker = Server::start(SERVER, &desk);
+    let (message, answers) = handshake(&runtime, &mut broker.guest, &desk);
+    let cryptography = Cryptography::new(&desk, &broker.guest, message.to_string().len(), answers[1].body.len());
+    let recorded = answers.each_ref().map(Recorded::of);
+    fs::write(desk.broker_folder().join("answers.json"), serde_json::to_vec(&recorded).unwrap()).unwrap();
+    let mut bare = Server::start(BARE, &desk);
 
     let mut criterion = Criterion::default().configure_from_args();
     let mut group = criterion.benchmark_group("handshake");
     group.sample_size(20).warm_up_time(Duration::from_secs(1)).measurement_time(Duration::from_secs(4));
-    group.bench_function("server cpu", |bencher| {
-        bencher.iter_custom(|times| {
-            let before = server.cpu();
-            for _ in 0..times {
-                handshake(&runtime, &mut guest, &desk);
-                cryptography.run();
-            }
-            server.cpu().saturating_sub(before)
+    for (name, server) in [("server cpu", &mut broker), ("a bare server", &mut bare)] {
+        group.bench_function(name, |bencher| {
+            bencher.iter_custom(|times| {
+                let before = server.cpu();
+                for _ in 0..times {
+                    handshake(&runtime, &mut server.guest, &desk);
+                    cryptography.run();
+                }
+                server.cpu().saturating_sub(before)
+            });
         });
-    });
-    group.bench_function("a bare server", |bencher| {
-        bencher.iter_custom(|times| {
-            let before = bare.server.cpu();
-            for _ in 0..times {
-                bare.handshake(&runtime);
-                cryptography.run();
-            }
-            bare.server.cpu().saturating_sub(before)
+    }
+    let parts: [(_, fn(&Cryptography)); 2] =
+        [("its cryptography", Cryptography::run), ("its cryptography, but for TLS", Cryptography::but_for_tls)];
+    for (name, part) in parts {
+        group.bench_function(name, |bencher| {
+            bencher.iter_custom(|times| {
+                let mut alone = Duration::ZERO;
+                for _ in 0..times {
+                    handshake(&runtime, &mut broker.guest, &desk);
+                    let before = own_cpu();
+                    part(&cryptography);
+                    alone += own_cpu().saturating_sub(before);
+                }
+                alone
+            });
         });
-    });
-    group.bench_function("its cryptography", |bencher| {
-        bencher.iter_custom(|times| {
-            let mut alone = Duration::ZERO;
-            for _ in 0..times {
-                handshake(&runtime, &mut guest, &desk);
-                let before = own_cpu();
-                cryptography.run();
-                alone += own_cpu().saturating_sub(before);
-            }
-            alone
-        });
-    });
+    }
     group.finish();
     criterion.final_summary();
 }
@@ -275,6 +299,10 @@ impl Cryptography {
 
     fn run(&self) {
         self.records();
+        self.but_for_tls();
+    }
+
+    fn but_for_tls(&self) {
         // Two names of sessions, the nonce, two names of requests.
         let mut random = [0; 32 + 32 + 32 + 8 + 8];
         rand::fill(&mut random).unwrap();

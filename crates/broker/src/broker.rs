@@ -1,7 +1,7 @@
 //! A running broker.
 
 use crate::{
-    Config,
+    Clock, Config,
     admin::{AdminVerifier, Horizon, KeyError, load_key},
     audit::{Audit, AuditError, ChainError, Decided, Entry, Event, Head},
     config::Attestation,
@@ -12,6 +12,7 @@ use crate::{
     metrics::Metrics,
     policies::{Policies, PoliciesError},
     rate::RateLimit,
+    readiness::Readiness,
     references::{ReferenceError, References},
     secrets::Secrets,
     server::Server,
@@ -27,7 +28,12 @@ use sealwright_channel::peers::Shared;
 use sealwright_collateral::{Age, Library, Report};
 use sealwright_verify::{Anchor, AnchorKind};
 use sealwright_wire::{Digest, time::UnixTime};
-use std::{net::SocketAddr, path::Path, sync::Arc};
+use std::{
+    net::SocketAddr,
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio::{
     net::TcpListener,
     sync::{Semaphore, oneshot},
@@ -36,6 +42,9 @@ use tokio::{
 
 /// The file beside the database that keeps which issues of collateral were seen, out of reach of whoever fills the folder of bundles.
 const COLLATERAL_SEEN: &str = "collateral-seen.json";
+
+/// How long a start waits for the next second.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
 /// Why a broker does not start.
 #[derive(Debug, thiserror::Error)]
@@ -65,6 +74,14 @@ pub enum Error {
     /// The reference values.
     #[error("reference values: {0}")]
     References(#[from] ReferenceError),
+    /// Both folders that a running broker looks at again.
+    #[error("{collateral}; {references}")]
+    Folders {
+        /// What is wrong with the collateral.
+        collateral: Box<Error>,
+        /// What is wrong with the reference values.
+        references: Box<Error>,
+    },
     /// A policy.
     #[error(transparent)]
     Policies(#[from] PoliciesError),
@@ -129,9 +146,12 @@ impl Broker {
         let local_addr = listener.local_addr().map_err(unheard)?;
         let tls = tls::server(&config.certificate, &config.certificate_key)?;
         let (limits, key) = (config.limits, tls.key_sha256);
-        let (service, torn) = tokio::task::spawn_blocking(move || open(config, &key)).await??;
+        let Opened { service, torn, administrators_from } =
+            tokio::task::spawn_blocking(move || open(config, &key)).await??;
         let service = Arc::new(service);
         let noted = note_opening(&service, torn).await?;
+        // Whoever connects meanwhile is answered when it is over.
+        wait_until(&service.clock, administrators_from).await;
         let (stop, stopped) = oneshot::channel();
         let (router, metrics) = (http::router(&service), Arc::clone(&service.metrics));
         let server = tokio::spawn(Server { listener, tls: tls.config, router, limits, metrics }.run(stopped));
@@ -150,7 +170,8 @@ impl Broker {
     /// Looks at the folders of collateral and reference values again, as it does by itself within seconds of a change.
     ///
     /// # Errors
-    /// When a folder cannot be read or a file in it holds something else; what was there before stays in use.
+    /// When a folder cannot be read; what was in it before stays in use, and the other is taken up all the same. A file that cannot be used
+    /// is no error: it costs itself alone.
     pub async fn reload(&self) -> Result<Report, Error> {
         let service = Arc::clone(&self.service);
         tokio::task::spawn_blocking(move || reload(&service)).await?
@@ -188,36 +209,52 @@ impl Drop for Broker {
     }
 }
 
-/// Opens everything but the socket. `key` is the TLS key's digest, by which administrators name this broker. Returns how many bytes of an interrupted write were cut off the audit log.
-fn open(config: Config, key: &Digest<32>) -> Result<(Service, u64), Error> {
+/// What [`open`] opened.
+struct Opened {
+    service: Service,
+    /// How many bytes of an interrupted write were cut off the audit log.
+    torn: u64,
+    /// The first second whose signed requests are taken, as far as this start is the reason.
+    administrators_from: UnixTime,
+}
+
+/// Opens everything but the socket. `key` is the TLS key's digest, by which administrators name this broker.
+fn open(config: Config, key: &Digest<32>) -> Result<Opened, Error> {
     let now = config.clock.now();
     // The database first: it is locked, so that two brokers never write one audit log.
     let vault = Arc::new(Vault::open(Arc::new(Embedded::open(&config.database)?), RootKey::load(&config.root_key)?)?);
     let (audit, torn) = Audit::open(&config.audit, known_head(&vault)?)?;
+    let ran_before = audit.head() != Head::START;
     let evaluator: Arc<dyn Evaluator> = Arc::new(Workers::new(&config.worker)?);
     let (attestation, release) = (config.attestation.policy.as_ref(), config.resource_policy.as_ref());
     let policies = Arc::new(Policies::open(Arc::clone(&vault), Arc::clone(&evaluator), attestation, release)?);
     let references = Arc::new(References::open(&config.attestation.reference_values, Arc::clone(&vault))?);
     let seen = config.database.with_file_name(COLLATERAL_SEEN);
-    let library = open_library(&config.attestation, &seen, now)?;
+    let metrics = Arc::new(Metrics::new());
+    metrics.refused_files("references", references.current().refused.len());
+    let library = open_library(&config.attestation, &seen, now, &metrics)?;
     let trust = trust(&config.attestation);
     let judge = Judge::new(library, Arc::clone(&policies), Arc::clone(&references), trust, evaluator)?;
     let secrets = Arc::new(Secrets::new(Arc::clone(&vault)));
     let horizon = Horizon::load(Arc::clone(&vault))?;
+    // Nothing was used before a broker that has not run before.
+    let (unused_from, administrators_from) =
+        if ran_before { (horizon.unused_from(now), now.plus(1)) } else { (now, now) };
     let lifetime = config.token_lifetime.as_secs();
     let issuer = Issuer::new(&*config.issuer, load_key(&config.token_key)?)?.with_lifetime(lifetime);
     let limits = config.limits;
     let service = Service {
-        metrics: Arc::new(Metrics::new()),
+        metrics,
         metrics_for: config.metrics,
         requests: Shared::new(usize::MAX, limits.requests_per_peer),
         bodies: Shared::new(limits.body_bytes, limits.body_bytes_per_peer),
         places: Arc::new(Semaphore::new(limits.requests)),
         refusals: RateLimit::new(http::record::PER_SECOND, http::record::BURST),
         auth_rate: RateLimit::new(limits.auth_per_second, limits.auth_burst),
+        readiness: Readiness::default(),
         sessions: Sessions::new(Bounds { sessions: limits.sessions, bytes: limits.session_bytes, seconds: lifetime }),
         audit,
-        administrators: AdminVerifier::new(config.administrators, key, horizon.unused_from(now)),
+        administrators: AdminVerifier::new(config.administrators, key, unused_from),
         horizon,
         release: Release::new(Arc::clone(&secrets), Arc::clone(&policies)),
         // The one who issues and the one who checks share a clock.
@@ -232,10 +269,18 @@ fn open(config: Config, key: &Digest<32>) -> Result<(Service, u64), Error> {
         issuer,
         lifetime,
     };
-    Ok((service, torn))
+    Ok(Opened { service, torn, administrators_from })
 }
 
-fn open_library(config: &Attestation, seen: &Path, now: UnixTime) -> Result<Library, Error> {
+/// Waits until it is this time: a second at most, should the clock stand.
+async fn wait_until(clock: &Clock, time: UnixTime) {
+    let began = Instant::now();
+    while clock.now() < time && began.elapsed() < LONGEST_WAIT {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+fn open_library(config: &Attestation, seen: &Path, now: UnixTime, metrics: &Metrics) -> Result<Library, Error> {
     for anchor in config.anchors.iter().map(Anchor::id).filter(|anchor| anchor.kind == AnchorKind::Simulated) {
         tracing::warn!(
             name = anchor.name,
@@ -244,6 +289,7 @@ fn open_library(config: &Attestation, seen: &Path, now: UnixTime) -> Result<Libr
     }
     let (library, report) = Library::open_remembering(&config.collateral, config.anchors.clone(), seen, now)?;
     log_report(&report);
+    metrics.refused_files("collateral", report.refused.len());
     Ok(library)
 }
 

@@ -89,7 +89,8 @@ impl Release {
         let stored = self.secrets.get(path)?;
         let name = path.to_string();
         let requires = stored.as_ref().map_or(Value::Null, requires_value);
-        // A secret that there is not is decided about like any other, so that the time it takes tells nothing either.
+        // A secret that there is not is decided about like any other, and answered like one that is kept back. The time still tells: only
+        // what there is was read and decrypted by now, because what a secret requires lies sealed in one record with it.
         let decision = release.decide(token, Resource { path: &name, requires: &requires });
         let policy = release.policy().clone();
         let reasons = match stored {

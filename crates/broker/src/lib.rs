@@ -14,6 +14,7 @@ mod judge;
 mod metrics;
 mod policies;
 mod rate;
+mod readiness;
 mod references;
 mod secrets;
 mod server;

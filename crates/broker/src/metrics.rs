@@ -41,6 +41,11 @@ struct State {
     state: &'static str,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Folder {
+    folder: &'static str,
+}
+
 /// The broker's counters.
 pub(crate) struct Metrics {
     registry: Registry,
@@ -48,6 +53,7 @@ pub(crate) struct Metrics {
     seconds: Histogram,
     decisions: Family<Decision, Counter>,
     turned_away: Family<Reason, Counter>,
+    refused_files: Family<Folder, Gauge>,
     sessions: Family<State, Gauge>,
     connections: Gauge,
 }
@@ -63,11 +69,13 @@ impl Metrics {
         registry.register("decisions", "Appraisals of evidence, and releases of secrets", decisions.clone());
         let turned_away = Family::default();
         registry.register("turned_away", "Connections and requests over a limit", turned_away.clone());
+        let refused_files = Family::default();
+        registry.register("refused_files", "Files of a folder that cannot be used", refused_files.clone());
         let sessions = Family::default();
         registry.register("sessions", "Sessions by state", sessions.clone());
         let connections = Gauge::default();
         registry.register("connections", "Open connections", connections.clone());
-        Self { registry, requests, seconds, decisions, turned_away, sessions, connections }
+        Self { registry, requests, seconds, decisions, turned_away, refused_files, sessions, connections }
     }
 
     pub(crate) fn answered(&self, labels: &Answered, seconds: f64) {
@@ -83,6 +91,11 @@ impl Metrics {
 
     pub(crate) fn turned_away(&self, reason: &'static str) {
         self.turned_away.get_or_create(&Reason { reason }).inc();
+    }
+
+    /// How many files of a folder, `collateral` or `references`, could not be used at the last look.
+    pub(crate) fn refused_files(&self, folder: &'static str, count: usize) {
+        self.refused_files.get_or_create(&Folder { folder }).set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
     pub(crate) fn connection(&self) -> OpenConnection {

@@ -1,4 +1,7 @@
 //! Reference values: from the configured folder, and those that an administrator registered.
+//!
+//! A file of the folder that cannot be used costs itself alone: it is out of force and named in the log. Values that are withdrawn, by an
+//! administrator or by removing their file, are gone whatever else is wrong with the folder.
 
 use crate::{
     admin::ReferenceInfo,
@@ -12,7 +15,8 @@ use sealwright_wire::{
     reference::{MAX_FILE, ReferenceValues},
 };
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
+    ffi::OsString,
     fs,
     path::{Path, PathBuf},
     sync::{Arc, PoisonError, RwLock},
@@ -23,6 +27,8 @@ pub(crate) const NAME: &str = "1 to 64 letters, digits, '_', '-' and inner dots"
 const MAX_NAME: usize = 64;
 /// The most sets of values, from both places.
 const MAX_SETS: usize = 1024;
+/// The most files of the folder that are read. Of more, those whose names sort first.
+const MAX_FILES: usize = 2048;
 
 /// Whether a text is a name of reference values. It stands in a path as it is.
 pub(crate) fn is_name(text: &str) -> bool {
@@ -36,24 +42,9 @@ pub(crate) fn is_name(text: &str) -> bool {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReferenceError {
-    /// The folder or a file cannot be read.
+    /// The folder cannot be read.
     #[error(transparent)]
-    File(#[from] FileError),
-    /// A file holds something else.
-    #[error("{}: {source}", path.display())]
-    Content {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        #[source]
-        source: sealwright_wire::reference::Error,
-    },
-    /// A file's name is none for reference values.
-    #[error("{}: expected a name of {NAME}", path.display())]
-    Name {
-        /// The file.
-        path: PathBuf,
-    },
+    Folder(#[from] FileError),
     /// What an administrator registered cannot be read.
     #[error(transparent)]
     Vault(#[from] VaultError),
@@ -69,6 +60,11 @@ pub enum ReferenceError {
 #[derive(Clone, Debug)]
 pub(crate) struct Snapshot {
     pub(crate) sets: Vec<ReferenceInfo>,
+    /// Files that are not in force, and why.
+    pub(crate) refused: Vec<(String, String)>,
+    /// How many sets there are in both places, in force or not.
+    found: usize,
+    folder: Arc<Folder>,
     /// SHA-384 over names and values, by which the audit log says what evidence was compared with.
     pub(crate) sha384: Digest<48>,
 }
@@ -94,8 +90,9 @@ pub(crate) struct References {
 
 impl References {
     pub(crate) fn open(folder: &Path, vault: Arc<Vault>) -> Result<Self, ReferenceError> {
-        let current = RwLock::new(Arc::new(snapshot(folder, &vault, None)?));
-        Ok(Self { folder: folder.to_owned(), vault, current })
+        let current = snapshot(Arc::new(from_folder(folder)?), registered(&vault, None)?);
+        log_refused(&current);
+        Ok(Self { folder: folder.to_owned(), vault, current: RwLock::new(Arc::new(current)) })
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -107,8 +104,25 @@ impl References {
     }
 
     /// What both places hold now, or will hold after a change. Nothing of it is in force yet.
+    ///
+    /// A change does not wait for the folder: while that cannot be read, what it held last stays.
     pub(crate) fn look(&self, change: Option<Change<'_>>) -> Result<Snapshot, ReferenceError> {
-        snapshot(&self.folder, &self.vault, change)
+        let folder = match from_folder(&self.folder) {
+            Ok(folder) => Arc::new(folder),
+            Err(error) if change.is_some() => {
+                tracing::error!(%error, "the reference values that the folder held last stay in force");
+                Arc::clone(&self.current().folder)
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let after = snapshot(folder, registered(&self.vault, change)?);
+        let is_there = |name: &str| self.current().sets.iter().any(|set| set.name == name);
+        match change {
+            Some((name, Some(_))) if after.found > MAX_SETS && !is_there(name) => {
+                Err(ReferenceError::TooMany { found: after.found })
+            }
+            Some(_) | None => Ok(after),
+        }
     }
 
     /// Registers values, durable on return. Returns their version.
@@ -128,17 +142,31 @@ impl References {
     }
 }
 
-fn snapshot(folder: &Path, vault: &Vault, change: Option<Change<'_>>) -> Result<Snapshot, ReferenceError> {
-    let mut sets = from_folder(folder)?;
-    // What an administrator registered takes the place of a file of the same name.
-    for (name, values) in registered(vault, change)? {
-        sets.insert(name.clone(), ReferenceInfo { name, source: "administrator".to_owned(), values });
-    }
-    if sets.len() > MAX_SETS {
-        return Err(ReferenceError::TooMany { found: sets.len() });
+/// What an administrator registered takes the place of a file of the same name, and of whatever file there is no room for.
+fn snapshot(folder: Arc<Folder>, registered: BTreeMap<String, ReferenceValues>) -> Snapshot {
+    let of_administrator = |(name, values): (String, _)| {
+        (name.clone(), ReferenceInfo { name, source: "administrator".to_owned(), values })
+    };
+    let mut sets: BTreeMap<_, _> = registered.into_iter().map(of_administrator).collect();
+    let mut refused = folder.refused.clone();
+    let mut found = sets.len();
+    for (name, set) in &folder.sets {
+        if sets.contains_key(name) {
+            continue;
+        }
+        found = found.saturating_add(1);
+        if sets.len() < MAX_SETS {
+            sets.insert(name.clone(), set.clone());
+        } else {
+            refused.push((format!("{name}.json"), too_many()));
+        }
     }
     let sets: Vec<ReferenceInfo> = sets.into_values().collect();
-    Ok(Snapshot { sha384: digest_of(&sets), sets })
+    Snapshot { sha384: digest_of(&sets), sets, refused, found, folder }
+}
+
+fn too_many() -> String {
+    format!("at most {MAX_SETS} sets of reference values are compared")
 }
 
 fn registered(vault: &Vault, change: Option<Change<'_>>) -> Result<BTreeMap<String, ReferenceValues>, ReferenceError> {
@@ -156,24 +184,67 @@ fn registered(vault: &Vault, change: Option<Change<'_>>) -> Result<BTreeMap<Stri
     Ok(sets)
 }
 
-fn from_folder(folder: &Path) -> Result<BTreeMap<String, ReferenceInfo>, ReferenceError> {
-    let mut sets = BTreeMap::new();
-    for entry in fs::read_dir(folder).map_err(FileError::io(folder))? {
-        let path = entry.map_err(FileError::io(folder))?.path();
-        if path.extension().is_none_or(|extension| extension != "json") {
-            continue;
-        }
-        let name = path.file_stem().and_then(|stem| stem.to_str()).filter(|stem| is_name(stem));
-        let name = name.ok_or_else(|| ReferenceError::Name { path: path.clone() })?.to_owned();
-        let json = files::read(&path, MAX_FILE as u64)?;
-        let values = ReferenceValues::from_json(&json)
-            .map_err(|source| ReferenceError::Content { path: path.clone(), source })?;
-        sets.insert(name.clone(), ReferenceInfo { name, source: "file".to_owned(), values });
-        if sets.len() > MAX_SETS {
-            return Err(ReferenceError::TooMany { found: sets.len() });
+/// What the folder held at one look.
+#[derive(Debug, Default)]
+struct Folder {
+    sets: BTreeMap<String, ReferenceInfo>,
+    /// Files that cannot be used, and why.
+    refused: Vec<(String, String)>,
+}
+
+fn from_folder(path: &Path) -> Result<Folder, FileError> {
+    let (names, unread) = files_in(path)?;
+    let mut folder = Folder::default();
+    for file in names {
+        let set = if folder.sets.len() < MAX_SETS { open(&path.join(&file)) } else { Err(too_many()) };
+        match set {
+            Ok(set) => drop(folder.sets.insert(set.name.clone(), set)),
+            Err(reason) => folder.refused.push((file.to_string_lossy().into_owned(), reason)),
         }
     }
-    Ok(sets)
+    if unread > 0 {
+        folder
+            .refused
+            .push(("...".to_owned(), format!("{unread} files are more than the {MAX_FILES} that are looked at")));
+    }
+    Ok(folder)
+}
+
+/// The names of the folder's JSON files, sorted, and how many more there are than are looked at.
+fn files_in(folder: &Path) -> Result<(BTreeSet<OsString>, usize), FileError> {
+    let (mut names, mut unread) = (BTreeSet::new(), 0usize);
+    for entry in fs::read_dir(folder).map_err(FileError::io(folder))? {
+        let name = entry.map_err(FileError::io(folder))?.file_name();
+        if Path::new(&name).extension().is_none_or(|extension| extension != "json") {
+            continue;
+        }
+        names.insert(name);
+        if names.len() > MAX_FILES {
+            names.pop_last();
+            unread = unread.saturating_add(1);
+        }
+    }
+    Ok((names, unread))
+}
+
+/// The values of one file, or why there are none.
+fn open(path: &Path) -> Result<ReferenceInfo, String> {
+    let name = path.file_stem().and_then(|stem| stem.to_str()).filter(|stem| is_name(stem));
+    let name = name.ok_or_else(|| format!("expected a name of {NAME}"))?.to_owned();
+    // Before it is opened: a pipe would be waited for, and with it every withdrawal.
+    if !fs::metadata(path).map_err(|error| error.to_string())?.is_file() {
+        return Err("not a file".to_owned());
+    }
+    let json = files::read(path, MAX_FILE as u64).map_err(|error| error.to_string())?;
+    let values = ReferenceValues::from_json(&json).map_err(|error| error.to_string())?;
+    Ok(ReferenceInfo { name, source: "file".to_owned(), values })
+}
+
+/// Names the files that are not in force in the log.
+pub(crate) fn log_refused(snapshot: &Snapshot) {
+    for (file, reason) in &snapshot.refused {
+        tracing::warn!(file, reason, "reference values are not in force");
+    }
 }
 
 fn digest_of(sets: &[ReferenceInfo]) -> Digest<48> {

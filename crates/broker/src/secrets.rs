@@ -1,7 +1,7 @@
 //! Secrets: what is released, and what it requires of whoever receives it.
 
 use crate::storage::{Entry, Table, Vault, VaultError};
-use sealwright_wire::{jws::strict_object, kbs::ResourcePath, time::UnixTime};
+use sealwright_wire::{aael::RuntimeEvent, jws::strict_object, kbs::ResourcePath, time::UnixTime};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, sync::Arc};
 use zeroize::Zeroizing;
@@ -22,7 +22,8 @@ const LENGTH: usize = 4;
 #[serde(deny_unknown_fields)]
 pub struct Requires {
     /// For each `domain/operation`: an event of this name must be in the runtime log that the evidence explains, and its content, or the
-    /// member `digest` of its content, must be one of these.
+    /// member `digest` of its content, must be one of these. The operation is what follows the last slash: a domain may have slashes, as
+    /// `github.com/confidential-containers` does, and an event whose operation has one meets no requirement.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub runtime: BTreeMap<String, Vec<String>>,
 }
@@ -56,7 +57,7 @@ impl Requires {
         }
         let word = |word: &String| !word.is_empty() && word.len() <= MAX_WORD;
         for (event, accepted) in &self.runtime {
-            if !word(event) || event.split('/').filter(|part| !part.is_empty()).count() != 2 {
+            if !word(event) || !names_an_event(event) {
                 let found = event.chars().take(64).collect::<String>();
                 return Err(RequiresError(format!("expected domain/operation, found {found:?}")));
             }
@@ -68,6 +69,11 @@ impl Requires {
         }
         Ok(())
     }
+}
+
+/// Whether there can be an event with this domain, a slash, and this operation.
+fn names_an_event(name: &str) -> bool {
+    name.rsplit_once('/').is_some_and(|(domain, operation)| RuntimeEvent::new(domain, operation, "").is_ok())
 }
 
 /// What is written in front of a secret's bytes, in the same sealed record.
@@ -153,6 +159,13 @@ mod tests {
         let json = serde_json::to_vec(&requires).unwrap();
         assert_eq!(Requires::from_json(&json), Ok(requires));
         assert_eq!(Requires::from_json(b"{}"), Ok(Requires::default()));
+        for event in ["github.com/confidential-containers/PullImage", "a//b", "/a/b"] {
+            let json = format!(r#"{{"runtime":{{"{event}":["x"]}}}}"#);
+            assert_eq!(Requires::from_json(json.as_bytes()), Ok(Requires::event(event, ["x".to_owned()])));
+            // Each can be met: its domain and operation are what an event may have.
+            let (domain, operation) = event.rsplit_once('/').unwrap();
+            RuntimeEvent::new(domain, operation, "x").unwrap();
+        }
         let many: Vec<String> = (0..=MAX_ACCEPTED).map(|n| format!("\"{n}\"")).collect();
         for json in [
             "",
@@ -163,6 +176,12 @@ mod tests {
             r#"{"runtime":{"sealwright/LoadModel":[""]}}"#,
             r#"{"runtime":{"LoadModel":["x"]}}"#,
             r#"{"runtime":{"/":["x"]}}"#,
+            r#"{"runtime":{"a/":["x"]}}"#,
+            r#"{"runtime":{"/b":["x"]}}"#,
+            r#"{"runtime":{"a /b":["x"]}}"#,
+            r#"{"runtime":{"a/b c":["x"]}}"#,
+            r#"{"runtime":{"a/b\u0000":["x"]}}"#,
+            r#"{"runtime":{"a/b/":["x"]}}"#,
             r#"{"runtime":{"a/b":[1]}}"#,
             &format!(r#"{{"runtime":{{"a/b":[{}]}}}}"#, many.join(",")),
             &format!(r#"{{"runtime":{{"a/b":["{}"]}}}}"#, "x".repeat(MAX_WORD + 1)),

@@ -11,6 +11,7 @@ use crate::{
     metrics::Metrics,
     policies::Policies,
     rate::RateLimit,
+    readiness::Readiness,
     references::References,
     secrets::Secrets,
     session::Sessions,
@@ -36,6 +37,7 @@ pub(crate) struct Service {
     pub(crate) auth_rate: RateLimit,
     /// How often whoever has shown nothing yet is refused with a line in the audit log.
     pub(crate) refusals: RateLimit,
+    pub(crate) readiness: Readiness,
     pub(crate) sessions: Sessions<Arc<str>>,
     pub(crate) vault: Arc<Vault>,
     pub(crate) audit: Audit,

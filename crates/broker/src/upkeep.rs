@@ -3,6 +3,7 @@
 use crate::{
     audit::Head,
     broker::Error,
+    references::log_refused,
     service::Service,
     storage::{Table, Vault, VaultError},
 };
@@ -51,14 +52,32 @@ pub(crate) fn note_head(service: &Service, noted: Head) -> Result<Head, Error> {
     Ok(head)
 }
 
-/// Reads the folders of collateral and reference values again.
+/// Reads the folders of collateral and reference values again. What is wrong with one keeps nothing that was withdrawn in the other in force.
 pub(crate) fn reload(service: &Service) -> Result<Report, Error> {
+    match (reload_collateral(service), reload_references(service)) {
+        (Ok(report), Ok(())) => Ok(report),
+        (Err(error), Ok(())) | (Ok(_), Err(error)) => Err(error),
+        (Err(collateral), Err(references)) => {
+            Err(Error::Folders { collateral: Box::new(collateral), references: Box::new(references) })
+        }
+    }
+}
+
+fn reload_collateral(service: &Service) -> Result<Report, Error> {
     let report = service.judge.library().reload(service.clock.now())?;
     log_report(&report);
+    service.metrics.refused_files("collateral", report.refused.len());
+    Ok(report)
+}
+
+fn reload_references(service: &Service) -> Result<(), Error> {
     if service.judge.reload_references()? {
         tracing::info!("reference values changed");
     }
-    Ok(report)
+    let current = service.references.current();
+    log_refused(&current);
+    service.metrics.refused_files("references", current.refused.len());
+    Ok(())
 }
 
 /// Glances at the folders until it is told to stop. What it has begun by then it finishes.

@@ -178,6 +178,7 @@ fn values_that_cannot_be_used_are_refused_with_their_name() {
         ("lifetime_seconds = 300", "lifetime_seconds = 0", "lifetime_seconds"),
         ("lifetime_seconds = 300", "lifetime_seconds = 86400", "lifetime_seconds"),
         ("# requests = 128", "requests = 0 # 128", "limits.requests"),
+        ("# attestation_bytes = 2097152", "attestation_bytes = 2097153", "expected 1 to 2097152, found 2097153"),
         ("# body_seconds = 20", "body_seconds = 0", "limits.body_seconds"),
         ("# memory_mebibytes = 256", "memory_mebibytes = 1", "policy_worker"),
         ("-----BEGIN PUBLIC KEY-----", "-----BEGIN NOTHING-----", "administrator"),

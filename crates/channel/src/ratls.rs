@@ -24,11 +24,11 @@ pub use connector::{AttestedConnection, CONNECT_TIMEOUT, ConnectError, Connector
 pub use sender::{Body, BoxError, Protocol, Sender, body, empty_body};
 pub use server::{Server, ServerError};
 pub use stream::{ServerStream, Tap, Tapped};
-pub(crate) use verifier::open_tagged;
 pub use verifier::{BindingError, Bound, check_certificate, verifier};
+pub(crate) use verifier::{Opened, open_answer};
 
 use aws_lc_rs::digest::{Algorithm, SHA256, SHA384, SHA512, digest};
-use sealwright_wire::ratls::{HashAlgorithm, KeyHash};
+use sealwright_wire::ratls::{HashAlgorithm, HashEntry};
 use subtle::ConstantTimeEq;
 
 /// SHA-256, as report data and key hashes use it.
@@ -38,12 +38,12 @@ pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
     hash
 }
 
-/// Whether a claim names this key.
-pub(crate) fn names_key(claim: &KeyHash<'_>, spki: &[u8]) -> bool {
+/// Whether a claim is the hash of this key or log.
+pub(crate) fn names(claim: &HashEntry<'_>, bytes: &[u8]) -> bool {
     let algorithm: &'static Algorithm = match claim.algorithm {
         HashAlgorithm::Sha256 => &SHA256,
         HashAlgorithm::Sha384 => &SHA384,
         HashAlgorithm::Sha512 => &SHA512,
     };
-    digest(algorithm, spki).as_ref().ct_eq(claim.digest).into()
+    digest(algorithm, bytes).as_ref().ct_eq(claim.digest).into()
 }

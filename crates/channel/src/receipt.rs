@@ -15,16 +15,16 @@
 
 use crate::{
     judge::{Appraisal, Judge, Judged},
-    ratls::{Attested, BindingError, names_key, open_tagged, sha256},
+    ratls::{Attested, BindingError, Opened, names, open_answer, sha256},
     seal,
 };
 use sealwright_appraise::{Binding, Check, ES256, Explanation, KeyError, Outcome, SigningKey, VerifyingKey};
 use sealwright_verify::{AnchorId, Facts};
 use sealwright_wire::{
-    Digest, Evidence,
+    Digest,
     jws::{Compact, EncodedHeader, Header, assemble},
     quote::Quote,
-    ratls::{AttestResponse, Claims, TaggedEvidence, report_data},
+    ratls::{AttestResponse, Claims},
     receipt::{Model, Receipt, TYPE, VERSION},
     sealed::LoadModel,
     time::UnixTime,
@@ -182,15 +182,14 @@ impl<'a> Unverified<'a> {
     /// # Errors
     /// [`Error::Refused`] with each check when something does not hold.
     pub fn verify(self, evidence: &AttestResponse, judge: &Judge, expected: &Expected<'_>) -> Result<Verified, Error> {
-        let tagged = TaggedEvidence::parse(&evidence.evidence)?;
-        let (quote, claims) = open_tagged(&tagged).map_err(|error| refused(vec![unbound(&error)], None))?;
-        let mut checks = self.about_key(&quote, &claims);
+        let opened = open_answer(evidence).map_err(|error| refused(vec![unbound(&error)], None))?;
+        let Opened { evidence, claims, report_data } = opened;
+        let mut checks = self.about_key(&evidence.quote, &claims);
         checks.extend(self.about_answer(expected));
         if checks.iter().any(|check| check.outcome == Outcome::Failed) {
-            return Err(refused(checks, judge.anchor_of(&quote).as_ref()));
+            return Err(refused(checks, judge.anchor_of(&evidence.quote).as_ref()));
         }
-        let binding = Binding::new("RA-TLS claims", report_data(&sha256(tagged.claims)));
-        let evidence = Evidence { quote, event_log: evidence.event_log.as_deref() };
+        let binding = Binding::new("RA-TLS claims", report_data);
         let judged = judge.judge(&evidence, &binding, self.issued_at()).and_then(Judged::accepted);
         let appraisal = judged.map_err(Error::Refused)?;
         checks.push(self.model_was_measured(appraisal.facts()));
@@ -206,7 +205,7 @@ impl<'a> Unverified<'a> {
     /// Whether the receipt was signed, by the key that the evidence names, and is about this evidence.
     fn about_key(&self, quote: &Quote<'_>, claims: &Claims<'_>) -> Vec<Check> {
         let signed = self.key.verifies(self.compact.signing_input(), self.compact.signature());
-        let named = claims.receipt_key.is_some_and(|claim| names_key(&claim, &self.key.to_spki_der()));
+        let named = claims.receipt_key.is_some_and(|claim| names(&claim, &self.key.to_spki_der()));
         let (thumbprint, jkt) = (self.key.thumbprint(), &self.receipt.jkt);
         let (evidence, stated) = (seal::sha384(quote.without_trailing()), self.receipt.evidence_sha384);
         let other_evidence = "use the evidence that the server showed on the connection of this receipt";
@@ -302,7 +301,7 @@ fn malformed(error: &Error) -> Check {
 
 fn unbound(error: &BindingError) -> Check {
     Check::new(Outcome::Failed, "receipt-evidence-unbound", "evidence")
-        .expected("evidence whose report data is the hash of its claims")
+        .expected("evidence whose report data is the hash of its claims, which name the event log")
         .actual(error)
         .source(SOURCE)
         .remedy("use the evidence that the server showed on the connection of this receipt")

@@ -12,6 +12,7 @@ use sealwright_channel::{
         AttestedConnection, BindingError, ConnectError, Connection, Connector, MAX_EXCHANGES, Protocol, Server, body,
         check_certificate, empty_body,
     },
+    receipt::Signer,
     tls::Trust as TlsTrust,
 };
 use sealwright_collateral::Library;
@@ -22,7 +23,7 @@ use sealwright_wire::{
     Tee,
     aael::RuntimeEvent,
     kbs::Message,
-    ratls::{ATTEST_PATH, AttestRequest, AttestResponse, Claims, EvidenceKind, KeyHash, TaggedEvidence},
+    ratls::{ATTEST_PATH, AttestRequest, AttestResponse, Claims, EvidenceKind, HashEntry, TaggedEvidence},
     tcg2::{Log, event_type::EV_IPL},
 };
 use std::{
@@ -150,22 +151,25 @@ async fn a_connection_that_did_not_ask_for_evidence_is_not_served() {
     assert_eq!(send("/v1/models/wine:predict", TENSOR.into()).await.0, StatusCode::OK);
 }
 
-/// The acceptance test of the channel: an alteration of any byte is refused, and the tap never sees a tensor.
+/// The acceptance test of the channel: an alteration of any byte, of the event log's words too, is refused, and the tap never sees a tensor.
 #[tokio::test]
 async fn evidence_with_one_byte_changed_is_refused_and_no_tensor_leaves() {
     let world = World::new();
     let server = plain_server(&world.td).await;
     let connector = world.connector();
-    let length = Arc::new(AtomicUsize::new(usize::MAX));
+    let lengths = Arc::new(Mutex::new([usize::MAX, 0]));
     let mut at = 0;
-    while at < length.load(Ordering::SeqCst) {
-        let seen = Arc::clone(&length);
+    while at < lengths.lock().unwrap().iter().fold(0usize, |sum, length| sum.saturating_add(*length)) {
+        let seen = Arc::clone(&lengths);
         let altering = handler(move |connection: Connection, asked: Asked| {
             let seen = Arc::clone(&seen);
             async move {
                 let mut response = connection.attest(&asked.body).await.unwrap();
-                seen.store(response.evidence.len(), Ordering::SeqCst);
-                response.evidence[at] ^= 1 << (at % 8);
+                let log = response.event_log.as_mut().unwrap();
+                let evidence = response.evidence.len();
+                *seen.lock().unwrap() = [evidence, log.len()];
+                let byte = if at < evidence { &mut response.evidence[at] } else { &mut log[at - evidence] };
+                *byte ^= 1 << (at % 8);
                 answer(StatusCode::OK, response.to_json().unwrap())
             }
         });
@@ -175,26 +179,23 @@ async fn evidence_with_one_byte_changed_is_refused_and_no_tensor_leaves() {
         assert!(matches!(connected, Err(ConnectError::Refused(_))), "byte {at}");
         recorder.assert_only_attestation();
         // Every byte of the envelope, the quote's header and the claims; of the long rest every eleventh.
-        at += if at < 64 || at + 256 > length.load(Ordering::SeqCst) { 1 } else { 11 };
+        let [evidence, _] = *lengths.lock().unwrap();
+        at += if at < 64 || (evidence.saturating_sub(256)..evidence).contains(&at) { 1 } else { 11 };
     }
-    assert!(length.load(Ordering::SeqCst) > 4000);
+    let [evidence, log] = *lengths.lock().unwrap();
+    assert!(evidence > 4000 && log > 1000, "{evidence} and {log} bytes");
 }
 
+/// A host that takes the log away, or cuts it.
 #[tokio::test]
-async fn an_event_log_that_does_not_replay_is_refused() {
+async fn another_event_log_than_the_evidence_names_is_refused() {
     let world = World::new();
     let server = plain_server(&world.td).await;
-    let alterations: [fn(&mut AttestResponse); 3] = [
+    let alterations: [fn(&mut AttestResponse); 2] = [
         |response| response.event_log = None,
         |response| {
             let log = response.event_log.as_mut().unwrap();
             log.truncate(log.len() / 2);
-        },
-        |response| {
-            let log = response.event_log.as_mut().unwrap();
-            let record = Log::parse(log).unwrap().events().nth(5).unwrap().offset;
-            // Behind register index, type, count and algorithm: the digest, which is what is replayed.
-            log[record + 14] ^= 1;
         },
     ];
     for alter in alterations {
@@ -203,7 +204,63 @@ async fn an_event_log_that_does_not_replay_is_refused() {
             alter(&mut response);
             answer(StatusCode::OK, response.to_json().unwrap())
         });
-        refusal(&world, &server, altering).await;
+        let explanation = refusal(&world, &server, altering).await;
+        assert_eq!(codes(&explanation), ["ratls-unbound"]);
+        assert!(explanation.checks[0].actual.contains("event-log-hash"), "{explanation}");
+    }
+}
+
+/// A machine that tells another log than it was measured by.
+struct Telling {
+    td: Td,
+    told: fn(&mut Vec<u8>),
+}
+
+impl Backend for Telling {
+    fn name(&self) -> &'static str {
+        "telling"
+    }
+
+    fn tee(&self) -> Tee {
+        self.td.tee()
+    }
+
+    fn quote(&self, report_data: &[u8; 64]) -> Result<Vec<u8>, sealwright_evidence::Error> {
+        self.td.quote(report_data)
+    }
+
+    fn event_log(&self) -> Result<Option<Vec<u8>>, sealwright_evidence::Error> {
+        let mut log = self.td.event_log()?;
+        log.iter_mut().for_each(self.told);
+        Ok(log)
+    }
+
+    fn measurements(&self) -> Result<Vec<Measurement>, sealwright_evidence::Error> {
+        self.td.measurements()
+    }
+
+    fn extend(&self, event: &RuntimeEvent) -> Result<(), sealwright_evidence::Error> {
+        self.td.extend(event)
+    }
+}
+
+/// That the evidence names the log makes it no true one.
+#[tokio::test]
+async fn an_event_log_that_does_not_replay_is_refused() {
+    let world = World::new();
+    let tales: [fn(&mut Vec<u8>); 2] = [
+        |log| log.truncate(log.len() / 2),
+        |log| {
+            let record = Log::parse(log).unwrap().events().nth(5).unwrap().offset;
+            // Behind register index, type, count and algorithm: the digest, which is what is replayed.
+            log[record + 14] ^= 1;
+        },
+    ];
+    for told in tales {
+        let telling = Telling { td: world.td.clone(), told };
+        let server = Arc::new(Server::new(Arc::new(telling), [0; 32]).await.unwrap());
+        let explanation = refusal(&world, &server, handler(honest)).await;
+        assert!(!codes(&explanation).contains(&"ratls-unbound"), "{explanation}");
     }
 }
 
@@ -219,6 +276,39 @@ fn lax_judge(world: &World, workloads: Vec<RuntimeEvent>) -> Judge {
     Judge::new(Arc::new(library), appraiser).running_only(workloads)
 }
 
+/// A machine whose log gives its last record another type, which is not measured.
+struct Hiding(Td);
+
+impl Backend for Hiding {
+    fn name(&self) -> &'static str {
+        "hiding"
+    }
+
+    fn tee(&self) -> Tee {
+        self.0.tee()
+    }
+
+    fn quote(&self, report_data: &[u8; 64]) -> Result<Vec<u8>, sealwright_evidence::Error> {
+        self.0.quote(report_data)
+    }
+
+    fn event_log(&self) -> Result<Option<Vec<u8>>, sealwright_evidence::Error> {
+        let mut log = self.0.event_log()?.unwrap();
+        let last = Log::parse(&log).unwrap().events().last().unwrap().offset;
+        // Behind the register's index.
+        log[last + 4..last + 8].copy_from_slice(&EV_IPL.to_le_bytes());
+        Ok(Some(log))
+    }
+
+    fn measurements(&self) -> Result<Vec<Measurement>, sealwright_evidence::Error> {
+        self.0.measurements()
+    }
+
+    fn extend(&self, event: &RuntimeEvent) -> Result<(), sealwright_evidence::Error> {
+        self.0.extend(event)
+    }
+}
+
 #[tokio::test]
 async fn a_second_model_that_a_log_hides_is_refused_whatever_the_policy_asks() {
     let world = World::new();
@@ -232,15 +322,9 @@ async fn a_second_model_that_a_log_hides_is_refused_whatever_the_policy_asks() {
     world.td.extend(&model("another")).unwrap();
     let Err(error) = connect(handler(honest)).await else { panic!("another model was accepted") };
     assert_eq!(codes(error.explanation().unwrap()), ["workload-not-named"]);
-    let hiding = handler(|connection: Connection, asked: Asked| async move {
-        let mut response = connection.attest(&asked.body).await.unwrap();
-        let log = response.event_log.as_mut().unwrap();
-        let last = Log::parse(log).unwrap().events().last().unwrap().offset;
-        // Behind the register's index: the record's type, which is not measured.
-        log[last + 4..last + 8].copy_from_slice(&EV_IPL.to_le_bytes());
-        answer(StatusCode::OK, response.to_json().unwrap())
-    });
-    let Err(error) = connect(hiding).await else { panic!("a hidden model was accepted") };
+    let hiding = world::server(Hiding(world.td.clone()), &Signer::generate().unwrap()).await;
+    let connecting = connector.connect_over(serve(&hiding, handler(honest)), "model.test", Protocol::Http1, ());
+    let Err(error) = connecting.await else { panic!("a hidden model was accepted") };
     assert_eq!(codes(error.explanation().unwrap()), ["workload-unexplained"]);
 }
 
@@ -370,7 +454,7 @@ async fn claims_that_the_quote_does_not_vouch_for_are_refused() {
             .as_ref()
             .try_into()
             .unwrap();
-    let claims = Claims { pubkey_hash: KeyHash::sha256(&hash), ..genuine.claims }.encode().unwrap();
+    let claims = Claims { pubkey_hash: HashEntry::sha256(&hash), ..genuine.claims }.encode().unwrap();
     for (kind, expected) in
         [(EvidenceKind::Quote, BindingError::OtherClaims), (EvidenceKind::TeeReport, BindingError::NotAQuote)]
     {

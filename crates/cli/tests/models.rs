@@ -3,7 +3,12 @@
 mod program;
 
 use program::{Run, Service, sealwright, service, service_logging_to, unread};
+use rustix::process::{Pid, Signal, kill_process};
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Stdio};
+use std::time::{Duration, Instant};
 
 const KEY_URI: &str = "kbs:///default/model-key/digits";
 
@@ -60,14 +65,20 @@ impl Stage {
         self.administrator(&[seal.as_slice(), &["--json"]].concat())
     }
 
-    /// A server of these sealed files, in the site's machine.
+    fn backend(&self) -> String {
+        format!("sim:{}", self.path("site/td.sock"))
+    }
+
+    /// What starts a server of these sealed files, in the site's machine.
+    fn serving(&self, sealed: &[&str]) -> Vec<String> {
+        let (ca, backend) = (self.path("broker/tls/ca.pem"), self.backend());
+        let args = ["serve", "--broker", &self.broker_url, "--broker-ca", &ca, "--backend", &backend];
+        let args = args.into_iter().chain(["--listen", "127.0.0.1:0"]).map(str::to_owned);
+        args.chain(sealed.iter().map(|name| self.path(name))).collect()
+    }
+
     fn serve(&self, sealed: &[&str]) -> (Service, String) {
-        let sealed: Vec<_> = sealed.iter().map(|name| self.path(name)).collect();
-        let (ca, backend) = (self.path("broker/tls/ca.pem"), format!("sim:{}", self.path("site/td.sock")));
-        let mut args = vec!["serve", "--broker", &self.broker_url, "--broker-ca", &ca, "--backend", &backend];
-        args.extend(["--listen", "127.0.0.1:0"]);
-        args.extend(sealed.iter().map(String::as_str));
-        service(&args, &self.dir.path().join("server.ready"))
+        service(&self.serving(sealed), &self.dir.path().join("server.ready"))
     }
 
     /// Runs a verb of a client that trusts the site and names these sealed files.
@@ -217,6 +228,25 @@ fn a_broker_that_hangs_up_is_a_failure() {
     assert_eq!((run.code, run.stdout.as_str()), (3, ""), "{}", run.stderr);
 }
 
+#[test]
+fn two_sealed_files_of_one_name_and_version_are_refused_at_start() {
+    let stage = Stage::new();
+    for (sealed, version) in [("one.sealed", "1"), ("twin.sealed", "1"), ("two.sealed", "2")] {
+        assert_eq!(stage.seal(&solution("model.onnx"), sealed, version).code, 0);
+    }
+    let measure = ["measure", "--backend", &stage.backend(), "--json"];
+    let before = done(&measure).stdout;
+    let mut serve = stage.serving(&["one.sealed", "two.sealed", "twin.sealed"]);
+    // If it did start, it would end at once: nobody holds its standard input.
+    serve.push("--exit-with-stdin".to_owned());
+    let run = sealwright(&serve);
+    assert_eq!((run.code, run.stdout.as_str()), (3, ""), "{}", run.stderr);
+    let [one, twin] = ["one.sealed", "twin.sealed"].map(|name| stage.path(name));
+    let reason = format!("{one} and {twin} are both version 1 of the model digits: serve one of them");
+    assert!(run.stderr.contains(&reason), "{}", run.stderr);
+    assert_eq!(done(&measure).stdout, before, "nothing was measured");
+}
+
 /// Larger than anything that is read as a whole.
 fn large_model(dir: &Path) -> PathBuf {
     let path = dir.join("large.onnx");
@@ -269,6 +299,63 @@ fn a_model_of_70_mib_is_sealed_and_unsealed_whole_or_not_at_all() {
     assert!(run.stdout.starts_with("no: chunk 1119 of 1120"), "{}", run.stdout);
     assert!(!Path::new(&again).exists());
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 4, "nothing else is left");
+}
+
+/// `unseal`, and what it reads and has not got yet.
+struct Unsealing {
+    process: Child,
+    _rest: ChildStdin,
+}
+
+impl Unsealing {
+    /// Gives it all but the last byte, so that it has written nearly everything and cannot end.
+    fn nearly_done(sealed: &[u8], key: &str, opened: &str) -> Self {
+        let unseal = ["unseal", "/dev/stdin", "--key", key, "-o", opened];
+        let mut process = program::command().args(unseal).stdin(Stdio::piped()).spawn().unwrap();
+        let mut input = process.stdin.take().unwrap();
+        input.write_all(&sealed[..sealed.len() - 1]).unwrap();
+        let files = || std::fs::read_dir(format!("/proc/{}/fd", process.id())).unwrap();
+        let written = || files().filter_map(|file| std::fs::metadata(file.unwrap().path()).ok()).map(|file| file.len());
+        // The pipe may still hold 64 KiB.
+        let wanted = u64::try_from(sealed.len() - (128 << 10)).unwrap();
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !written().any(|length| length >= wanted) {
+            assert!(Instant::now() < deadline, "nothing is written");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        Self { process, _rest: input }
+    }
+
+    /// Ends it and waits for its end.
+    fn signal(mut self, signal: Signal) {
+        kill_process(Pid::from_child(&self.process), signal).unwrap();
+        assert!(!self.process.wait().unwrap().success());
+    }
+}
+
+#[test]
+fn an_unseal_that_is_ended_in_the_middle_leaves_no_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let (model, sealed, key, opened) = (path("model"), path("sealed"), path("key"), path("opened"));
+    let cleartext: Vec<u8> = (0..1u32 << 18).flat_map(u32::to_le_bytes).collect();
+    std::fs::write(&model, &cleartext).unwrap();
+    done(&["seal", &model, "-o", &sealed, "--name", "m", "--key-uri", KEY_URI, "--key-out", &key]);
+    let bytes = std::fs::read(&sealed).unwrap();
+    for signal in [Signal::KILL, Signal::INT, Signal::TERM] {
+        Unsealing::nearly_done(&bytes, &key, &opened).signal(signal);
+        let left: Vec<_> = std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left.len(), 3, "{signal:?}: {left:?}");
+    }
+
+    done(&["unseal", &sealed, "--key", &key, "-o", &opened]);
+    assert!(std::fs::read(&opened).unwrap() == cleartext);
+    assert_eq!(std::fs::metadata(&opened).unwrap().permissions().mode() & 0o777, 0o600);
+    std::fs::write(&opened, "somebody else's").unwrap();
+    let run = sealwright(&["unseal", &sealed, "--key", &key, "-o", &opened]);
+    assert_eq!(run.code, 3, "{}", run.stdout);
+    assert!(run.stderr.contains(&format!("cannot create {opened}")), "{}", run.stderr);
+    assert_eq!(std::fs::read(&opened).unwrap(), b"somebody else's");
 }
 
 #[test]

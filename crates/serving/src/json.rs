@@ -21,13 +21,13 @@ mod tests {
     use super::{reader::*, *};
     use crate::{
         error::{Error, Result},
-        limits::{Limits, MAX_RANK},
+        limits::{Limits, MAX_RANK, MAX_STRINGS},
         tensor::{Data, DataType},
     };
 
     fn tensor(text: &str, data_type: DataType, non_finite: bool) -> Result<(Vec<usize>, Data)> {
         let mut reader = Reader::new(text.as_bytes(), non_finite)?;
-        let mut builder = TensorBuilder::new("x", Data::with_capacity(data_type, 0), Limits::default());
+        let mut builder = TensorBuilder::new("x", data_type, usize::MAX, Limits::default());
         builder.push(&mut reader)?;
         reader.end()?;
         builder.finish()
@@ -88,9 +88,21 @@ mod tests {
     #[test]
     fn elements_are_bounded_while_reading() {
         let limits = Limits { elements: 3, ..Limits::default() };
-        let mut builder = TensorBuilder::new("x", Data::F32(Vec::new()), limits);
-        let error = builder.push(&mut Reader::new(b"[1,2,3,4,5", false).unwrap()).unwrap_err();
+        let text = &b"[1,2,3,4,5"[..];
+        let mut builder = TensorBuilder::new("x", DataType::F32, usize::MAX, limits);
+        let error = builder.push(&mut Reader::new(text, false).unwrap()).unwrap_err();
         assert!(matches!(error, Error::TooLarge { found: 4, .. }), "{error}");
+        let mut builder = TensorBuilder::new("x", DataType::F32, 2, limits);
+        let error = builder.push(&mut Reader::new(text, false).unwrap()).unwrap_err();
+        assert_eq!(error.to_string(), "x: expected at most 2 elements, found more");
+    }
+
+    #[test]
+    fn strings_are_bounded_as_they_are_over_grpc() {
+        let strings = |count| tensor(&format!("[{}]", vec!["\"\""; count].join(",")), DataType::Bytes, false);
+        assert!(strings(MAX_STRINGS).is_ok());
+        let error = strings(MAX_STRINGS + 1).unwrap_err();
+        assert_eq!(error.to_string(), "strings in a tensor: expected at most 16384, found 16385");
     }
 
     #[test]

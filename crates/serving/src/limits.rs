@@ -2,10 +2,15 @@
 
 use std::time::Duration;
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    tensor::{Dimension, TensorSpec},
+};
 
 /// The most dimensions a tensor may have. ONNX models stay far below; nesting in JSON is bounded with it.
 pub const MAX_RANK: usize = 8;
+/// The most strings of one tensor in JSON: as many as a message of gRPC may have entries.
+pub(crate) const MAX_STRINGS: usize = 16 << 10;
 
 /// Bounds on requests and connections. The defaults suit small models on a small machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,6 +93,17 @@ impl Limits {
         Ok((sizes, elements))
     }
 
+    /// The most elements that an input of a model can have: those of the largest batch where the first dimension is open, and
+    /// [`Limits::elements`] where another one is.
+    pub(crate) fn most(&self, spec: &TensorSpec) -> usize {
+        let size = |(place, dimension): (usize, &Dimension)| match dimension {
+            Dimension::Fixed(size) => *size,
+            Dimension::Any(_) if place == 0 => self.batch,
+            Dimension::Any(_) => self.elements,
+        };
+        spec.shape.iter().enumerate().map(size).fold(1, usize::saturating_mul).min(self.elements)
+    }
+
     /// That a batch may have this size.
     ///
     /// # Errors
@@ -129,6 +145,7 @@ fn too_large(what: &'static str, limit: usize, found: usize) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tensor::DataType;
 
     #[test]
     fn a_product_that_overflows_is_too_large_not_small() {
@@ -152,6 +169,18 @@ mod tests {
         assert_eq!(all.of_peer(64), 64);
         let streams = usize::try_from(limits.streams).unwrap();
         assert!(streams * 2 <= Limits::default().of_peer(limits.requests));
+    }
+
+    #[test]
+    fn the_most_elements_are_those_of_the_largest_batch() {
+        let limits = Limits { batch: 4, elements: 100, ..Limits::default() };
+        let most = |shape| limits.most(&TensorSpec { name: "x".into(), data_type: DataType::F32, shape });
+        let (fixed, any) = (Dimension::Fixed, || Dimension::Any(String::new()));
+        assert_eq!(most(vec![any(), fixed(20)]), 80);
+        assert_eq!(most(vec![fixed(3), fixed(20)]), 60);
+        assert_eq!(most(vec![any(), fixed(26)]), 100);
+        assert_eq!(most(vec![fixed(2), any()]), 100);
+        assert_eq!(most(vec![]), 1);
     }
 
     #[test]

@@ -28,7 +28,7 @@ use sealwright_serving::{
 use serde_json::{Value, json};
 use support::{Bad, Latch, Server, infer_request, samples, servable};
 use tokio::net::{TcpListener, TcpStream};
-use tonic::Code;
+use tonic::{Code, codec::CompressionEncoding};
 use tower::ServiceExt as _;
 
 const PREDICT: &str = "/v1/models/digits:predict";
@@ -231,6 +231,25 @@ async fn over_grpc_a_receipt_is_over_the_messages_and_trailers_survive() {
     assert_eq!(asked, digits_request().encode_to_vec());
     assert_eq!(answered, response.get_ref().encode_to_vec());
     assert_eq!(receipt, format!("digits.{}.{}", asked.len(), answered.len()));
+}
+
+#[tokio::test]
+async fn a_receipt_for_a_compressed_message_is_refused_before_anything_is_computed() {
+    let server = Server::digits();
+    let mut client = GrpcInferenceServiceClient::new(server.router()).send_compressed(CompressionEncoding::Gzip);
+    let mut request = tonic::Request::new(digits_request());
+    request.metadata_mut().insert("sealwright-receipt", "request".parse().unwrap());
+    let error = client.model_infer(request).await.unwrap_err();
+    assert_eq!(error.code(), Code::InvalidArgument, "{error}");
+    assert_eq!(
+        error.message(),
+        "body: expected one gRPC message that is not compressed, because a receipt is asked for, found other bytes"
+    );
+    let counts = server.engine.metrics().text();
+    assert!(!counts.contains("prediction_seconds_count"), "{counts}");
+
+    client.model_infer(digits_request()).await.unwrap();
+    assert!(server.engine.metrics().text().contains("prediction_seconds_count"), "predictions are counted there");
 }
 
 #[tokio::test]

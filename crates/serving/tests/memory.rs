@@ -7,10 +7,15 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering::Relaxed},
 };
 
-use axum::{body::Body, http::Request};
+use axum::{
+    body::Body,
+    http::{Request, Response},
+};
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
-use support::Server;
+use sealwright_serving::{DataType, Dimension, Limits, Servable, TensorSpec};
+use support::{Echo, Server, digits, servable};
+use tokio::sync::Mutex;
 use tower::ServiceExt as _;
 
 /// The system's allocator, with the bytes in use and the most that ever were.
@@ -57,21 +62,20 @@ fn field(key: u8, content: &[u8]) -> Vec<u8> {
     field
 }
 
-/// The code of the answer to a message, and the most memory in use at once meanwhile beyond what was in use before.
-async fn cost(server: &Server, path: &str, message: &[u8]) -> (String, usize) {
-    let request = Request::post(path).header("content-type", "application/grpc").body(Body::from(frame(message)));
+/// The answer to a request, and the most memory in use at once meanwhile beyond what was in use before.
+async fn cost(server: &Server, request: Request<Body>) -> (Response<Body>, usize) {
     let before = IN_USE.load(Relaxed);
     PEAK.store(before, Relaxed);
-    let response = server.router().oneshot(request.unwrap()).await.unwrap();
-    let peak = PEAK.load(Relaxed) - before;
-    let code = response.headers().get("grpc-status").map(|code| code.to_str().unwrap().to_owned());
-    response.into_body().collect().await.unwrap();
-    (code.unwrap_or_default(), peak)
+    let response = server.router().oneshot(request).await.unwrap();
+    (response, PEAK.load(Relaxed) - before)
 }
 
-/// One test, so that nothing else allocates meanwhile.
+/// Held by each test, so that nothing else allocates meanwhile.
+static ALONE: Mutex<()> = Mutex::const_new(());
+
 #[tokio::test]
 async fn a_message_of_nothing_but_entries_is_refused_before_it_costs_memory() {
+    let _alone = ALONE.lock().await;
     let server = Server::digits();
     let entries = |key: u8| [key, 0].repeat(BODY / 2);
     let tensor = |content: &[u8]| field(0x12, &field(0x12, content));
@@ -91,8 +95,63 @@ async fn a_message_of_nothing_but_entries_is_refused_before_it_costs_memory() {
         ("output_filter", PREDICT, entries(0x1a)),
         ("metadata_field", METADATA, entries(0x12)),
     ] {
-        let (code, peak) = cost(&server, path, &message).await;
-        assert_eq!(code, EXHAUSTED, "{name}");
+        let request = Request::post(path).header("content-type", "application/grpc").body(Body::from(frame(&message)));
+        let (response, peak) = cost(&server, request.unwrap()).await;
+        assert_eq!(response.headers()["grpc-status"], EXHAUSTED, "{name}");
         assert!(peak < 3 * message.len(), "{name}: {peak} bytes for {}", message.len());
+    }
+}
+
+/// A model with one input `x` that takes any number of elements of this type.
+fn any_of(data_type: DataType) -> Servable {
+    let shape = vec![Dimension::Any("batch".into())];
+    let name = data_type.name().to_lowercase();
+    servable(&name, 1, Box::new(Echo(vec![TensorSpec { name: "x".into(), data_type, shape }])))
+}
+
+/// A list of as many of these elements as a body holds.
+fn list(element: &str) -> String {
+    let elements = vec![element; BODY / (element.len() + 1)];
+    format!("[{}]", elements.join(","))
+}
+
+/// `instances` of a model with one input.
+fn rows(element: &str) -> String {
+    format!(r#"{{"instances": {}}}"#, list(element))
+}
+
+#[tokio::test]
+async fn json_of_nothing_but_small_values_is_refused_before_it_costs_memory() {
+    const DIGITS: &str = "/v1/models/digits:predict";
+    const STRINGS: &str = "/v1/models/bytes:predict";
+    const DOUBLES: &str = "/v1/models/fp64:predict";
+    const INFER_STRINGS: &str = "/v2/models/bytes/infer";
+    let _alone = ALONE.lock().await;
+    let server = Server::new([digits(1), any_of(DataType::Bytes), any_of(DataType::F64)], Limits::default());
+    let input = |data: &str| format!(r#"{{"name": "x", "shape": [1], "datatype": "BYTES", "data": {data}}}"#);
+    for (name, path, body) in [
+        ("empty lists", DIGITS, rows("[]")),
+        ("empty lists in a list", DIGITS, format!(r#"{{"instances": [{}]}}"#, list("[]"))),
+        ("lists of empty lists", DIGITS, rows("[[],[]]")),
+        ("empty lists as columns", DIGITS, format!(r#"{{"inputs": {}}}"#, list("[]"))),
+        ("numbers", DIGITS, rows("0")),
+        ("lists of a number", DIGITS, rows("[0]")),
+        ("rows with names", DIGITS, rows(r#"{"pixels":0}"#)),
+        ("doubles", DOUBLES, rows("0")),
+        ("doubles as columns", DOUBLES, format!(r#"{{"inputs": {}}}"#, list("0"))),
+        ("empty strings", STRINGS, rows(r#""""#)),
+        ("empty strings as columns", STRINGS, format!(r#"{{"inputs": {}}}"#, list(r#""""#))),
+        ("empty binary strings", STRINGS, rows(r#"{"b64":""}"#)),
+        ("empty strings of an input", INFER_STRINGS, format!(r#"{{"inputs": [{}]}}"#, input(&list(r#""""#)))),
+        ("inputs", INFER_STRINGS, format!(r#"{{"inputs": {}}}"#, list(&input(r#"[""]"#)))),
+        ("outputs", INFER_STRINGS, format!(r#"{{"outputs": {}}}"#, list(r#"{"name":""}"#))),
+    ] {
+        let length = body.len();
+        let (response, peak) = cost(&server, Request::post(path).body(Body::from(body)).unwrap()).await;
+        let status = response.status();
+        let answer = response.into_body().collect().await.unwrap().to_bytes();
+        assert!(status.is_client_error(), "{name}: {status}");
+        assert!(answer.starts_with(br#"{"error":""#), "{name}: {answer:?}");
+        assert!(peak < length / 4, "{name}: {peak} bytes for {length}");
     }
 }

@@ -5,14 +5,16 @@
 //! ```text
 //! 60000([quote: bstr, claims: bstr])      60001([TEE report, claims])      60002([legacy SGX report, claims])
 //! claims = { "pubkey-hash": bstr .cbor [hash algorithm, hash of the certificate's SubjectPublicKeyInfo],
-//!            ? "nonce": bstr, ? "tls-exporter": bstr, ? "receipt-key": bstr .cbor [algorithm, hash] }
+//!            ? "nonce": bstr, ? "tls-exporter": bstr, ? "receipt-key": bstr .cbor [algorithm, hash],
+//!            ? "event-log-hash": bstr .cbor [algorithm, hash] }
 //! report data = SHA-256(claims), then zeros
 //! ```
 //!
 //! A certificate's evidence is as old as the certificate, and does not know the session it is shown in. The exchange
 //! repairs both: the client sends a nonce to [`ATTEST_PATH`] on the same connection, and gets evidence whose claims hold
-//! that nonce and the session's TLS exporter ([`EXPORTER_LABEL`], context = nonce), beside the certificate's key.
-//! `tls-exporter` and `receipt-key` are ours; other implementations skip claims that they do not know.
+//! that nonce and the session's TLS exporter ([`EXPORTER_LABEL`], context = nonce), beside the certificate's key. It also
+//! holds the hash of the event log beside it: registers vouch for a log's digests alone, not for the words that it has about
+//! them. `tls-exporter`, `receipt-key` and `event-log-hash` are ours; other implementations skip claims that they do not know.
 
 use crate::{
     Error,
@@ -257,16 +259,16 @@ impl HashAlgorithm {
     }
 }
 
-/// The hash of a public key's `SubjectPublicKeyInfo`.
+/// The profile's `hash-entry`: of a public key's `SubjectPublicKeyInfo`, or of an event log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct KeyHash<'a> {
+pub struct HashEntry<'a> {
     /// How it was hashed.
     pub algorithm: HashAlgorithm,
     /// The digest, as long as the algorithm makes it.
     pub digest: &'a [u8],
 }
 
-impl<'a> KeyHash<'a> {
+impl<'a> HashEntry<'a> {
     /// A SHA-256 hash, the one that we write.
     pub const fn sha256(digest: &'a [u8; 32]) -> Self {
         Self { algorithm: HashAlgorithm::Sha256, digest }
@@ -275,12 +277,12 @@ impl<'a> KeyHash<'a> {
     fn parse(cbor: &'a [u8], base: usize) -> Result<Self, Error> {
         let mut decoder = Decoder::new(cbor);
         let hash = Self::decode(&mut decoder).map_err(|error| error.at(base))?;
-        end(&decoder, "key hash").map_err(|error| error.at(base))?;
+        end(&decoder, "hash entry").map_err(|error| error.at(base))?;
         Ok(hash)
     }
 
     fn decode(decoder: &mut Decoder<'a>) -> Result<Self, Error> {
-        pair(decoder, "key hash")?;
+        pair(decoder, "hash entry")?;
         let at = decoder.position();
         let algorithm = match decoder.u64().map_err(|error| malformed("hash algorithm", decoder, &error))? {
             1 => HashAlgorithm::Sha256,
@@ -297,7 +299,7 @@ impl<'a> KeyHash<'a> {
     }
 
     fn encode(&self) -> Result<Vec<u8>, Error> {
-        write_cbor("key hash", |encoder| {
+        write_cbor("hash entry", |encoder| {
             encoder.array(2)?.u8(self.algorithm.number())?.bytes(self.digest)?;
             Ok(())
         })
@@ -308,13 +310,15 @@ impl<'a> KeyHash<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Claims<'a> {
     /// The key of the certificate.
-    pub pubkey_hash: KeyHash<'a>,
+    pub pubkey_hash: HashEntry<'a>,
     /// The other side's nonce, where it could give one.
     pub nonce: Option<&'a [u8]>,
     /// The TLS exporter of the session: [`EXPORTER_LEN`] bytes.
     pub tls_exporter: Option<&'a [u8]>,
     /// The key that signs receipts.
-    pub receipt_key: Option<KeyHash<'a>>,
+    pub receipt_key: Option<HashEntry<'a>>,
+    /// The event log that is shown with the evidence.
+    pub event_log: Option<HashEntry<'a>>,
 }
 
 impl<'a> Claims<'a> {
@@ -341,6 +345,7 @@ impl<'a> Claims<'a> {
             nonce: claims.nonce,
             tls_exporter: claims.tls_exporter,
             receipt_key: claims.receipt_key,
+            event_log: claims.event_log,
         })
     }
 
@@ -350,12 +355,14 @@ impl<'a> Claims<'a> {
     /// None that memory does not cause.
     pub fn encode(&self) -> Result<Vec<u8>, Error> {
         let pubkey_hash = self.pubkey_hash.encode()?;
-        let receipt_key = self.receipt_key.as_ref().map(KeyHash::encode).transpose()?;
+        let receipt_key = self.receipt_key.as_ref().map(HashEntry::encode).transpose()?;
+        let event_log = self.event_log.as_ref().map(HashEntry::encode).transpose()?;
         let members = [
             ("nonce", self.nonce),
             ("pubkey-hash", Some(pubkey_hash.as_slice())),
             ("receipt-key", receipt_key.as_deref()),
             ("tls-exporter", self.tls_exporter),
+            ("event-log-hash", event_log.as_deref()),
         ];
         let present = || members.iter().filter_map(|(name, value)| value.map(|value| (*name, value)));
         write_cbor("claims", |encoder| {
@@ -371,18 +378,20 @@ impl<'a> Claims<'a> {
 /// Claims while they are read.
 #[derive(Default)]
 struct Partial<'a> {
-    pubkey_hash: Option<KeyHash<'a>>,
+    pubkey_hash: Option<HashEntry<'a>>,
     nonce: Option<&'a [u8]>,
     tls_exporter: Option<&'a [u8]>,
-    receipt_key: Option<KeyHash<'a>>,
+    receipt_key: Option<HashEntry<'a>>,
+    event_log: Option<HashEntry<'a>>,
 }
 
 impl<'a> Partial<'a> {
     fn read_one(&mut self, decoder: &mut Decoder<'a>) -> Result<(), Error> {
         let at = decoder.position();
         let twice = match claim_name(decoder)? {
-            Some("pubkey-hash") => self.pubkey_hash.replace(key_hash(decoder, "pubkey-hash")?).is_some(),
-            Some("receipt-key") => self.receipt_key.replace(key_hash(decoder, "receipt-key")?).is_some(),
+            Some("pubkey-hash") => self.pubkey_hash.replace(hash_entry(decoder, "pubkey-hash")?).is_some(),
+            Some("receipt-key") => self.receipt_key.replace(hash_entry(decoder, "receipt-key")?).is_some(),
+            Some("event-log-hash") => self.event_log.replace(hash_entry(decoder, "event-log-hash")?).is_some(),
             Some("nonce") => self.nonce.replace(bytes(decoder, "nonce")?).is_some(),
             Some("tls-exporter") => self.tls_exporter.replace(bytes(decoder, "tls-exporter")?).is_some(),
             _ => {
@@ -407,10 +416,10 @@ fn claim_name<'a>(decoder: &mut Decoder<'a>) -> Result<Option<&'a str>, Error> {
     Ok(None)
 }
 
-/// A byte string that wraps the CBOR of a key hash.
-fn key_hash<'a>(decoder: &mut Decoder<'a>, field: &'static str) -> Result<KeyHash<'a>, Error> {
+/// A byte string that wraps the CBOR of a hash entry.
+fn hash_entry<'a>(decoder: &mut Decoder<'a>, field: &'static str) -> Result<HashEntry<'a>, Error> {
     let wrapped = bytes(decoder, field)?;
-    KeyHash::parse(wrapped, decoder.position().saturating_sub(wrapped.len()))
+    HashEntry::parse(wrapped, decoder.position().saturating_sub(wrapped.len()))
 }
 
 fn bytes<'a>(decoder: &mut Decoder<'a>, field: &'static str) -> Result<&'a [u8], Error> {

@@ -10,8 +10,8 @@ use sealwright_wire::{
     kbs::Message,
     quote::Quote,
     ratls::{
-        AttestRequest, AttestResponse, Certificate, CertificateEvidence, Claims, EvidenceKind, HashAlgorithm, KeyHash,
-        MAX_CERTIFICATE, TaggedEvidence, report_data,
+        AttestRequest, AttestResponse, Certificate, CertificateEvidence, Claims, EvidenceKind, HashAlgorithm,
+        HashEntry, MAX_CERTIFICATE, TaggedEvidence, report_data,
     },
 };
 use sha2::{Digest as _, Sha256};
@@ -43,7 +43,8 @@ fn real_certificates_bind_their_key_and_claims() {
         let claims = Claims::parse(evidence.claims).unwrap();
         assert_eq!(claims.pubkey_hash.algorithm, HashAlgorithm::Sha256, "{name}");
         assert_eq!(claims.pubkey_hash.digest, Sha256::digest(certificate.spki).as_slice(), "{name}: key");
-        assert_eq!((claims.nonce, claims.tls_exporter, claims.receipt_key), (None, None, None), "{name}");
+        assert_eq!((claims.nonce, claims.tls_exporter), (None, None), "{name}");
+        assert_eq!((claims.receipt_key, claims.event_log), (None, None), "{name}");
         let quote = Quote::parse(evidence.evidence).unwrap();
         let expected = report_data(&Sha256::digest(evidence.claims).into());
         assert_eq!(quote.body.report_data(), &expected, "{name}: report data");
@@ -169,22 +170,23 @@ fn hostile_certificates_are_refused() {
 
 fn claims() -> Claims<'static> {
     Claims {
-        pubkey_hash: KeyHash::sha256(&[1; 32]),
+        pubkey_hash: HashEntry::sha256(&[1; 32]),
         nonce: Some(&[2; 32]),
         tls_exporter: Some(&[3; 32]),
-        receipt_key: Some(KeyHash { algorithm: HashAlgorithm::Sha512, digest: &[4; 64] }),
+        receipt_key: Some(HashEntry { algorithm: HashAlgorithm::Sha512, digest: &[4; 64] }),
+        event_log: Some(HashEntry::sha256(&[5; 32])),
     }
 }
 
 #[test]
 fn claims_are_written_in_deterministic_order() {
     let written = claims().encode().unwrap();
-    let names: Vec<usize> = ["nonce", "pubkey-hash", "receipt-key", "tls-exporter"]
+    let names: Vec<usize> = ["nonce", "pubkey-hash", "receipt-key", "tls-exporter", "event-log-hash"]
         .iter()
         .map(|name| written.windows(name.len()).position(|window| window == name.as_bytes()).unwrap())
         .collect();
     assert!(names.is_sorted(), "{names:?}");
-    assert_eq!(written[0], 0xa4);
+    assert_eq!(written[0], 0xa5);
     assert_eq!(Claims::parse(&written).unwrap(), claims());
 }
 
@@ -279,12 +281,13 @@ proptest! {
     #[test]
     fn round_trips(evidence in prop::collection::vec(any::<u8>(), 0..400), key in any::<[u8; 32]>(),
                    nonce in prop::option::of(prop::collection::vec(any::<u8>(), 0..80)),
-                   exporter in prop::option::of(any::<[u8; 32]>()), receipt in prop::option::of(any::<[u8; 32]>())) {
+                   exporter in prop::option::of(any::<[u8; 32]>()), receipt in prop::option::of(any::<[u8; 32]>()), log in prop::option::of(any::<[u8; 32]>())) {
         let claims = Claims {
-            pubkey_hash: KeyHash::sha256(&key),
+            pubkey_hash: HashEntry::sha256(&key),
             nonce: nonce.as_deref(),
             tls_exporter: exporter.as_ref().map(<[u8; 32]>::as_slice),
-            receipt_key: receipt.as_ref().map(KeyHash::sha256),
+            receipt_key: receipt.as_ref().map(HashEntry::sha256),
+            event_log: log.as_ref().map(HashEntry::sha256),
         };
         let cbor = claims.encode().unwrap();
         prop_assert_eq!(Claims::parse(&cbor).unwrap(), claims);

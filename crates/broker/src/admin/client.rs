@@ -315,6 +315,14 @@ fn query_value(text: &str) -> String {
     text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
 }
 
+/// Whether reference values may have this name.
+///
+/// # Errors
+/// [`ClientError::Name`] when not.
+pub fn check_reference_name(name: &str) -> Result<(), ClientError> {
+    path_segment(name).map(drop)
+}
+
 /// A name that stands in a path as it is.
 fn path_segment(name: &str) -> Result<&str, ClientError> {
     if is_name(name) { Ok(name) } else { Err(ClientError::Name { name: name.to_owned() }) }

@@ -1,8 +1,9 @@
 //! Up to when requests were signed that this broker has taken.
 //!
 //! Which requests were used is remembered in memory alone, so after a restart everything is refused that may have been used before. What was
-//! signed before the start is easy to tell. What a clock ahead of the broker's signed is not: it was taken before its time came, and its time
-//! comes after the restart. How far ahead such requests were is therefore durable before they are carried out.
+//! signed before the start is easy to tell, and what was signed in its very second may have been used too: times have no parts of seconds. What
+//! a clock ahead of the broker's signed is not: it was taken before its time came, and its time comes after the restart. How far ahead such
+//! requests were is therefore durable before they are carried out.
 
 use crate::storage::{Table, Vault, VaultError};
 use sealwright_wire::time::UnixTime;
@@ -30,10 +31,10 @@ impl Horizon {
         Ok(Self { vault, noted: Mutex::new(noted) })
     }
 
-    /// From when on a request can not have been used before `started`.
+    /// From when on a request can not have been used before `started`, where a broker has run before with this database.
     pub(crate) fn unused_from(&self, started: UnixTime) -> UnixTime {
         let noted = *self.noted.lock().unwrap_or_else(PoisonError::into_inner);
-        started.max(noted.plus(1))
+        started.max(noted).plus(1)
     }
 
     /// Notes a request that was signed at a time which has not come yet. Durable on return.

@@ -8,7 +8,7 @@ mod refused;
 mod request;
 
 pub(crate) use client::OWN_PREFIX;
-pub use client::{Client, ClientError, Failure, PolicyInfo, ReferenceInfo, SecretInfo};
+pub use client::{Client, ClientError, Failure, PolicyInfo, ReferenceInfo, SecretInfo, check_reference_name};
 pub(crate) use horizon::Horizon;
 pub use request::{AdminError, Administrator, SignError, TYPE, WINDOW, authorization};
 pub(crate) use request::{AdminVerifier, is_signed_request, shown};

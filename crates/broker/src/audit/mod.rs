@@ -43,12 +43,22 @@ pub enum Event {
     SecretList,
     /// An administrator deleted a secret.
     SecretDelete,
+    /// An administrator read a policy.
+    PolicyGet,
     /// An administrator set a policy, or took one back.
     PolicySet,
+    /// An administrator read the reference values of a name.
+    ReferenceGet,
+    /// An administrator listed reference values.
+    ReferenceList,
     /// An administrator registered reference values.
     ReferenceSet,
     /// An administrator removed reference values.
     ReferenceDelete,
+    /// An administrator read this log.
+    AuditGet,
+    /// An administrator read the counters.
+    MetricsGet,
 }
 
 /// How it was decided.

@@ -5,6 +5,7 @@ use crate::{clock::Clock, files};
 use rustls_pki_types::{CertificateDer, pem::PemObject};
 use sealwright_appraise::VerifyingKey;
 use sealwright_verify::{Anchor, Anchors, TcbStatus};
+use sealwright_wire::kbs::{self, Message};
 use serde::Deserialize;
 use std::{
     net::SocketAddr,
@@ -281,7 +282,13 @@ impl LimitEntries {
                 default.body_bytes_per_peer,
                 1 << 34,
             )?,
-            attestation_bytes: count("attestation_bytes", self.attestation_bytes, default.attestation_bytes, 16 << 20)?,
+            // Not more than is parsed of what was read.
+            attestation_bytes: count(
+                "attestation_bytes",
+                self.attestation_bytes,
+                default.attestation_bytes,
+                kbs::Attestation::LIMIT,
+            )?,
             secret_bytes: count("secret_bytes", self.secret_bytes, default.secret_bytes, 4 << 20)?,
             sessions: count("sessions", self.sessions, default.sessions, 1 << 24)?,
             session_bytes: count("session_bytes", self.session_bytes, default.session_bytes, 1 << 34)?,

@@ -1,20 +1,21 @@
-//! What administrators do. Every request here is signed with a key that the configuration names, and every decision is in the audit log
-//! before it is carried out.
+//! What administrators do. Every request here is signed with a key that the configuration names. Every change is in the audit log before it
+//! is carried out, and everything that is read before it leaves.
 
 use super::{
-    body::{self, Content},
+    body,
     layer::{Place, place},
     record::{self, request_id},
     refusal::Refusal,
 };
 use crate::{
     admin::{AdminError, Administrator, SecretInfo, is_signed_request},
-    audit::{Decided, Entry, Event},
+    audit::{ChainError, Decided, Entry, Event},
     judge::Unchanged,
     policies::{PoliciesError, Which},
     references::{NAME, ReferenceError, is_name},
     secrets::Requires,
     service::Service,
+    storage::VaultError,
 };
 use axum::{
     Json,
@@ -33,6 +34,7 @@ use sealwright_wire::{
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::json;
 use std::sync::Arc;
+use zeroize::Zeroizing;
 
 /// How many secrets a page of the list has.
 const PAGE: usize = 50;
@@ -75,7 +77,7 @@ async fn authorised_with_body(
     service: &Arc<Service>,
     request: Request,
     limit: usize,
-) -> Result<(Authorised, Content), Refusal> {
+) -> Result<(Authorised, Zeroizing<Vec<u8>>), Refusal> {
     let (head, content) = request.into_parts();
     match verified(service, &head, content, limit).await {
         Ok((administrator, content, place)) => {
@@ -114,7 +116,7 @@ async fn verified(
     head: &Parts,
     content: Body,
     limit: usize,
-) -> Result<(Administrator, Content, Place), Denied> {
+) -> Result<(Administrator, Zeroizing<Vec<u8>>, Place), Denied> {
     let token = bearer(&head.headers).ok_or(AdminError::Missing)?;
     let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
     let signed = service.administrators.verify(token, head.method.as_str(), target, service.clock.now())?;
@@ -152,7 +154,7 @@ impl Authorised {
         if is_name(name) { Ok(name) } else { Err(Refusal::malformed(format!("expected a name of {NAME}"))) }
     }
 
-    fn entry(&self, service: &Service, event: Event, resource: Option<String>) -> Entry {
+    pub(super) fn entry(&self, service: &Service, event: Event, resource: Option<String>) -> Entry {
         let mut entry = Entry::new(service.clock.now(), event, Decided::Yes);
         entry.request = self.request.clone();
         entry.resource = resource;
@@ -183,7 +185,40 @@ impl Authorised {
     }
 }
 
-fn json<T: DeserializeOwned>(body: &Content) -> Result<T, Refusal> {
+/// Records that an administrator is given what was read, or is not and why, so that it may be answered.
+pub(super) async fn give<T>(service: &Service, mut entry: Entry, read: Result<T, Unread>) -> Result<T, Refusal> {
+    if let Err(error) = &read {
+        entry.verdict = Decided::No;
+        entry.headline = error.to_string();
+    }
+    service.audit.record(entry).await?;
+    read.map_err(Refusal::from)
+}
+
+/// Why an administrator is not given what they asked for.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unread {
+    #[error("there is no secret {0}")]
+    NoSecret(ResourcePath),
+    #[error("no administrator has registered reference values named {0}")]
+    NoReference(String),
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    #[error(transparent)]
+    Log(#[from] ChainError),
+}
+
+impl From<Unread> for Refusal {
+    fn from(error: Unread) -> Self {
+        match error {
+            Unread::NoSecret(_) | Unread::NoReference(_) => Self::not_found(error),
+            Unread::Vault(error) => error.into(),
+            Unread::Log(error) => Self::internal(&error),
+        }
+    }
+}
+
+fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
     serde_json::from_slice(body).map_err(Refusal::malformed)
 }
 
@@ -237,10 +272,14 @@ pub(super) async fn put_secret(State(service): State<Arc<Service>>, request: Req
 pub(super) async fn get_secret(service: &Arc<Service>, request: Request) -> Result<Response, Refusal> {
     let request = authorised(service, request).await?;
     let path = request.resource()?;
-    let wanted = path.clone();
-    let get = move |service: &Service| service.secrets.get(&wanted);
-    let stored = request.carry_out(service, Event::SecretGet, Some(path.to_string()), get).await?;
-    let stored = stored.ok_or_else(|| no_secret(&path))?;
+    let mut entry = request.entry(service, Event::SecretGet, Some(path.to_string()));
+    let read = service.blocking(move |service| match service.secrets.get(&path) {
+        Ok(stored) => stored.ok_or(Unread::NoSecret(path)),
+        Err(error) => Err(error.into()),
+    });
+    let read = read.await?;
+    entry.version = read.as_ref().ok().map(|stored| stored.version);
+    let stored = give(service, entry, read).await?;
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream")),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
@@ -259,11 +298,7 @@ pub(super) async fn delete_secret(
     let unwanted = path.clone();
     let delete = move |service: &Service| service.secrets.delete(&unwanted);
     let found = request.carry_out(&service, Event::SecretDelete, Some(path.to_string()), delete).await?;
-    if found { Ok(StatusCode::NO_CONTENT) } else { Err(no_secret(&path)) }
-}
-
-fn no_secret(path: &ResourcePath) -> Refusal {
-    Refusal::not_found(format!("there is no secret {path}"))
+    if found { Ok(StatusCode::NO_CONTENT) } else { Err(Unread::NoSecret(path).into()) }
 }
 
 #[derive(Deserialize)]
@@ -281,8 +316,8 @@ pub(super) async fn list_secrets(
 ) -> Result<Json<Vec<SecretInfo>>, Refusal> {
     let request = authorised(&service, request).await?;
     let ListQuery { prefix, after } = request.query()?;
-    let list = move |service: &Service| service.secrets.list(&prefix, after.as_deref(), PAGE);
-    let page = request.carry_out(&service, Event::SecretList, None, list).await?;
+    let page = service.blocking(move |service| service.secrets.list(&prefix, after.as_deref(), PAGE)).await?;
+    let page = give(&service, request.entry(&service, Event::SecretList, None), page.map_err(Unread::from)).await?;
     let infos = page.into_iter().map(|(path, stored)| {
         let (version, bytes, requires) = (stored.version, stored.bytes.len(), stored.requires);
         let path = ResourcePath::parse(&path).map_err(|error| Refusal::internal(&error))?;
@@ -330,8 +365,10 @@ pub(super) async fn attestation_policy(
     State(service): State<Arc<Service>>,
     request: Request,
 ) -> Result<Response, Refusal> {
-    authorised(&service, request).await?;
-    Ok(Json(service.policies.info(Which::Attestation)).into_response())
+    let request = authorised(&service, request).await?;
+    let entry = request.entry(&service, Event::PolicyGet, Some("attestation".to_owned()));
+    let policy = give(&service, entry, Ok(service.policies.info(Which::Attestation))).await?;
+    Ok(Json(policy).into_response())
 }
 
 /// `POST /attestation-policy`.
@@ -366,8 +403,10 @@ pub(super) async fn resource_policies(
     State(service): State<Arc<Service>>,
     request: Request,
 ) -> Result<Response, Refusal> {
-    authorised(&service, request).await?;
-    Ok(Json(service.policies.releases()).into_response())
+    let request = authorised(&service, request).await?;
+    let entry = request.entry(&service, Event::PolicyGet, Some(release_name(None)?));
+    let policies = give(&service, entry, Ok(service.policies.releases())).await?;
+    Ok(Json(policies).into_response())
 }
 
 /// `POST /resource-policy`.
@@ -421,8 +460,10 @@ pub(super) async fn list_references(
     State(service): State<Arc<Service>>,
     request: Request,
 ) -> Result<Response, Refusal> {
-    authorised(&service, request).await?;
-    Ok(Json(&service.references.current().sets).into_response())
+    let request = authorised(&service, request).await?;
+    let entry = request.entry(&service, Event::ReferenceList, None);
+    let current = give(&service, entry, Ok(service.references.current())).await?;
+    Ok(Json(&current.sets).into_response())
 }
 
 /// `GET /reference-value/NAME`.
@@ -431,7 +472,9 @@ pub(super) async fn get_reference(State(service): State<Arc<Service>>, request: 
     let name = request.reference_name()?;
     let current = service.references.current();
     let set = current.sets.iter().find(|set| set.name == name);
-    Ok(Json(set.ok_or_else(|| no_reference(name))?).into_response())
+    let entry = request.entry(&service, Event::ReferenceGet, Some(name.to_owned()));
+    let set = give(&service, entry, set.ok_or_else(|| Unread::NoReference(name.to_owned()))).await?;
+    Ok(Json(set).into_response())
 }
 
 /// `POST /reference-value/NAME`.
@@ -455,11 +498,7 @@ pub(super) async fn delete_reference(
     let key = name.clone();
     let delete = move |service: &Service| service.judge.delete_references(&key);
     let found = request.carry_out(&service, Event::ReferenceDelete, Some(name.clone()), delete).await?;
-    if found { Ok(StatusCode::NO_CONTENT) } else { Err(no_reference(&name)) }
-}
-
-fn no_reference(name: &str) -> Refusal {
-    Refusal::not_found(format!("no administrator has registered reference values named {name}"))
+    if found { Ok(StatusCode::NO_CONTENT) } else { Err(Unread::NoReference(name).into()) }
 }
 
 #[derive(Deserialize)]
@@ -474,6 +513,6 @@ pub(super) async fn audit(State(service): State<Arc<Service>>, request: Request)
     let AuditQuery { limit } = request.query()?;
     let limit = limit.unwrap_or(100).min(MAX_LINES);
     let lines = service.blocking(move |service| service.audit.last(limit)).await?;
-    let lines = lines.map_err(|error| Refusal::internal(&error))?;
+    let lines = give(&service, request.entry(&service, Event::AuditGet, None), lines.map_err(Unread::from)).await?;
     Ok(([(header::CONTENT_TYPE, HeaderValue::from_static("application/jsonl"))], lines).into_response())
 }

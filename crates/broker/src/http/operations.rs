@@ -1,7 +1,7 @@
 //! Health, readiness and metrics.
 
 use super::{administration, refusal::Refusal};
-use crate::{config, metrics, service::Service};
+use crate::{audit::Event, config, metrics, service::Service};
 use axum::{
     extract::{Request, State},
     http::{HeaderValue, header},
@@ -16,13 +16,13 @@ pub(crate) async fn health() -> &'static str {
 
 /// Whether the broker can do its work: its database can be read.
 pub(crate) async fn ready(State(service): State<Arc<Service>>) -> Result<&'static str, Refusal> {
-    let probed = service.blocking(|service| service.vault.probe()).await?;
-    match probed {
-        Ok(()) => Ok("ready\n"),
-        Err(error) => {
-            tracing::error!(%error, "the database cannot be read");
-            Err(Refusal::unavailable("the database cannot be read"))
-        }
+    let vault = Arc::clone(&service.vault);
+    let look =
+        move || vault.probe().inspect_err(|error| tracing::error!(%error, "the database cannot be read")).is_ok();
+    if service.readiness.ask(look).await {
+        Ok("ready\n")
+    } else {
+        Err(Refusal::unavailable("the database cannot be read"))
     }
 }
 
@@ -31,7 +31,8 @@ pub(crate) async fn metrics(State(service): State<Arc<Service>>, request: Reques
     match service.metrics_for {
         config::Metrics::Off => return Err(Refusal::not_found("there is no such route")),
         config::Metrics::Admin => {
-            administration::authorised(&service, request).await?;
+            let request = administration::authorised(&service, request).await?;
+            administration::give(&service, request.entry(&service, Event::MetricsGet, None), Ok(())).await?;
         }
         config::Metrics::Open => {}
     }

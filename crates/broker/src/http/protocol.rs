@@ -21,13 +21,14 @@ use axum::{
     http::{HeaderValue, header, request::Parts},
     response::{IntoResponse, Response},
 };
-use sealwright_appraise::{Check, Explanation, Outcome, Policy, VerifiedToken};
+use sealwright_appraise::{Check, Explanation, MAX_CLAIMS, Outcome, Policy, TokenError, Verdict, VerifiedToken};
 use sealwright_wire::{
-    Error as WireError,
+    Error as WireError, Tee,
     jws::encode_base64url,
     kbs::{self, Attestation, Message, PREFIX, ResourcePath, TeePubKey},
     time::UnixTime,
 };
+use serde_json::Value;
 use std::{sync::Arc, time::Instant};
 
 /// The longest request for a challenge.
@@ -76,11 +77,14 @@ pub(super) async fn attest(State(service): State<Arc<Service>>, request: Request
     let at = service.clock.now();
     let open = cookie::sessions(&head.headers).find_map(|id| service.sessions.take_challenge(id, at));
     let open = open.ok_or_else(no_challenge)?;
+    let tee = open.tee;
     let case = Case { open, at, ready: service.judge.ready(), content };
+    // The challenge is used up: from here on nothing is answered before it is on record.
     let outcome = if case.ready.may_wait(case.content.len()) {
-        service.blocking(move |service| case.decide(service)).await??
+        let decided = service.blocking(move |service| case.decide(service)).await;
+        decided.unwrap_or_else(|refusal| Outcomes::undecided(entry(tee, at), refusal))
     } else {
-        case.decide(&service)?
+        case.decide(&service)
     };
     service.metrics.decided("attest", outcome.decision.is_ok());
     let mut entry = outcome.entry;
@@ -119,6 +123,13 @@ struct Case {
     content: Content,
 }
 
+/// A line of the audit log about evidence of which nothing is known yet.
+fn entry(tee: Tee, at: UnixTime) -> Entry {
+    let mut entry = Entry::new(at, Event::Attest, Verdicted::No);
+    entry.tee = Some(tee.name());
+    entry
+}
+
 /// A decision about evidence, and its line in the audit log.
 struct Outcomes {
     decision: Result<String, Refusal>,
@@ -136,35 +147,63 @@ impl Outcomes {
         let explanation = Explanation::refused(check.actual(error), None);
         Self { entry: entry.explained(&explanation), decision: Err(Refusal::malformed(error)) }
     }
+
+    /// Affirmed, but no token can hold what it would have to say: no token, then, rather than one that leaves something out.
+    fn too_long(entry: Entry, verdict: &Verdict, found: usize) -> Self {
+        let mut checks = verdict.explanation().checks.clone();
+        checks.push(token_too_long(verdict, found));
+        Self::refused(entry, Explanation::new(checks, "", Some(verdict.anchor())))
+    }
+
+    /// The broker failed. The log of requests says how, under the name that the line has.
+    fn undecided(mut entry: Entry, refusal: Refusal) -> Self {
+        entry.verdict = Verdicted::No;
+        entry.headline = "nothing was decided: the broker failed, see its log".to_owned();
+        Self { entry, decision: Err(refusal) }
+    }
+}
+
+fn token_too_long(verdict: &Verdict, found: usize) -> Check {
+    let facts = serde_json::from_str::<Value>(verdict.facts_json()).unwrap_or_default();
+    let events = facts.pointer("/log/runtime").and_then(Value::as_array).map_or(0, Vec::len);
+    Check::new(Outcome::Failed, "token-too-long", "token")
+        .expected(format_args!("at most {MAX_CLAIMS} bytes of claims"))
+        .actual(format_args!("{found} bytes, with {events} runtime events"))
+        .source("the token, which has every runtime event")
+        .remedy("start the machine again: its runtime events are too many or too long, and a register forgets none until then")
 }
 
 impl Case {
     /// Judges the evidence, and makes a token if it is affirmed.
-    fn decide(&self, service: &Service) -> Result<Outcomes, Refusal> {
-        let mut entry = Entry::new(self.at, Event::Attest, Verdicted::No);
-        entry.tee = Some(self.open.tee.name());
+    fn decide(&self, service: &Service) -> Outcomes {
+        let mut entry = entry(self.open.tee, self.at);
         let message = match Attestation::from_json(&self.content) {
             Ok(message) => message,
-            Err(error) => return Ok(Outcomes::malformed(entry, &error)),
+            Err(error) => return Outcomes::malformed(entry, &error),
         };
         entry.key = thumbprint(&message.runtime_data.tee_pubkey);
         entry.references_sha384 = Some(self.ready.references_sha384);
         let verdict = match self.ready.judge(&self.open, &message, self.at) {
-            Judged::Malformed(error) => return Ok(Outcomes::malformed(entry, &error)),
-            Judged::Refused(explanation) => return Ok(Outcomes::refused(entry, *explanation)),
+            Judged::Malformed(error) => return Outcomes::malformed(entry, &error),
+            Judged::Refused(explanation) => return Outcomes::refused(entry, *explanation),
             Judged::Appraised(verdict) => verdict,
         };
         entry.evidence_sha384 = Some(verdict.evidence_sha384());
         entry.policy = Some(policy_name(verdict.policy()));
         if !verdict.is_affirming() {
-            return Ok(Outcomes::refused(entry, verdict.explanation().clone()));
+            return Outcomes::refused(entry, verdict.explanation().clone());
         }
         let mut entry = entry.explained(verdict.explanation());
-        let runtime_data = serde_json::to_value(&message.runtime_data).map_err(|error| Refusal::internal(&error))?;
-        let token =
-            verdict.token(&service.issuer, self.at, &runtime_data).map_err(|error| Refusal::internal(&error))?;
-        entry.verdict = Verdicted::Yes;
-        Ok(Outcomes { decision: Ok(token.into_string()), entry })
+        // Without runtime data there is no token, and an error that says so.
+        let runtime_data = serde_json::to_value(&message.runtime_data).unwrap_or_default();
+        match verdict.token(&service.issuer, self.at, &runtime_data) {
+            Ok(token) => {
+                entry.verdict = Verdicted::Yes;
+                Outcomes { decision: Ok(token.into_string()), entry }
+            }
+            Err(TokenError::TooLong { found }) => Outcomes::too_long(entry, &verdict, found),
+            Err(error) => Outcomes::undecided(entry, Refusal::internal(&error)),
+        }
     }
 }
 
@@ -267,4 +306,19 @@ fn json_with_cookie(body: Vec<u8>, cookie: HeaderValue) -> Response {
     let mut response = json(body);
     response.headers_mut().insert(header::SET_COOKIE, cookie);
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What fails here, by every kind of error, is a task that panicked or a signature that could not be made.
+    #[tokio::test]
+    async fn a_failure_of_the_broker_has_a_line_that_says_no() {
+        let error = tokio::task::spawn_blocking(|| panic!("a bug")).await.unwrap_err();
+        let affirmed = Entry::new(UnixTime(1), Event::Attest, Verdicted::Yes);
+        let Outcomes { decision, entry } = Outcomes::undecided(affirmed, Refusal::internal(&error));
+        assert!(decision.is_err() && entry.verdict == Verdicted::No);
+        assert!(entry.headline.contains("the broker failed"), "{}", entry.headline);
+    }
 }

@@ -184,7 +184,7 @@ impl Ready {
             let wanted = "a key that secrets can be sealed to";
             return Judged::Malformed(WireError::unexpected("tee-pubkey", 0, wanted, error));
         }
-        if let Some(check) = nonce_differs(challenge, message) {
+        if let Some(check) = nonce_differs(challenge, message).or_else(|| unverified(message)) {
             return Judged::refused(check);
         }
         let evidence = PrimaryEvidence::from_json(challenge.tee, &message.tee_evidence.primary_evidence);
@@ -236,6 +236,20 @@ fn nonce_differs(challenge: &Challenge, message: &Attestation) -> Option<Check> 
         .source("the key protocol")
         .remedy("make new evidence for this very challenge: evidence made for an earlier one is not accepted");
     Some(check)
+}
+
+/// What came beside the primary evidence and nobody here looks at. A yes that passes over it would be taken for one about it too.
+fn unverified(message: &Attestation) -> Option<Check> {
+    let (code, claim, remedy) = if message.init_data.is_some() {
+        ("init-data-unsupported", "init-data", "attest without init-data")
+    } else if !message.tee_evidence.additional_evidence.is_empty() {
+        let claim = "tee-evidence.additional_evidence";
+        ("additional-evidence-unsupported", claim, "attest without the evidence of devices")
+    } else {
+        return None;
+    };
+    let check = Check::new(Outcome::Failed, code, claim).expected("none").actual("some");
+    Some(check.source("what this broker verifies").remedy(format_args!("{remedy}: this broker does not verify it yet")))
 }
 
 fn tee_differs(challenge: &Challenge, quote: &Quote<'_>) -> Check {
@@ -464,6 +478,29 @@ mod tests {
         bench.plan(0, Then::Fail);
         bench.judge.reload_references().unwrap_err();
         assert!(bench.judge.reload_references().unwrap());
+        bench.assert_one_set_of_references();
+    }
+
+    #[test]
+    fn more_sets_than_are_compared_keep_nobody_from_withdrawing_values() {
+        let bench = Bench::new();
+        bench.judge.set_references("lab", &values(1)).unwrap();
+        let json = serde_json::to_vec(&values(2)).unwrap();
+        for n in 0..1024 {
+            fs::write(bench.folder.path().join(format!("references/{n:04}.json")), &json).unwrap();
+        }
+        bench.judge.reload_references().unwrap();
+        // An administrator's have their place, and of the files one has none.
+        let in_force = |name: &str| bench.judge.references.current().sets.iter().any(|set| set.name == name);
+        let refused =
+            || bench.judge.references.current().refused.iter().map(|(file, _)| file.clone()).collect::<Vec<_>>();
+        assert!(in_force("lab") && in_force("1022") && !in_force("1023"));
+        assert_eq!(refused(), ["1023.json"]);
+        let one_more = bench.judge.set_references("another", &values(3));
+        assert!(matches!(one_more, Err(Unchanged::References(ReferenceError::TooMany { found: 1026 }))));
+        bench.judge.set_references("0007", &values(3)).unwrap();
+        assert!(bench.judge.delete_references("lab").unwrap());
+        assert!(!in_force("lab") && in_force("1023") && refused().is_empty());
         bench.assert_one_set_of_references();
     }
 }

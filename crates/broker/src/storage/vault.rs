@@ -2,7 +2,9 @@
 //!
 //! A record's bytes are sealed with AES-256-GCM under a key of their own, which is sealed under the root key. Both seals authenticate the
 //! table, the key and the version, so that whoever can write the file can neither read a record nor move one to another name, nor put an old
-//! value under a new version. (An old copy of the *whole* file cannot be told from the file.) Stored bytes, format 1:
+//! value under a new version. What can not be told is what was true once: an old row with its own version is as authentic as it was then, be
+//! it a secret that was deleted since or the note of the audit log's end, and so is an old copy of the whole file; nor does a row that is
+//! gone leave a trace which could not be removed. Only the broker may write the file. Stored bytes, format 1:
 //!
 //! | bytes | what |
 //! |---|---|

@@ -8,12 +8,13 @@ use sealwright_broker::{
     Broker, Clock, Config, Requires,
     admin::{Client, ClientError, Failure, load_key},
     audit,
+    config::Metrics,
 };
 use sealwright_evidence::Backend;
 use sealwright_sim::{TdConfig, files};
 use sealwright_wire::time::UnixTime;
 use serde_json::json;
-use std::{fs, os::unix::fs::PermissionsExt};
+use std::{fs, os::unix::fs::PermissionsExt, process::Command};
 
 fn refused(error: ClientError) -> Failure {
     match error {
@@ -157,6 +158,35 @@ async fn a_request_of_a_clock_that_is_ahead_is_used_once_whatever_is_restarted()
 }
 
 #[tokio::test]
+async fn a_request_is_used_once_whatever_is_restarted_within_its_second() {
+    let mut desk = Desk::prepared();
+    let (target, second) = ("/kbs/v0/resource/a/b/c", desk::now());
+    let standing = |config: &mut Config| config.clock = Clock::new(move || second);
+    let signed = desk.signed_at(second, "POST", target, b"secret");
+    let put = async |desk: &Desk| {
+        desk.guest().send(Method::POST, target, std::slice::from_ref(&signed), b"secret".to_vec()).await
+    };
+    desk.start(standing).await;
+    assert_eq!(put(&desk).await.status, StatusCode::OK, "a broker that never ran before has taken no request before");
+    desk.stop().await;
+    desk.start(standing).await;
+    assert_eq!(put(&desk).await.reason(), "signed-before-start");
+    assert_eq!(desk.last_audit("administration")["reasons"][0]["code"], "signed-before-start");
+}
+
+/// Requests of the second in which the broker started are refused, so it begins to answer in the next one.
+#[tokio::test]
+async fn an_administrator_may_ask_as_soon_as_a_restarted_broker_answers() {
+    let mut desk = Desk::new().await;
+    for version in 1..4 {
+        desk.stop().await;
+        desk.start(|_| ()).await;
+        let put = desk.admin().put_secret(&path("a/b/c"), b"secret", &Requires::default(), None).await;
+        assert_eq!(put.unwrap(), version);
+    }
+}
+
+#[tokio::test]
 async fn reference_values_are_in_force_at_once_and_gone_at_once() {
     let desk = Desk::new().await;
     let admin = desk.admin();
@@ -204,13 +234,67 @@ async fn a_folder_of_reference_values_is_looked_at_again() {
     broker.reload().await.unwrap();
     let mut guest = desk.guest();
     guest.attested(&other).await;
-    // A file that cannot be read takes nothing away.
-    fs::write(&file, "{").unwrap();
-    assert!(broker.reload().await.is_err());
-    guest.attested(&other).await;
     fs::remove_file(&file).unwrap();
     broker.reload().await.unwrap();
     assert_eq!(guest.attest(&other).await.reason(), "measurement-differs");
+}
+
+#[tokio::test]
+async fn a_file_of_reference_values_that_cannot_be_used_costs_itself_alone() {
+    let desk = Desk::new().await;
+    let boot = |name: &str| desk.site.boot(&TdConfig::new(name, files::generate(name))).unwrap();
+    let [lab, plant] = ["lab", "plant"].map(boot);
+    let (broker, admin, mut guest) = (desk.broker.as_ref().unwrap(), desk.admin(), desk.guest());
+    let folder = desk.broker_folder().join("references");
+    let write = |name: &str, text: &[u8]| fs::write(folder.join(name), text).unwrap();
+    let of_plant = serde_json::to_vec(&reference_values(&plant)).unwrap();
+    admin.set_reference_values("lab", &reference_values(&lab)).await.unwrap();
+    // Half written, badly named, a folder, and a pipe that nobody writes to.
+    write("half.json", &of_plant[..of_plant.len() / 2]);
+    write("bad name.json", &of_plant);
+    fs::create_dir(folder.join("folder.json")).unwrap();
+    assert!(Command::new("mkfifo").arg(folder.join("pipe.json")).status().unwrap().success());
+    write("plant.json", &of_plant);
+    broker.reload().await.unwrap();
+    guest.attested(&plant).await;
+    guest.attested(&desk.td).await;
+    let metrics = String::from_utf8(guest.get("/metrics").await.body).unwrap();
+    assert!(metrics.contains("sealwright_broker_refused_files{folder=\"references\"} 4\n"), "{metrics}");
+    // What is withdrawn is withdrawn, by the administrator and by removing the file.
+    admin.delete_reference_values("lab").await.unwrap();
+    assert_eq!(guest.attest(&lab).await.reason(), "measurement-differs");
+    fs::remove_file(folder.join("plant.json")).unwrap();
+    broker.reload().await.unwrap();
+    assert_eq!(guest.attest(&plant).await.reason(), "measurement-differs");
+    // One that was good and is broken now is out of force.
+    write("desk.json", b"{");
+    broker.reload().await.unwrap();
+    assert_eq!(guest.attest(&desk.td).await.reason(), "reference-missing");
+}
+
+#[tokio::test]
+async fn a_folder_that_cannot_be_read_keeps_nobody_from_withdrawing_values() {
+    let desk = Desk::new().await;
+    let lab = desk.site.boot(&TdConfig::new("lab", files::generate("lab"))).unwrap();
+    let (broker, admin, mut guest) = (desk.broker.as_ref().unwrap(), desk.admin(), desk.guest());
+    let [references, collateral] = ["references", "collateral"].map(|name| desk.broker_folder().join(name));
+    let [no_references, no_collateral] = [&references, &collateral].map(|folder| folder.with_extension("away"));
+    admin.set_reference_values("lab", &reference_values(&lab)).await.unwrap();
+    fs::rename(&references, &no_references).unwrap();
+    admin.delete_reference_values("lab").await.unwrap();
+    assert_eq!(guest.attest(&lab).await.reason(), "measurement-differs");
+    // What the folder held last stays.
+    guest.attested(&desk.td).await;
+    fs::rename(&collateral, &no_collateral).unwrap();
+    let error = broker.reload().await.unwrap_err().to_string();
+    for folder in [&references, &collateral] {
+        assert!(error.contains(&folder.display().to_string()), "{error}");
+    }
+    // The folder of collateral has nothing to do with what is in the one of reference values.
+    fs::rename(&no_references, &references).unwrap();
+    fs::remove_file(references.join("desk.json")).unwrap();
+    assert!(broker.reload().await.is_err());
+    assert_eq!(guest.attest(&desk.td).await.reason(), "reference-missing");
 }
 
 #[tokio::test]
@@ -258,7 +342,7 @@ async fn every_decision_is_one_line_of_a_chain() {
     let text = fs::read_to_string(&log).unwrap();
     assert!(!text.contains("secret-bytes") && !text.contains(guest.cookie.as_ref().unwrap()));
     desk.stop().await;
-    assert_eq!(audit::verify(&log).unwrap().head.seq, 9);
+    assert_eq!(audit::verify(&log).unwrap().head.seq, 10);
     // The end was cut off: the broker notices, and says what to do.
     let text = fs::read_to_string(&log).unwrap();
     let cut = &text[..=text.trim_end().rfind('\n').unwrap()];
@@ -270,7 +354,41 @@ async fn every_decision_is_one_line_of_a_chain() {
     fs::rename(&log, log.with_extension("old")).unwrap();
     desk.start(|_| ()).await;
     desk.stop().await;
-    assert_eq!(audit::verify(&log).unwrap().first, 10);
+    assert_eq!(audit::verify(&log).unwrap().first, 11);
+}
+
+#[tokio::test]
+async fn whatever_an_administrator_reads_is_one_line() {
+    let desk = Desk::with(|config| config.metrics = Metrics::Admin).await;
+    desk.admin().put_secret(&path("a/b/c"), b"secret", &Requires::default(), None).await.unwrap();
+    let mut guest = desk.guest();
+    for (target, status, event, resource) in [
+        ("/kbs/v0/resource/a/b/c", StatusCode::OK, "secret-get", Some("a/b/c")),
+        ("/kbs/v0/resource/a/b/none", StatusCode::NOT_FOUND, "secret-get", Some("a/b/none")),
+        ("/kbs/v0/resource?prefix=a/", StatusCode::OK, "secret-list", None),
+        ("/kbs/v0/attestation-policy", StatusCode::OK, "policy-get", Some("attestation")),
+        ("/kbs/v0/resource-policy", StatusCode::OK, "policy-get", Some("release")),
+        ("/kbs/v0/reference-value", StatusCode::OK, "reference-list", None),
+        ("/kbs/v0/reference-value/desk", StatusCode::OK, "reference-get", Some("desk")),
+        ("/kbs/v0/reference-value/none", StatusCode::NOT_FOUND, "reference-get", Some("none")),
+        ("/sealwright/v0/audit?limit=3", StatusCode::OK, "audit-get", None),
+        ("/metrics", StatusCode::OK, "metrics-get", None),
+    ] {
+        let before = desk.audit().len();
+        let signed = desk.signed("GET", target, b"");
+        let answer = guest.send(Method::GET, target, &[signed], Vec::new()).await;
+        assert_eq!(answer.status, status, "{target}");
+        let lines = desk.audit().split_off(before);
+        assert_eq!(lines.len(), 1, "{target}: {lines:?}");
+        let line = &lines[0];
+        let verdict = if status == StatusCode::OK { "yes" } else { "no" };
+        assert_eq!((&line["event"], &line["verdict"]), (&json!(event), &json!(verdict)), "{target}");
+        assert_eq!((&line["resource"], &line["administrator"]), (&json!(resource), &json!("ada")), "{target}");
+        assert_eq!(line["request"], answer.headers["x-request-id"].to_str().unwrap(), "{target}");
+        // The bytes that left are those of this version.
+        let version = (event, verdict) == ("secret-get", "yes");
+        assert_eq!(line["version"], if version { json!(1) } else { json!(null) }, "{target}");
+    }
 }
 
 #[tokio::test]
@@ -326,9 +444,6 @@ async fn files_that_were_tampered_with_or_do_not_belong_together_keep_the_broker
     fs::set_permissions(folder.join("token.key"), fs::Permissions::from_mode(0o644)).unwrap();
     assert!(refused("a key for all to read").await.contains("lets others read it"));
     fs::set_permissions(folder.join("token.key"), fs::Permissions::from_mode(0o600)).unwrap();
-    fs::write(folder.join("references/broken.json"), "{}").unwrap();
-    assert!(refused("a broken file of reference values").await.contains("broken.json"));
-    fs::remove_file(folder.join("references/broken.json")).unwrap();
     fs::copy(other.broker_folder().join("tls/server.key"), folder.join("tls/server.key")).unwrap();
     assert!(refused("another certificate's key").await.contains("TLS"));
 }

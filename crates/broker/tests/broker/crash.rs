@@ -6,6 +6,7 @@ use sealwright_broker::{
     admin::{Client, load_key},
     audit,
 };
+use serde_json::json;
 use std::{
     collections::BTreeMap,
     fs,
@@ -152,6 +153,33 @@ async fn killing_the_broker_between_two_writes_loses_nothing_that_it_acknowledge
     assert!(puts >= acknowledged, "{puts} lines for {acknowledged} puts");
     desk.stop().await;
     assert_eq!(audit::verify(&log).unwrap().torn, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killing_the_broker_after_an_administrator_was_answered_loses_no_line_about_it() {
+    let desk = Desk::prepared();
+    let folder = desk.broker_folder();
+    for event in ["secret-get", "secret-list", "policy-get", "reference-list", "audit-get"] {
+        let mut apart = Apart::start(&folder).await;
+        let admin = apart.admin(&desk);
+        match event {
+            "secret-get" => {
+                admin.put_secret(&path("a/b/c"), b"secret", &Requires::default(), None).await.unwrap();
+                assert_eq!(*admin.get_secret(&path("a/b/c")).await.unwrap(), b"secret");
+            }
+            "secret-list" => assert_eq!(admin.list_secrets("").await.unwrap().len(), 1),
+            "policy-get" => drop(admin.attestation_policy().await.unwrap()),
+            "reference-list" => assert_eq!(admin.reference_values().await.unwrap().len(), 1),
+            _ => assert!(admin.audit(1).await.unwrap().contains("opened")),
+        }
+        apart.kill();
+        let last = desk.audit().pop().unwrap();
+        assert_eq!(
+            (&last["event"], &last["verdict"], &last["administrator"]),
+            (&json!(event), &json!("yes"), &json!("ada"))
+        );
+        audit::verify(&folder.join("audit.jsonl")).unwrap();
+    }
 }
 
 /// A text that this program never holds: each byte is stored and compared under a mask.

@@ -143,6 +143,45 @@ async fn a_secret_goes_to_the_workload_that_measured_what_it_requires() {
     assert_eq!(guest.decrypt(&answer), b"secret");
 }
 
+/// Events of CoCo's agent have a domain with a slash in it.
+#[tokio::test]
+async fn a_secret_may_require_an_event_of_a_domain_with_a_slash() {
+    use sealwright_evidence::Backend;
+    let desk = Desk::new().await;
+    let domain = "github.com/confidential-containers";
+    let image = "docker.io/library/busybox@sha256:00ff";
+    let requires = Requires::event(&format!("{domain}/PullImage"), [image.to_owned()]);
+    desk.admin().put_secret(&path("images/key/one"), b"secret", &requires, None).await.unwrap();
+    let mut guest = desk.guest();
+    guest.attested(&desk.td).await;
+    assert_eq!(guest.resource("images/key/one").await.reason(), "not-released");
+    desk.td.extend(&sealwright_wire::aael::RuntimeEvent::new(domain, "PullImage", image).unwrap()).unwrap();
+    guest.attested(&desk.td).await;
+    let answer = guest.resource("images/key/one").await;
+    assert_eq!(guest.decrypt(&answer), b"secret");
+}
+
+#[tokio::test]
+async fn evidence_that_no_token_can_hold_is_refused_with_the_reason_and_on_record() {
+    use sealwright_evidence::Backend;
+    let desk = Desk::new().await;
+    for n in 0..500 {
+        desk.td.extend(&desk::load_model(&format!("sha384:{n:096x}"))).unwrap();
+    }
+    let answer = desk.guest().attest(&desk.td).await;
+    assert_eq!((answer.status, answer.kind().as_str()), (StatusCode::FORBIDDEN, "denied"));
+    assert_eq!(answer.reason(), "token-too-long");
+    let json = answer.json();
+    let check = json["explanation"]["checks"].as_array().unwrap().last().unwrap();
+    assert_eq!(check["expected"], "at most 65536 bytes of claims");
+    assert!(check["actual"].as_str().unwrap().ends_with(" bytes, with 500 runtime events"), "{check}");
+    assert!(!check["remedy"].as_str().unwrap().is_empty());
+    let line = desk.last_audit("attest");
+    assert_eq!((&line["verdict"], &line["reasons"][0]["code"]), (&json!("no"), &json!("token-too-long")));
+    assert_eq!(line["request"], answer.headers["x-request-id"].to_str().unwrap());
+    assert!(!line["evidence_sha384"].is_null() && !line["policy"].is_null(), "{line}");
+}
+
 #[tokio::test]
 async fn evidence_that_does_not_hold_gets_no_token_and_the_reason() {
     let desk = Desk::new().await;
@@ -255,6 +294,27 @@ async fn a_broker_that_trusts_vendors_only_refuses_the_same_evidence() {
     assert_eq!(answer.json()["explanation"]["checks"][0]["expected"], "intel-sgx-root");
 }
 
+/// Whoever is refused is told by which names the roots go that are trusted, and nothing else of the configuration.
+#[tokio::test]
+async fn an_untrusted_root_is_refused_with_the_names_of_the_trusted_ones_but_not_their_files() {
+    let (mut desk, other) = (Desk::new().await, Desk::prepared());
+    // With collateral for a machine of this kind, it is that collateral's root.
+    let root = "L=No Hardware,O=Sealwright Simulation,CN=Intel SGX Root CA";
+    for names in [root, "intel-sgx-root, desk"] {
+        let answer = desk.guest().attest(&other.td).await;
+        assert_eq!((answer.status, answer.reason().as_str()), (StatusCode::FORBIDDEN, "untrusted-root"));
+        assert_eq!(answer.json()["explanation"]["checks"][0]["expected"], names);
+        let said = String::from_utf8(answer.body).unwrap();
+        for private in [desk.folder.path().to_str().unwrap(), "root.der"] {
+            assert!(!said.contains(private), "{said}");
+        }
+        desk.stop().await;
+        let nothing = desk.folder.path().join("nothing");
+        std::fs::create_dir_all(&nothing).unwrap();
+        desk.start(|config| config.attestation.collateral = nothing).await;
+    }
+}
+
 #[tokio::test]
 async fn evidence_of_an_anchor_that_no_policy_accepts_is_refused() {
     let desk = Desk::with(|config| config.attestation.accepted_anchors.clear()).await;
@@ -306,7 +366,7 @@ async fn malformed_members_of_an_attestation_are_refused_and_use_the_challenge_u
 }
 
 #[tokio::test]
-async fn additional_evidence_is_bound_and_unknown_members_are_ignored() {
+async fn unknown_members_are_ignored() {
     let desk = Desk::new().await;
     let mut guest = desk.guest();
     let nonce = guest.nonce().await;
@@ -314,10 +374,24 @@ async fn additional_evidence_is_bound_and_unknown_members_are_ignored() {
     message["ours"] = json!({ "anything": true });
     message["tee-evidence"]["primary_evidence"]["ours"] = json!("too");
     assert_eq!(guest.post("/kbs/v0/attest", &message).await.status, StatusCode::OK);
-    let nonce = guest.nonce().await;
-    let mut message = attestation(&desk.td, &nonce, &guest.public_key());
-    message["tee-evidence"]["additional_evidence"] = json!("{\"nvidia\":[]}");
-    assert_eq!(guest.post("/kbs/v0/attest", &message).await.reason(), "report-data-differs");
+}
+
+/// Whoever brings them counts on their being looked at.
+#[tokio::test]
+async fn what_is_not_verified_is_not_passed_over() {
+    let desk = Desk::new().await;
+    let mut guest = desk.guest();
+    for (pointer, value, reason) in [
+        ("/init-data", json!({ "format": "toml", "body": "version = '0.1.0'" }), "init-data-unsupported"),
+        ("/tee-evidence/additional_evidence", json!("{\"nvidia\":[]}"), "additional-evidence-unsupported"),
+    ] {
+        let nonce = guest.nonce().await;
+        let mut message = attestation(&desk.td, &nonce, &guest.public_key());
+        *message.pointer_mut(pointer).unwrap() = value;
+        let answer = guest.post("/kbs/v0/attest", &message).await;
+        assert_eq!((answer.status, answer.reason().as_str()), (StatusCode::FORBIDDEN, reason));
+        assert_eq!(desk.last_audit("attest")["reasons"][0]["code"], reason);
+    }
 }
 
 #[tokio::test]

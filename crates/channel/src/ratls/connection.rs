@@ -4,13 +4,13 @@ use super::{server::Shared, sha256, stream::Exporter};
 use aws_lc_rs::digest::{SHA384, digest};
 use bytes::Bytes;
 use http::{Response, StatusCode, header::CONTENT_TYPE};
-use sealwright_evidence::Collected;
+use sealwright_evidence::{Collected, Error as EvidenceError, SNAPSHOT_ATTEMPTS};
 use sealwright_wire::{
     Digest,
     kbs::{ErrorInformation, Message},
     quote::Quote,
     ratls::{
-        AttestRequest, AttestResponse, Claims, EXPORTER_LEN, EvidenceKind, KeyHash, NONCE_LEN, TaggedEvidence,
+        AttestRequest, AttestResponse, Claims, EXPORTER_LEN, EvidenceKind, HashEntry, NONCE_LEN, TaggedEvidence,
         report_data,
     },
 };
@@ -119,8 +119,7 @@ impl Connection {
             return Err(ExchangeError::TooMany);
         }
         let exporter = self.0.exporter.export(&nonce).ok_or(ExchangeError::SessionEnded)?;
-        let claims = self.claims(&nonce, &exporter)?;
-        let collected = self.collect(report_data(&sha256(&claims))).await?;
+        let (claims, collected) = self.collect(nonce, exporter).await?;
         let evidence_sha384 = evidence_sha384(&collected.quote)?;
         let tagged = TaggedEvidence { kind: EvidenceKind::Quote, evidence: &collected.quote, claims: &claims };
         let response = AttestResponse { evidence: tagged.encode()?, event_log: collected.event_log };
@@ -147,26 +146,46 @@ impl Connection {
         response
     }
 
-    fn claims(&self, nonce: &[u8; NONCE_LEN], exporter: &[u8; EXPORTER_LEN]) -> Result<Vec<u8>, ExchangeError> {
-        let claims = Claims {
-            pubkey_hash: KeyHash::sha256(&self.0.shared.spki_sha256),
-            nonce: Some(nonce),
-            tls_exporter: Some(exporter),
-            receipt_key: Some(KeyHash::sha256(&self.0.shared.receipt_key_sha256)),
-        };
-        Ok(claims.encode()?)
-    }
-
-    async fn collect(&self, data: [u8; 64]) -> Result<Collected, ExchangeError> {
+    async fn collect(
+        &self,
+        nonce: [u8; NONCE_LEN],
+        exporter: [u8; EXPORTER_LEN],
+    ) -> Result<(Vec<u8>, Collected), ExchangeError> {
         let place = Arc::clone(&self.0.shared.quotes).acquire_owned().await.map_err(|_| ExchangeError::Interrupted)?;
-        let backend = Arc::clone(&self.0.shared.backend);
+        let shared = Arc::clone(&self.0.shared);
         let collecting = tokio::task::spawn_blocking(move || {
             // It belongs to the work, which goes on when its client hangs up and nobody waits here any more.
             let _place = place;
-            backend.evidence(&data)
+            shared.evidence(&nonce, &exporter)
         });
-        let collected = collecting.await;
-        Ok(collected.map_err(|_| ExchangeError::Interrupted)??)
+        collecting.await.map_err(|_| ExchangeError::Interrupted)?
+    }
+}
+
+impl Shared {
+    /// Claims of a session that name the event log as it is now, and evidence over them with that log. When an event is measured in
+    /// between, the log is another one, and both are made again.
+    fn evidence(
+        &self,
+        nonce: &[u8; NONCE_LEN],
+        exporter: &[u8; EXPORTER_LEN],
+    ) -> Result<(Vec<u8>, Collected), ExchangeError> {
+        for _ in 0..SNAPSHOT_ATTEMPTS {
+            let log = self.backend.event_log()?.map(|log| sha256(&log));
+            let claims = Claims {
+                pubkey_hash: HashEntry::sha256(&self.spki_sha256),
+                nonce: Some(nonce),
+                tls_exporter: Some(exporter),
+                receipt_key: Some(HashEntry::sha256(&self.receipt_key_sha256)),
+                event_log: log.as_ref().map(HashEntry::sha256),
+            };
+            let claims = claims.encode()?;
+            let collected = self.backend.evidence(&report_data(&sha256(&claims)))?;
+            if collected.event_log.as_deref().map(sha256) == log {
+                return Ok((claims, collected));
+            }
+        }
+        Err(EvidenceError::Unstable { attempts: SNAPSHOT_ATTEMPTS }.into())
     }
 }
 

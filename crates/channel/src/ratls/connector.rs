@@ -1,10 +1,10 @@
 //! The client's end: connects, looks, judges, and only then hands out something that can send a request.
 
 use super::{
+    names,
     sender::{Protocol, Sender, body},
-    sha256,
     stream::{Tap, Tapped},
-    verifier::{BindingError, open_tagged, verifier},
+    verifier::{BindingError, Opened, open_answer, verifier},
 };
 use crate::{
     http::Endpoint,
@@ -18,12 +18,8 @@ use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
 use sealwright_appraise::{Binding, Check, Explanation, Outcome};
 use sealwright_wire::{
-    Evidence,
     kbs::{ErrorInformation, Message},
-    ratls::{
-        ATTEST_PATH, AttestRequest, AttestResponse, Certificate, EXPORTER_LABEL, EXPORTER_LEN, NONCE_LEN,
-        TaggedEvidence, report_data,
-    },
+    ratls::{ATTEST_PATH, AttestRequest, AttestResponse, Certificate, EXPORTER_LABEL, EXPORTER_LEN, NONCE_LEN},
     time::UnixTime,
 };
 use std::{
@@ -247,7 +243,7 @@ fn refused_handshake(error: io::Error) -> ConnectError {
 
 fn unbound(error: &BindingError) -> Check {
     Check::new(Outcome::Failed, "ratls-unbound", "certificate")
-        .expected("evidence whose claims name the key of the connection")
+        .expected("evidence whose claims name the key of the connection and the event log")
         .actual(error)
         .source("interoperable RA-TLS profile")
         .remedy("ask for the server's own address: something in between answers, or the server's evidence was altered")
@@ -301,21 +297,19 @@ impl Session {
 
     /// First whether the evidence is about this session, then whether it is good enough.
     fn judge(&self, judge: &Judge, response: &AttestResponse, at: UnixTime) -> Result<Appraisal, Box<Explanation>> {
-        let malformed = |error: BindingError| Box::new(Explanation::refused(unbound(&error), None));
-        let tagged = TaggedEvidence::parse(&response.evidence).map_err(|error| malformed(error.into()))?;
-        let (quote, claims) = open_tagged(&tagged).map_err(malformed)?;
+        let unbound = |error: BindingError| Box::new(Explanation::refused(unbound(&error), None));
+        let Opened { evidence, claims, report_data } = open_answer(response).map_err(unbound)?;
         let nonce = claims.nonce.is_some_and(|nonce| nonce.ct_eq(&self.nonce).into());
         let exporter = claims.tls_exporter.is_some_and(|exporter| exporter.ct_eq(&self.exporter).into());
         let channel = vec![
-            session_check(super::names_key(&claims.pubkey_hash, &self.spki), "channel-key", "pubkey-hash"),
+            session_check(names(&claims.pubkey_hash, &self.spki), "channel-key", "pubkey-hash"),
             session_check(nonce, "channel-nonce", "nonce"),
             session_check(exporter, "channel-exporter", "tls-exporter"),
         ];
         if channel.iter().any(|check| check.outcome != Outcome::Passed) {
-            return Err(Box::new(Explanation::new(channel, "", judge.anchor_of(&quote).as_ref())));
+            return Err(Box::new(Explanation::new(channel, "", judge.anchor_of(&evidence.quote).as_ref())));
         }
-        let binding = Binding::new("post-handshake exchange", report_data(&sha256(tagged.claims)));
-        let evidence = Evidence { quote, event_log: response.event_log.as_deref() };
+        let binding = Binding::new("post-handshake exchange", report_data);
         let appraisal = judge.judge(&evidence, &binding, at).and_then(Judged::accepted)?;
         Ok(appraisal.after(channel))
     }

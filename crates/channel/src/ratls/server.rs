@@ -11,7 +11,7 @@ use rustls::{
 };
 use rustls_pki_types::CertificateDer;
 use sealwright_evidence::Backend;
-use sealwright_wire::ratls::{Claims, EvidenceKind, KeyHash, OID_TAGGED_EVIDENCE, TaggedEvidence, report_data};
+use sealwright_wire::ratls::{Claims, EvidenceKind, HashEntry, OID_TAGGED_EVIDENCE, TaggedEvidence, report_data};
 use std::{io, sync::Arc};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -105,10 +105,12 @@ impl Server {
 /// Evidence that names the server's keys and nothing of a session: there is none yet.
 async fn certificate_evidence(shared: &Shared) -> Result<Vec<u8>, ServerError> {
     let claims = Claims {
-        pubkey_hash: KeyHash::sha256(&shared.spki_sha256),
+        pubkey_hash: HashEntry::sha256(&shared.spki_sha256),
         nonce: None,
         tls_exporter: None,
-        receipt_key: Some(KeyHash::sha256(&shared.receipt_key_sha256)),
+        receipt_key: Some(HashEntry::sha256(&shared.receipt_key_sha256)),
+        // No log is shown with a certificate.
+        event_log: None,
     };
     let claims = claims.encode()?;
     let (backend, data) = (Arc::clone(&shared.backend), report_data(&sha256(&claims)));

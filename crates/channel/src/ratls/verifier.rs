@@ -1,12 +1,13 @@
 //! What can be said about an RA-TLS certificate during the handshake.
 
-use super::{names_key, sha256};
+use super::{names, sha256};
 use crate::tls;
 use rustls::client::danger::ServerCertVerifier;
 use rustls_pki_types::CertificateDer;
 use sealwright_wire::{
+    Evidence,
     quote::Quote,
-    ratls::{Certificate, CertificateEvidence, Claims, EvidenceKind, TaggedEvidence, report_data},
+    ratls::{AttestResponse, Certificate, CertificateEvidence, Claims, EvidenceKind, TaggedEvidence, report_data},
 };
 
 /// Why a certificate is not bound to its evidence.
@@ -31,6 +32,9 @@ pub enum BindingError {
     /// The quote was not made for these claims.
     #[error("the quote's report data is not the hash of the claims")]
     OtherClaims,
+    /// The claims name another event log than the one beside the quote, or there is one where they name none.
+    #[error("the claim event-log-hash is not the hash of the event log beside the quote")]
+    OtherLog,
 }
 
 /// A certificate whose evidence names its key. Whether the evidence is genuine has not been asked.
@@ -56,14 +60,40 @@ pub fn check_certificate(der: &[u8]) -> Result<Bound<'_>, BindingError> {
         _ => return Err(BindingError::NoEvidence),
     };
     let (quote, claims) = open_tagged(&tagged)?;
-    if !names_key(&claims.pubkey_hash, certificate.spki) {
+    if !names(&claims.pubkey_hash, certificate.spki) {
         return Err(BindingError::OtherKey);
     }
     Ok(Bound { spki: certificate.spki, quote, claims })
 }
 
+/// What the exchange answered, when it belongs together. Whether it is genuine has not been asked.
+pub(crate) struct Opened<'a> {
+    /// The quote, and the log that its claims name.
+    pub(crate) evidence: Evidence<'a>,
+    /// What the quote vouches for.
+    pub(crate) claims: Claims<'a>,
+    /// What these claims make the quote's report data.
+    pub(crate) report_data: [u8; 64],
+}
+
+/// Checks that a quote was made for the claims beside it, and these for the event log.
+pub(crate) fn open_answer(answer: &AttestResponse) -> Result<Opened<'_>, BindingError> {
+    let tagged = TaggedEvidence::parse(&answer.evidence)?;
+    let (quote, claims) = open_tagged(&tagged)?;
+    let event_log = answer.event_log.as_deref();
+    let named = match (&claims.event_log, event_log) {
+        (Some(hash), Some(log)) => names(hash, log),
+        (hash, log) => hash.is_none() && log.is_none(),
+    };
+    if !named {
+        return Err(BindingError::OtherLog);
+    }
+    let report_data = *quote.body.report_data();
+    Ok(Opened { evidence: Evidence { quote, event_log }, claims, report_data })
+}
+
 /// Checks that a quote was made for the claims beside it.
-pub(crate) fn open_tagged<'a>(tagged: &TaggedEvidence<'a>) -> Result<(Quote<'a>, Claims<'a>), BindingError> {
+fn open_tagged<'a>(tagged: &TaggedEvidence<'a>) -> Result<(Quote<'a>, Claims<'a>), BindingError> {
     if tagged.kind != EvidenceKind::Quote {
         return Err(BindingError::NotAQuote);
     }

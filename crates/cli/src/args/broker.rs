@@ -43,7 +43,7 @@ pub(crate) struct BrokerInit {
     /// The administrator's name, as the audit log will give it.
     #[arg(long, value_name = "NAME", default_value = "admin")]
     pub(crate) administrator: String,
-    /// A root certificate (DER or PEM) to trust beside the vendors'. Repeatable.
+    /// A root certificate (DER or PEM) to trust beside the vendors', named after its file; whoever is refused is told the name. Repeatable.
     #[arg(long = "anchor", value_name = "FILE")]
     pub(crate) anchors: Vec<PathBuf>,
 }
@@ -137,7 +137,7 @@ pub(crate) enum PolicyCommand {
         /// The policy in Rego.
         file: PathBuf,
         /// Decide only the releases of this repository's secrets.
-        #[arg(long, value_name = "NAME")]
+        #[arg(long, value_name = "NAME", value_parser = values::repository)]
         repository: Option<String>,
     },
     /// Print the policies in force.
@@ -154,7 +154,7 @@ pub(crate) enum PolicyCommand {
         /// Which policy.
         kind: PolicyKind,
         /// The one of this repository.
-        #[arg(long, value_name = "NAME")]
+        #[arg(long, value_name = "NAME", value_parser = values::repository)]
         repository: Option<String>,
     },
 }
@@ -166,6 +166,7 @@ pub(crate) enum ReferenceCommand {
         #[command(flatten)]
         target: BrokerTarget,
         /// The name.
+        #[arg(value_parser = values::reference_name)]
         name: String,
         /// The reference values, as `sealwright predict` writes them.
         file: PathBuf,
@@ -180,6 +181,7 @@ pub(crate) enum ReferenceCommand {
         #[command(flatten)]
         target: BrokerTarget,
         /// The name.
+        #[arg(value_parser = values::reference_name)]
         name: String,
     },
 }

@@ -1,5 +1,6 @@
 //! Words of the command line that are more than text: what makes no sense is refused here, before anything is done.
 
+use sealwright_broker::admin::{ClientError, check_reference_name};
 use sealwright_channel::{http, seal};
 use sealwright_wire::Digest;
 use sealwright_wire::kbs::ResourcePath;
@@ -15,6 +16,16 @@ pub(super) fn key_uri(text: &str) -> Result<ResourcePath, sealwright_wire::Error
 /// A secret's path: `repository/type/tag`.
 pub(super) fn secret_path(text: &str) -> Result<ResourcePath, sealwright_wire::Error> {
     ResourcePath::parse(text)
+}
+
+/// A repository: the first part of secrets' paths.
+pub(super) fn repository(text: &str) -> Result<String, sealwright_wire::Error> {
+    ResourcePath::parse(&format!("{text}/any/any")).map(|_| text.to_owned())
+}
+
+/// The name of reference values in a broker.
+pub(super) fn reference_name(text: &str) -> Result<String, ClientError> {
+    check_reference_name(text).map(|()| text.to_owned())
 }
 
 /// The name of a model.

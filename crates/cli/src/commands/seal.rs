@@ -3,7 +3,7 @@
 use crate::args;
 use crate::explain;
 use crate::fields::Fields;
-use crate::files::{self, Pending};
+use crate::files::{self, Pending, Unnamed};
 use crate::output::{Outcome, Output};
 use anyhow::{Context, Result};
 use sealwright_channel::Secret;
@@ -64,12 +64,12 @@ async fn keep(key: &Secret, args: &args::Seal, sealed: &Sealed) -> Result<()> {
     Ok(())
 }
 
-/// Opens a sealed file; the content gets its name only when all of it is authentic.
+/// Opens a sealed file; the content gets a name only when all of it is authentic.
 pub(crate) fn unseal(args: &args::Unseal, output: Output) -> Result<Outcome> {
     let sealed = files::open(&args.file)?;
     let key = Secret::new(files::read(&args.key, 4096)?);
-    let mut pending = Pending::beside(&args.output)?;
-    let header = match seal::unseal_to(sealed, pending.writer(), &key) {
+    let mut opened = Unnamed::beside(&args.output)?;
+    let header = match seal::unseal_to(sealed, opened.writer(), &key) {
         Ok(header) => header,
         Err(error @ (Error::Read(_) | Error::Write(_) | Error::Resources(_))) => return Err(error.into()),
         Err(error) => {
@@ -79,7 +79,7 @@ pub(crate) fn unseal(args: &args::Unseal, output: Output) -> Result<Outcome> {
             return Ok(Outcome::No);
         }
     };
-    pending.create()?;
+    opened.create()?;
     let fields = Fields::new()
         .with("unsealed", args.output.display().to_string())
         .with("name", header.name.as_str())

@@ -6,11 +6,12 @@ use crate::inspect::MAX_FILE;
 use crate::kept::{TOKEN, Witness};
 use crate::output::{Outcome, Output};
 use crate::service;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use sealwright_channel::kbs;
 use sealwright_channel::tls::Trust;
 use sealwright_evidence::Backend;
 use sealwright_serving::{Engine, Measured, Registry, Rten, Runtime, SealedModel, Transport, load_all};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::net::TcpListener;
@@ -66,11 +67,25 @@ fn measure(models: &[PathBuf], labels: &[Label], backend: &dyn Backend) -> Resul
     let read = models.iter().map(|path| SealedModel::read(path).with_context(|| format!("{}", path.display())));
     // All are read before the first is measured: a bad file must not leave a mark in the register.
     let read = read.collect::<Result<Vec<_>>>()?;
+    distinct(models, &read)?;
     for Label { model, label, version } in labels {
         let names = |sealed: &SealedModel| sealed.header().name == *model && sealed.header().version == *version;
         ensure!(read.iter().any(names), "--label {model}={label}:{version}: no sealed file holds this version");
     }
     read.into_iter().map(|model| Ok(model.measure(backend)?)).collect()
+}
+
+/// That no two files claim to be one version of a model: clients that ask for it would get either.
+fn distinct(paths: &[PathBuf], read: &[SealedModel]) -> Result<()> {
+    let mut seen = BTreeMap::new();
+    for (path, sealed) in paths.iter().zip(read) {
+        let (name, version) = (&sealed.header().name, sealed.header().version);
+        if let Some(before) = seen.insert((name, version), path) {
+            let (one, other) = (before.display(), path.display());
+            bail!("{one} and {other} are both version {version} of the model {name}: serve one of them");
+        }
+    }
+    Ok(())
 }
 
 /// Keeps what the broker was shown, whatever it said; and its token, which tells of this environment and opens nothing without its key.

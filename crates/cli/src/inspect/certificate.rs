@@ -73,7 +73,8 @@ pub(super) fn tagged_evidence(value: &[u8]) -> Result<Fields> {
         .hex("pubkey_hash", claims.pubkey_hash.digest)
         .with_some("nonce", claims.nonce.map(hex::encode))
         .with_some("tls_exporter", claims.tls_exporter.map(hex::encode))
-        .with_some("receipt_key", claims.receipt_key.map(|key| hex::encode(key.digest)));
+        .with_some("receipt_key", claims.receipt_key.map(|key| hex::encode(key.digest)))
+        .with_some("event_log_hash", claims.event_log.map(|log| hex::encode(log.digest)));
     Ok(match tagged.kind {
         EvidenceKind::Quote => fields.with("quote", super::quote::quote(&Quote::parse(tagged.evidence)?)),
         _ => fields.hex("report", tagged.evidence),

@@ -5,8 +5,8 @@ use bytes::Bytes;
 use super::{Kind, Reader};
 use crate::{
     error::{Error, Result},
-    limits::{Limits, MAX_RANK},
-    tensor::{Data, for_each_number},
+    limits::{Limits, MAX_RANK, MAX_STRINGS},
+    tensor::{Data, DataType, for_each_number},
 };
 
 /// Collects nested lists of one element type into a flat list, and their shape. Several values may be pushed one after the
@@ -14,6 +14,8 @@ use crate::{
 pub(crate) struct TensorBuilder<'p> {
     place: &'p str,
     limits: Limits,
+    /// How many elements the model could take here.
+    most: usize,
     data: Data,
     /// The size of each level, unknown until its first list is closed.
     sizes: [Option<usize>; MAX_RANK],
@@ -22,9 +24,10 @@ pub(crate) struct TensorBuilder<'p> {
 }
 
 impl<'p> TensorBuilder<'p> {
-    /// An empty builder; `place` is for errors.
-    pub(crate) const fn new(place: &'p str, data: Data, limits: Limits) -> Self {
-        Self { place, limits, data, sizes: [None; MAX_RANK], rank: None }
+    /// An empty builder; `place` is for errors. It takes at most `most` elements: what the model has no use for is not kept.
+    pub(crate) fn new(place: &'p str, data_type: DataType, most: usize, limits: Limits) -> Self {
+        let data = Data::with_capacity(data_type, 0);
+        Self { place, limits, most, data, sizes: [None; MAX_RANK], rank: None }
     }
 
     /// Reads one value: an element, or lists of elements.
@@ -59,8 +62,26 @@ impl<'p> TensorBuilder<'p> {
         if level != rank {
             return Err(reader.error(format!("elements nested {rank} deep"), format!("one nested {level} deep")));
         }
-        self.limits.elements(self.data.len() + 1)?;
+        self.one_more()?;
         push_element(self.place, &mut self.data, reader)
+    }
+
+    /// That there is room for one more element. A string of two bytes in JSON takes some tens in memory, so they are bounded
+    /// as they are over gRPC.
+    fn one_more(&self) -> Result<()> {
+        let found = self.data.len() + 1;
+        self.limits.elements(found)?;
+        if self.data.data_type() == DataType::Bytes && found > MAX_STRINGS {
+            return Err(Error::TooLarge {
+                what: "strings in a tensor",
+                limit: MAX_STRINGS as u64,
+                found: found as u64,
+            });
+        }
+        if found > self.most {
+            return Err(Error::invalid(self.place, format!("at most {} elements", self.most), "more"));
+        }
+        Ok(())
     }
 }
 

@@ -42,6 +42,7 @@ pub(super) fn read(
         return Err(Error::invalid("body", format!("{length} bytes of JSON, as the header says"), found));
     };
     let mut binary = Binary { rest: body.slice(length..) };
+    let most = servable.model.outputs().len();
     let mut request = Request { id: None, inputs: Vec::new(), outputs: Vec::new(), binary: false };
     let mut reader = Reader::new(text, false)?;
     reader.members(|reader, key| {
@@ -50,12 +51,19 @@ pub(super) fn read(
             "parameters" => request.binary = parameters(reader)?.binary_data_output.unwrap_or(false),
             "inputs" => {
                 reader.array(|reader| {
-                    request.inputs.push(Input::read(reader)?.decode(servable, &mut binary, limits)?);
+                    let input = Input::read(reader)?;
+                    if request.inputs.iter().any(|(name, _)| *name == input.name) {
+                        return Err(Error::invalid("inputs", "each name once", format!("`{}` twice", input.name)));
+                    }
+                    request.inputs.push(input.decode(servable, &mut binary, limits)?);
                     Ok(())
                 })?;
             }
             "outputs" => {
                 reader.array(|reader| {
+                    if request.outputs.len() == most {
+                        return Err(reader.error(format!("no more outputs than the model's {most}"), "another"));
+                    }
                     request.outputs.push(output(reader)?);
                     Ok(())
                 })?;
@@ -161,9 +169,9 @@ impl<'a> Input<'a> {
         let spec = servable.input(&self.name)?;
         let place = spec.place();
         check_type(spec, &self.datatype)?;
-        let (shape, _) = limits.shape(&place, &self.shape)?;
+        let (shape, elements) = limits.shape(&place, &self.shape)?;
         let data = match (self.data, self.binary_size) {
-            (Some(mut reader), None) => listed(spec, &shape, &mut reader, limits)?,
+            (Some(mut reader), None) => listed(spec, &shape, elements, &mut reader, limits)?,
             (None, Some(size)) => Data::from_raw(&place, spec.data_type, &binary.take(&place, size)?)?,
             (Some(_), Some(_)) => return Err(Error::invalid(place, "`data` or `binary_data_size`", "both")),
             (None, None) => return Err(Error::invalid(place, "`data` or `binary_data_size`", "neither")),
@@ -184,10 +192,16 @@ fn shape_of(reader: &mut Reader<'_>) -> Result<Vec<u64>> {
     Ok(shape)
 }
 
-/// Elements in one flat list, or nested as the shape says.
-fn listed(spec: &TensorSpec, shape: &[usize], reader: &mut Reader<'_>, limits: &Limits) -> Result<Data> {
+/// Elements in one flat list, or nested as the shape says, which has so many.
+fn listed(
+    spec: &TensorSpec,
+    shape: &[usize],
+    elements: usize,
+    reader: &mut Reader<'_>,
+    limits: &Limits,
+) -> Result<Data> {
     let place = spec.place();
-    let mut builder = TensorBuilder::new(&place, Data::with_capacity(spec.data_type, 0), *limits);
+    let mut builder = TensorBuilder::new(&place, spec.data_type, elements, *limits);
     builder.push(reader)?;
     let (nested, data) = builder.finish()?;
     if nested.len() > 1 && nested != shape {

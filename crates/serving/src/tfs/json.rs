@@ -5,7 +5,7 @@ use crate::{
     json::{Kind, Reader, TensorBuilder, write},
     limits::Limits,
     registry::Servable,
-    tensor::{Data, Tensor, TensorSpec},
+    tensor::{Data, Dimension, Tensor, TensorSpec},
 };
 
 /// Whether tensors are written element by element of the batch, or one by one.
@@ -57,7 +57,7 @@ struct Columns<'p> {
 impl<'p> Columns<'p> {
     fn new(specs: &'p [TensorSpec], places: &'p [String], limits: &Limits) -> Self {
         let builder = |(spec, place): (&TensorSpec, &'p String)| {
-            (TensorBuilder::new(place, Data::with_capacity(spec.data_type, 0), *limits), 0)
+            (TensorBuilder::new(place, spec.data_type, limits.most(spec), *limits), 0)
         };
         let builders = specs.iter().zip(places).map(builder).collect();
         Self { specs, places, builders }
@@ -90,9 +90,13 @@ fn places(servable: &Servable) -> Vec<String> {
 fn rows(servable: &Servable, reader: &mut Reader<'_>, limits: &Limits) -> Result<Vec<(String, Tensor)>> {
     let (specs, places) = (servable.model.inputs(), places(servable));
     let mut columns = Columns::new(specs, &places, limits);
+    let open = specs.iter().any(|spec| matches!(spec.shape.first(), Some(Dimension::Any(_))));
     let mut batch = 0;
     reader.array(|reader| {
         batch += 1;
+        if open {
+            limits.batch(batch)?;
+        }
         if reader.kind()? == Kind::Object && !reader.at_binary() {
             return named(servable, reader, |index, reader| columns.push(index, reader));
         }
