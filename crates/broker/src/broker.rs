@@ -10,7 +10,6 @@ use crate::{
     http,
     judge::{Judge, Unchanged},
     metrics::Metrics,
-    peers::Shared,
     policies::{Policies, PoliciesError},
     rate::RateLimit,
     readiness::Readiness,
@@ -25,6 +24,7 @@ use crate::{
     worker::Workers,
 };
 use sealwright_appraise::{Evaluator, Failure, Issuer, TokenVerifier, Trust};
+use sealwright_channel::peers::Shared;
 use sealwright_collateral::{Age, Library, Report};
 use sealwright_verify::{Anchor, AnchorKind};
 use sealwright_wire::{Digest, time::UnixTime};

@@ -12,7 +12,6 @@ mod http;
 pub mod init;
 mod judge;
 mod metrics;
-mod peers;
 mod policies;
 mod rate;
 mod readiness;

@@ -9,7 +9,6 @@ use crate::{
     http::refusal::Refusal,
     judge::Judge,
     metrics::Metrics,
-    peers::Shared,
     policies::Policies,
     rate::RateLimit,
     readiness::Readiness,
@@ -19,6 +18,7 @@ use crate::{
     storage::Vault,
 };
 use sealwright_appraise::{Issuer, TokenVerifier};
+use sealwright_channel::peers::Shared;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 

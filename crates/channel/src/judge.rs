@@ -44,7 +44,8 @@ impl Judge {
     }
 
     /// The same judge for those who care what runs on the machine: the environment must have measured one of these events at run
-    /// time, and no other of their kind (domain and operation), which could answer in its place. Without any, nothing is required.
+    /// time, and no other of their kind (domain and operation), which could answer in its place; that its log explains its runtime
+    /// register as a whole is part of it, whatever the policy asks. Without any, nothing is required.
     #[must_use]
     pub fn running_only(mut self, workloads: Vec<RuntimeEvent>) -> Self {
         self.workloads = workloads;
@@ -87,18 +88,27 @@ impl Judge {
         let of_kind = |event: &&RuntimeEvent| {
             self.workloads.iter().any(|it| (it.domain(), it.operation()) == (event.domain(), event.operation()))
         };
+        // A record's type is not measured, so that a log can hide an event by giving it another; and a register may hold what no record
+        // tells. Only a log that explains the register says that there is nothing else.
+        let explained = facts.log().is_some_and(|log| log.enforced().any(|register| register == "rtmr3"));
         let measured = facts.log().map(Replayed::runtime).unwrap_or_default().iter().filter(of_kind);
         let (named, others): (Vec<_>, Vec<_>) = measured.partition(|event| self.workloads.contains(event));
         let check = if named.is_empty() {
             Check::new(Outcome::Failed, "workload-not-measured", "log.runtime")
                 .actual(contents(others))
                 .remedy("ask a server that serves this model, or expect the model that this one serves")
-        } else if others.is_empty() {
-            Check::new(Outcome::Passed, "workload-measured", "log.runtime").actual(contents(named))
-        } else {
+        } else if !others.is_empty() {
             Check::new(Outcome::Failed, "workload-not-named", "log.runtime")
                 .actual(contents(others))
                 .remedy("ask a server that serves no other model, or name every model whose answers you accept")
+        } else if !explained {
+            Check::new(Outcome::Failed, "workload-unexplained", "log.enforced")
+                .actual("a log that does not explain rtmr3")
+                .remedy(
+                    "log every extension of RTMR3 as a runtime event: what it does not explain may be another model",
+                )
+        } else {
+            Check::new(Outcome::Passed, "workload-measured", "log.runtime").actual(contents(named))
         };
         Some(check.expected(contents(&self.workloads)).source("what the client asks for"))
     }

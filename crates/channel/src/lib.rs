@@ -5,6 +5,8 @@ pub mod http;
 mod judge;
 pub mod jwe;
 pub mod kbs;
+pub mod listener;
+pub mod peers;
 pub mod ratls;
 pub mod receipt;
 pub mod seal;

@@ -5,14 +5,17 @@ mod world;
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
-use sealwright_appraise::{Explanation, Trust};
+use sealwright_appraise::{Appraiser, Explanation, Kind, Policy, References, Trust, Unconfined};
 use sealwright_channel::{
+    Judge,
     ratls::{
-        AttestedConnection, BindingError, ConnectError, Connection, MAX_EXCHANGES, Protocol, Server, body,
+        AttestedConnection, BindingError, ConnectError, Connection, Connector, MAX_EXCHANGES, Protocol, Server, body,
         check_certificate, empty_body,
     },
+    receipt::Signer,
     tls::Trust as TlsTrust,
 };
+use sealwright_collateral::Library;
 use sealwright_evidence::{Backend, Measurement};
 use sealwright_sim::Td;
 use sealwright_verify::{Anchor, Anchors};
@@ -21,6 +24,7 @@ use sealwright_wire::{
     aael::RuntimeEvent,
     kbs::Message,
     ratls::{ATTEST_PATH, AttestRequest, AttestResponse, Claims, EvidenceKind, HashEntry, TaggedEvidence},
+    tcg2::{Log, event_type::EV_IPL},
 };
 use std::{
     sync::{
@@ -30,7 +34,9 @@ use std::{
     time::Duration,
 };
 use tokio_rustls::{TlsAcceptor, TlsConnector, rustls};
-use world::{Asked, Handler, ROOT, Recorder, TENSOR, World, answer, handler, honest, plain_server, serve};
+use world::{
+    Asked, Handler, ROOT, Recorder, TENSOR, World, answer, handler, honest, measured, now, plain_server, serve,
+};
 
 #[path = "../../wire/tests/support/mod.rs"]
 mod support;
@@ -245,7 +251,7 @@ async fn an_event_log_that_does_not_replay_is_refused() {
     let tales: [fn(&mut Vec<u8>); 2] = [
         |log| log.truncate(log.len() / 2),
         |log| {
-            let record = sealwright_wire::tcg2::Log::parse(log).unwrap().events().nth(5).unwrap().offset;
+            let record = Log::parse(log).unwrap().events().nth(5).unwrap().offset;
             // Behind register index, type, count and algorithm: the digest, which is what is replayed.
             log[record + 14] ^= 1;
         },
@@ -256,6 +262,70 @@ async fn an_event_log_that_does_not_replay_is_refused() {
         let explanation = refusal(&world, &server, handler(honest)).await;
         assert!(!codes(&explanation).contains(&"ratls-unbound"), "{explanation}");
     }
+}
+
+/// A judge whose policy does not ask whether the log explains RTMR3, for those who want one of these events alone.
+fn lax_judge(world: &World, workloads: Vec<RuntimeEvent>) -> Judge {
+    let text = format!("{}\nholds contains \"registers-explained\" if true\n", Policy::default_attestation().text());
+    let policy = Policy::new(Kind::Attestation, "lax", &text).unwrap();
+    let root = Anchor::from_certificate(ROOT, world.site.root()).unwrap();
+    let (library, _) = Library::open(world.folder.path(), Anchors::none().with(root), now()).unwrap();
+    let references = References::none().with("production", measured(&world.td));
+    let trust = Trust { accepted_anchors: [ROOT.to_owned()].into(), ..Trust::default() };
+    let appraiser = Appraiser::new(Arc::new(Unconfined), policy, references, trust).unwrap();
+    Judge::new(Arc::new(library), appraiser).running_only(workloads)
+}
+
+/// A machine whose log gives its last record another type, which is not measured.
+struct Hiding(Td);
+
+impl Backend for Hiding {
+    fn name(&self) -> &'static str {
+        "hiding"
+    }
+
+    fn tee(&self) -> Tee {
+        self.0.tee()
+    }
+
+    fn quote(&self, report_data: &[u8; 64]) -> Result<Vec<u8>, sealwright_evidence::Error> {
+        self.0.quote(report_data)
+    }
+
+    fn event_log(&self) -> Result<Option<Vec<u8>>, sealwright_evidence::Error> {
+        let mut log = self.0.event_log()?.unwrap();
+        let last = Log::parse(&log).unwrap().events().last().unwrap().offset;
+        // Behind the register's index.
+        log[last + 4..last + 8].copy_from_slice(&EV_IPL.to_le_bytes());
+        Ok(Some(log))
+    }
+
+    fn measurements(&self) -> Result<Vec<Measurement>, sealwright_evidence::Error> {
+        self.0.measurements()
+    }
+
+    fn extend(&self, event: &RuntimeEvent) -> Result<(), sealwright_evidence::Error> {
+        self.0.extend(event)
+    }
+}
+
+#[tokio::test]
+async fn a_second_model_that_a_log_hides_is_refused_whatever_the_policy_asks() {
+    let world = World::new();
+    let model = |name: &str| RuntimeEvent::new("sealwright", "LoadModel", name).unwrap();
+    world.td.extend(&model("named")).unwrap();
+    let server = plain_server(&world.td).await;
+    let connector = Connector::new(Arc::new(lax_judge(&world, vec![model("named")]))).unwrap();
+    let connect = |handler| connector.connect_over(serve(&server, handler), "model.test", Protocol::Http1, ());
+    connect(handler(honest)).await.unwrap();
+
+    world.td.extend(&model("another")).unwrap();
+    let Err(error) = connect(handler(honest)).await else { panic!("another model was accepted") };
+    assert_eq!(codes(error.explanation().unwrap()), ["workload-not-named"]);
+    let hiding = world::server(Hiding(world.td.clone()), &Signer::generate().unwrap()).await;
+    let connecting = connector.connect_over(serve(&hiding, handler(honest)), "model.test", Protocol::Http1, ());
+    let Err(error) = connecting.await else { panic!("a hidden model was accepted") };
+    assert_eq!(codes(error.explanation().unwrap()), ["workload-unexplained"]);
 }
 
 #[tokio::test]
@@ -437,10 +507,10 @@ async fn a_judge_of_vendor_roots_refuses_a_simulated_machine() {
     let world = World::new();
     let server = plain_server(&world.td).await;
     let root = Anchor::from_certificate(ROOT, world.site.root()).unwrap();
-    let vendor_only = world.judge_with(Anchors::vendor(), Trust::default(), world::now());
-    let unnamed = world.judge_with(Anchors::vendor().with(root), Trust::default(), world::now());
+    let vendor_only = world.judge_with(Anchors::vendor(), Trust::default(), now());
+    let unnamed = world.judge_with(Anchors::vendor().with(root), Trust::default(), now());
     for (judge, code) in [(vendor_only, "untrusted-root"), (unnamed, "anchor-not-accepted")] {
-        let connector = sealwright_channel::ratls::Connector::new(judge).unwrap();
+        let connector = Connector::new(judge).unwrap();
         let recorder = Recorder::default();
         let io = serve(&server, handler(honest));
         let connected = connector.connect_over(io, "model.test", Protocol::Http1, recorder.clone()).await;

@@ -48,12 +48,13 @@ pub(crate) struct Settings {
     pub(crate) idle_time: Duration,
 }
 
-/// Serves one connection until it ends, is silent for too long, or `stop` ends; then requests in work are finished and no
-/// new ones taken.
+/// Serves one connection until it ends, is silent for too long or `expired` ends, or `stop` ends; then requests in work are
+/// finished and no new ones taken.
 pub(crate) async fn serve<S, A, B>(
     stream: S,
     settings: Settings,
     answer: impl Fn(Request<Incoming>) -> A,
+    expired: impl Future<Output = ()>,
     stop: impl Future<Output = ()>,
 ) -> Result<(), BoxError>
 where
@@ -71,16 +72,21 @@ where
     });
     let builder = builder(settings);
     let connection = builder.serve_connection(TokioIo::new(stream), service);
-    let silent = activity.silent(settings.idle_time);
-    tokio::pin!(connection, silent, stop);
+    let over = async {
+        tokio::select! {
+            () = activity.silent(settings.idle_time) => {}
+            () = expired => {}
+        }
+    };
+    tokio::pin!(connection, over, stop);
     tokio::select! {
         ended = connection.as_mut() => return ended,
-        () = silent.as_mut() => {}
+        () = over.as_mut() => {}
         () = stop => {
             connection.as_mut().graceful_shutdown();
             tokio::select! {
                 ended = connection.as_mut() => return ended,
-                () = silent => {}
+                () = over => {}
             }
         }
     }

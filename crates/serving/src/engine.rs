@@ -2,12 +2,11 @@
 
 use std::{collections::HashMap, sync::Arc, time::Instant};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
-
 use crate::{
     error::{Error, Result},
     limits::Limits,
     metrics::Metrics,
+    places::Places,
     registry::{Registry, Servable},
     runtime::Runtime,
     tensor::{Dimension, Tensor, TensorSpec},
@@ -18,8 +17,7 @@ use crate::{
 pub struct Engine {
     registry: Arc<Registry>,
     workers: Workers,
-    in_work: Arc<Semaphore>,
-    open: Semaphore,
+    places: Places,
     limits: Limits,
     metrics: Metrics,
 }
@@ -36,9 +34,7 @@ impl Engine {
         limits: Limits,
     ) -> std::io::Result<Self> {
         let workers = Workers::start(runtime, workers, limits.requests)?;
-        let in_work = Arc::new(Semaphore::new(limits.requests));
-        let open = Semaphore::new(limits.open_requests);
-        Ok(Self { registry, workers, in_work, open, limits, metrics: Metrics::new() })
+        Ok(Self { registry, workers, places: Places::new(&limits), limits, metrics: Metrics::new() })
     }
 
     /// The models.
@@ -59,22 +55,9 @@ impl Engine {
         &self.metrics
     }
 
-    /// A place for a request, for as long as it is in work or its answer is being sent.
-    ///
-    /// # Errors
-    /// [`Error::Overloaded`] if all are taken.
-    pub(crate) fn admit(&self) -> Result<OwnedSemaphorePermit> {
-        let place = Arc::clone(&self.in_work).try_acquire_owned();
-        place.map_err(|_| Error::Overloaded { in_work: self.limits.requests })
-    }
-
-    /// A place for a request that needs no attestation, for as long as it is in work. They have places of their own: whoever
-    /// takes them all keeps nobody from a prediction.
-    ///
-    /// # Errors
-    /// [`Error::Overloaded`] if all are taken.
-    pub(crate) fn admit_open(&self) -> Result<SemaphorePermit<'_>> {
-        self.open.try_acquire().map_err(|_| Error::Overloaded { in_work: self.limits.open_requests })
+    /// The places for what is bounded.
+    pub(crate) const fn places(&self) -> &Places {
+        &self.places
     }
 
     /// Computes a prediction: named inputs in, the outputs in `wanted` out, by place in [`crate::Model::outputs`].

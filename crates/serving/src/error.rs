@@ -56,11 +56,21 @@ pub enum Error {
          before it sends a tensor: connect through `sealwright query`"
     )]
     Unattested,
-    /// As much is in work as the limits allow.
-    #[error("this server has {in_work} requests in work already; try again later")]
+    /// As much is there as the limits allow.
+    #[error("this server has {most} {what} already; try again later")]
     Overloaded {
-        /// How many it takes at once.
-        in_work: usize,
+        /// Of what.
+        what: &'static str,
+        /// How much it takes at once.
+        most: usize,
+    },
+    /// As much is there of this client's address as the limits allow one.
+    #[error("this address has {most} {what} already, which is its share; try again later")]
+    Share {
+        /// Of what.
+        what: &'static str,
+        /// How much it may have at once.
+        most: usize,
     },
     /// The answer was not there in time.
     #[error("no answer within {0:?}")]
@@ -73,6 +83,9 @@ pub enum Error {
         /// What the runtime said.
         problem: String,
     },
+    /// The answer broke off before it was whole.
+    #[error("the answer broke off: {0}")]
+    Answer(String),
     /// A receipt was asked for and cannot be given.
     #[error("no receipt for this answer: {0}")]
     Receipt(String),
@@ -99,8 +112,10 @@ impl Error {
             Self::Unsupported { .. } => "unsupported",
             Self::Unattested => "unattested",
             Self::Overloaded { .. } => "overloaded",
+            Self::Share { .. } => "share",
             Self::Timeout(_) => "timeout",
             Self::Runtime { .. } => "runtime",
+            Self::Answer(_) => "answer",
             Self::Receipt(_) => "receipt",
         }
     }
@@ -111,13 +126,14 @@ impl Error {
         match self {
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::NotAvailable { .. } | Self::Overloaded { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Share { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Invalid { .. } => StatusCode::BAD_REQUEST,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Encoding(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Unsupported { .. } => StatusCode::NOT_IMPLEMENTED,
             Self::Unattested => StatusCode::FORBIDDEN,
             Self::Timeout(_) => StatusCode::GATEWAY_TIMEOUT,
-            Self::Runtime { .. } | Self::Receipt(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Runtime { .. } | Self::Answer(_) | Self::Receipt(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 
@@ -128,11 +144,11 @@ impl Error {
             Self::NotFound(_) => Code::NotFound,
             Self::NotAvailable { .. } | Self::Overloaded { .. } => Code::Unavailable,
             Self::Invalid { .. } => Code::InvalidArgument,
-            Self::TooLarge { .. } => Code::ResourceExhausted,
+            Self::TooLarge { .. } | Self::Share { .. } => Code::ResourceExhausted,
             Self::Encoding(_) | Self::Unsupported { .. } => Code::Unimplemented,
             Self::Unattested => Code::FailedPrecondition,
             Self::Timeout(_) => Code::DeadlineExceeded,
-            Self::Runtime { .. } | Self::Receipt(_) => Code::Internal,
+            Self::Runtime { .. } | Self::Answer(_) | Self::Receipt(_) => Code::Internal,
         }
     }
 }

@@ -19,6 +19,7 @@ mod limits;
 mod listener;
 mod metrics;
 mod oip;
+mod places;
 pub mod proto;
 pub mod proxy;
 mod receipts;
@@ -47,8 +48,10 @@ pub use startup::{KIND as SEALED_KIND, MAX_SEALED};
 pub use startup::{Measured, Opened, SealedModel, StartupError, load_all};
 pub use tensor::{Data, DataType, Dimension, Tensor, TensorSpec};
 
-pub use transport::{Transport, TransportError, serve, serve_connection};
+pub use transport::{Accepted, Transport, TransportError, serve, serve_connection};
 
+/// Whose connection it is.
+pub use sealwright_channel::peers::Peer;
 /// The HTTP version that client and server agreed on.
 pub use sealwright_channel::ratls::Protocol;
 /// Where a client asks for evidence that is bound to its connection.

@@ -21,19 +21,27 @@ pub struct Limits {
     pub elements: usize,
     /// The size of a tensor's first dimension, where the model leaves it open.
     pub batch: usize,
-    /// Requests in work at once, over all connections: their bodies are in memory, they wait for a worker, are computed, or
-    /// their answers are being sent. More are refused as overload.
-    pub requests: usize,
-    /// Requests in work at once that are answered without attestation: health, metadata, the exchange of evidence. More are
+    /// Requests in work at once, over all connections: they have come whole, and wait for a worker or are computed. More are
     /// refused as overload.
-    pub open_requests: usize,
+    pub requests: usize,
+    /// Exchanges of evidence in work at once. More are refused as overload.
+    pub exchanges: usize,
+    /// Bytes of requests that are coming or in work, and of answers that are being sent; at least for one of each. More are
+    /// refused as overload.
+    pub held_bytes: usize,
     /// Connections open at once; more wait to be accepted.
     pub connections: usize,
-    /// Requests in work at once on one HTTP/2 connection.
+    /// Connections without the exchange that may stay for longer than [`Limits::handshake_time`], because health or metrics
+    /// were read on them.
+    pub visits: usize,
+    /// How many in a hundred of each of these one address may have. Clients behind one gateway are one address.
+    pub share: usize,
+    /// Requests in work at once on one HTTP/2 connection: far fewer than [`Limits::requests`].
     pub streams: u32,
     /// The time for a whole request, from its headers to its answer.
     pub request_time: Duration,
-    /// The time for the TLS handshake, and for the body of a request that needs no attestation.
+    /// The time until a connection has finished the exchange of evidence, TLS handshake included, and for the body of a
+    /// request that needs no attestation.
     pub handshake_time: Duration,
     /// How long a connection may be silent: no request in work on it, or an answer that its client does not take.
     pub idle_time: Duration,
@@ -46,9 +54,12 @@ impl Default for Limits {
             elements: 4 << 20,
             batch: 1024,
             requests: 64,
-            open_requests: 256,
+            exchanges: 256,
+            held_bytes: 256 << 20,
             connections: 1024,
-            streams: 64,
+            visits: 64,
+            share: 50,
+            streams: 16,
             request_time: Duration::from_secs(30),
             handshake_time: Duration::from_secs(10),
             idle_time: Duration::from_secs(120),
@@ -57,6 +68,11 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// How much of `most` one address may have: its share, and at least one.
+    pub(crate) fn of_peer(&self, most: usize) -> usize {
+        (most.saturating_mul(self.share) / 100).clamp(1, most.max(1))
+    }
+
     /// The shape as sizes and its number of elements, checked: rank, no empty or negative dimension, and a product within
     /// [`Limits::elements`] that does not overflow.
     ///
@@ -143,6 +159,16 @@ mod tests {
             let error = Limits::default().shape("input `x`", &absurd).unwrap_err();
             assert!(error.to_string().starts_with("input `x`: expected dimensions of at least 1"), "{error}");
         }
+    }
+
+    #[test]
+    fn one_address_has_its_share_and_one_connection_much_less() {
+        let limits = Limits { share: 25, ..Limits::default() };
+        assert_eq!([0, 1, 3, 4, 100].map(|most| limits.of_peer(most)), [1, 1, 1, 1, 25]);
+        let all = Limits { share: 100, ..limits };
+        assert_eq!(all.of_peer(64), 64);
+        let streams = usize::try_from(limits.streams).unwrap();
+        assert!(streams * 2 <= Limits::default().of_peer(limits.requests));
     }
 
     #[test]

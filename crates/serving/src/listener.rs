@@ -1,16 +1,14 @@
 //! Accepting connections, so many at once, until it is time to stop.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use sealwright_channel::listener::accept;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore, watch},
-    time::{sleep, timeout},
+    time::timeout,
 };
 use tracing::{info, warn};
-
-/// How long to wait when the system has no more sockets.
-const EXHAUSTED: Duration = Duration::from_millis(100);
 
 /// What connections are told when the server stops.
 pub(crate) struct Stop(watch::Receiver<()>);
@@ -30,7 +28,7 @@ pub(crate) async fn serve_all<F>(
     connections: usize,
     grace: Duration,
     stop: impl Future<Output = ()>,
-    serve: impl Fn(TcpStream, Stop) -> F,
+    serve: impl Fn(TcpStream, SocketAddr, Stop) -> F,
 ) where
     F: Future<Output = ()> + Send + 'static,
 {
@@ -38,13 +36,11 @@ pub(crate) async fn serve_all<F>(
     let (stopping, stopped) = watch::channel(());
     tokio::pin!(stop);
     loop {
-        let (stream, place) = tokio::select! {
-            accepted = accept(&listener, &places) => accepted,
+        let ((stream, address), place) = tokio::select! {
+            accepted = accept_in_place(&listener, &places) => accepted,
             () = &mut stop => break,
         };
-        // Small answers must not wait for acknowledgements. A socket that cannot do it works all the same.
-        let _ = stream.set_nodelay(true);
-        let serving = serve(stream, Stop(stopped.clone()));
+        let serving = serve(stream, address, Stop(stopped.clone()));
         tokio::spawn(async move {
             serving.await;
             drop(place);
@@ -59,17 +55,13 @@ pub(crate) async fn serve_all<F>(
 }
 
 /// The next connection, once there is a place for it.
-async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> (TcpStream, OwnedSemaphorePermit) {
+async fn accept_in_place(
+    listener: &TcpListener,
+    places: &Arc<Semaphore>,
+) -> ((TcpStream, SocketAddr), OwnedSemaphorePermit) {
     loop {
         // The semaphore is never closed.
         let Ok(place) = Arc::clone(places).acquire_owned().await else { continue };
-        match listener.accept().await {
-            Ok((stream, _)) => return (stream, place),
-            Err(error) => {
-                // Out of file descriptors, most often: wait for connections to end instead of spinning.
-                warn!(%error, "cannot accept a connection");
-                sleep(EXHAUSTED).await;
-            }
-        }
+        return (accept(listener).await, place);
     }
 }

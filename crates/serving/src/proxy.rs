@@ -1,26 +1,31 @@
 //! A loopback proxy for clients that know nothing of attestation: it verifies the server first, and forwards.
 //!
 //! HTTP/1.1 requests go over kept HTTP/1.1 connections, one at a time each; HTTP/2 (gRPC in the clear) shares one HTTP/2
-//! connection. Every connection to the server is judged before it carries anything. Requests are held in memory until they
+//! connection. Every connection to the server is judged before it carries anything, and used until its judgement is old: then the next request
+//! goes over a new one, and what is under way on the old one is finished. Requests are held in memory until they
 //! are whole, so that one that found a connection closed can be sent again; answers stream, trailers included.
 
 use std::{
+    future::pending,
     net::SocketAddr,
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri, Version, header};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited, combinators::UnsyncBoxBody};
 use hyper::body::{Body as _, Frame, Incoming, SizeHint};
-use sealwright_channel::ratls::{ConnectError, Connector, Protocol, Sender, body as sendable};
+use sealwright_channel::{
+    ratls::{AttestedConnection, ConnectError, Connector, Protocol, Sender, body as sendable},
+    wire::time::UnixTime,
+};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
-    time::timeout,
+    time::{Instant, timeout},
 };
 use tonic::Code;
 use tracing::{debug, warn};
@@ -34,6 +39,9 @@ use crate::{
 
 /// The longest request that is forwarded, in bytes.
 pub const MAX_REQUEST: usize = 64 << 20;
+/// How long a judged connection is used: what the vendor publishes and what a policy says change, and a connection that is used for ever
+/// would never be held against it.
+pub const MAX_AGE: Duration = Duration::from_secs(60 * 60);
 /// Idle HTTP/1.1 connections to the server that are kept.
 const MAX_IDLE: usize = 16;
 /// Headers that are about one connection, not about the message (RFC 9110, section 7.6.1), and the host, which changes.
@@ -75,6 +83,8 @@ pub struct Limits {
     pub streams: u32,
     /// The time for a request, from its headers to the headers of its answer.
     pub request_time: Duration,
+    /// How long a connection to the server is used after it was judged, if its collateral does not expire before.
+    pub connection_age: Duration,
     /// How long a local connection may be silent: no request under way on it, or an answer that does not move.
     pub idle_time: Duration,
 }
@@ -87,6 +97,7 @@ impl Default for Limits {
             streams: 64,
             // Longer than a server's own, so that its reason arrives.
             request_time: Duration::from_secs(60),
+            connection_age: MAX_AGE,
             idle_time: Duration::from_secs(120),
         }
     }
@@ -97,9 +108,36 @@ pub struct Upstream {
     connector: Connector,
     address: String,
     limits: Limits,
-    idle: Mutex<Vec<Sender>>,
-    shared: tokio::sync::Mutex<Option<Sender>>,
+    idle: Mutex<Vec<Judged>>,
+    shared: tokio::sync::Mutex<Option<Judged>>,
     places: Arc<Semaphore>,
+}
+
+/// A connection to the server, and until when its judgement holds.
+struct Judged {
+    sender: Sender,
+    until: Instant,
+}
+
+impl Judged {
+    /// A connection that was judged just now.
+    fn new(connection: AttestedConnection, age: Duration) -> Self {
+        let AttestedConnection { sender, appraisal, .. } = connection;
+        // A clock before 1970 is before everything that expires.
+        let now = UnixTime(SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs()));
+        let held = holds(age, appraisal.facts().tcb().collateral_expires, now);
+        Self { sender, until: Instant::now() + held }
+    }
+
+    /// Whether it may carry another request.
+    fn is_good(&self) -> bool {
+        !self.sender.is_closed() && Instant::now() < self.until
+    }
+}
+
+/// How long a judgement holds that stands on collateral which expires then.
+fn holds(age: Duration, expires: UnixTime, now: UnixTime) -> Duration {
+    age.min(Duration::from_secs(expires.0.saturating_sub(now.0)))
 }
 
 impl Upstream {
@@ -113,58 +151,61 @@ impl Upstream {
             connector,
             address: address.to_owned(),
             limits,
-            idle: Mutex::new(vec![first.sender]),
+            idle: Mutex::new(vec![Judged::new(first, limits.connection_age)]),
             shared: tokio::sync::Mutex::new(None),
             places: Arc::new(Semaphore::new(limits.requests)),
         })
     }
 
     /// A connection for one HTTP/1.1 request: an idle one, or a new one.
-    async fn exclusive(&self, fresh: bool) -> Result<Sender, ConnectError> {
+    async fn exclusive(&self, fresh: bool) -> Result<Judged, ConnectError> {
         let kept = if fresh { None } else { self.kept() };
         match kept {
-            Some(sender) => Ok(sender),
+            Some(judged) => Ok(judged),
             None => self.connected(Protocol::Http1).await,
         }
     }
 
-    /// An idle connection that has not ended.
-    fn kept(&self) -> Option<Sender> {
+    /// An idle connection that has not ended, and whose judgement is not old.
+    fn kept(&self) -> Option<Judged> {
         let mut idle = self.idle();
-        idle.retain(|sender| !sender.is_closed());
+        idle.retain(Judged::is_good);
         idle.pop()
     }
 
     /// The HTTP/2 connection that all share.
     async fn shared(&self, fresh: bool) -> Result<Sender, ConnectError> {
         let mut shared = self.shared.lock().await;
-        if let Some(sender) = shared.as_ref().filter(|sender| !fresh && !sender.is_closed()).and_then(Sender::share) {
+        if let Some(sender) = shared.as_ref().filter(|it| !fresh && it.is_good()).and_then(|it| it.sender.share()) {
             return Ok(sender);
         }
-        let sender = self.connected(Protocol::Http2).await?;
-        match sender.share() {
+        // Requests under way have senders of their own: with the last of them the connection ends.
+        shared.take();
+        let judged = self.connected(Protocol::Http2).await?;
+        match judged.sender.share() {
             Some(mine) => {
-                *shared = Some(sender);
+                *shared = Some(judged);
                 Ok(mine)
             }
             // Not shareable after all: this request has it alone.
-            None => Ok(sender),
+            None => Ok(judged.sender),
         }
     }
 
     /// A new connection, judged and accepted. Rare and large, so on the heap.
-    async fn connected(&self, protocol: Protocol) -> Result<Sender, ConnectError> {
-        Ok(Box::pin(self.connector.connect(&self.address, protocol)).await?.sender)
+    async fn connected(&self, protocol: Protocol) -> Result<Judged, ConnectError> {
+        let connection = Box::pin(self.connector.connect(&self.address, protocol)).await?;
+        Ok(Judged::new(connection, self.limits.connection_age))
     }
 
-    fn give_back(&self, sender: Sender) {
+    fn give_back(&self, judged: Judged) {
         let mut idle = self.idle();
-        if idle.len() < MAX_IDLE && !sender.is_closed() {
-            idle.push(sender);
+        if idle.len() < MAX_IDLE && judged.is_good() {
+            idle.push(judged);
         }
     }
 
-    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Sender>> {
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Judged>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -183,7 +224,7 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, ProxyError> {
 /// Forwards what comes to the listener until `stop` ends; then requests under way get [`Limits::request_time`] to finish.
 pub async fn serve(listener: TcpListener, upstream: Arc<Upstream>, stop: impl Future<Output = ()>) {
     let Limits { connections, request_time, .. } = upstream.limits;
-    serve_all(listener, connections, request_time, stop, |stream, stop| {
+    serve_all(listener, connections, request_time, stop, |stream, _, stop| {
         serve_client(stream, Arc::clone(&upstream), stop)
     })
     .await;
@@ -196,7 +237,7 @@ async fn serve_client(stream: TcpStream, upstream: Arc<Upstream>, stop: Stop) {
         async move { answer(&upstream, request).await }
     };
     let settings = Settings { protocol: None, streams, idle_time };
-    if let Err(error) = connection::serve(stream, settings, answer, stop.stopped()).await {
+    if let Err(error) = connection::serve(stream, settings, answer, pending(), stop.stopped()).await {
         debug!(%error, "a local connection broke");
     }
 }
@@ -256,7 +297,7 @@ fn full(bytes: Bytes) -> Body {
 }
 
 async fn forward(upstream: &Arc<Upstream>, request: Request<Incoming>) -> Result<Response<Body>, Refusal> {
-    if request.uri().path() == ATTEST_PATH {
+    if is_exchange(request.uri().path()) {
         return Err(Refusal::Attestation);
     }
     let Limits { requests, request_time, .. } = upstream.limits;
@@ -273,6 +314,37 @@ async fn forward(upstream: &Arc<Upstream>, request: Request<Incoming>) -> Result
             Err(Refusal::Timeout(request_time))
         }
     }
+}
+
+/// Whether some server could take this path for that of the exchange, whatever it makes of escapes, case, parameters, and
+/// segments that are empty or dots (RFC 3986, section 6.2.2). Ours takes it literally.
+fn is_exchange(path: &str) -> bool {
+    let plain = unescaped(path).to_ascii_lowercase();
+    let mut segments: Vec<&[u8]> = Vec::new();
+    for segment in plain.split(|byte| b"/\\".contains(byte)) {
+        match segment.split(|&byte| byte == b';').next().unwrap_or_default() {
+            b"" | b"." => {}
+            b".." => drop(segments.pop()),
+            segment => segments.push(segment),
+        }
+    }
+    segments.into_iter().eq(ATTEST_PATH.split('/').filter(|segment| !segment.is_empty()).map(str::as_bytes))
+}
+
+/// The path without escapes, and without those that come to light by that.
+fn unescaped(path: &str) -> Vec<u8> {
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let mut plain = Vec::with_capacity(path.len());
+    for byte in path.bytes() {
+        plain.push(byte);
+        while let [.., b'%', high, low] = plain[..]
+            && let (Some(high), Some(low)) = (digit(high), digit(low))
+        {
+            plain.truncate(plain.len() - 3);
+            plain.push(high << 4 | low);
+        }
+    }
+    plain
 }
 
 async fn forward_in_place(
@@ -310,9 +382,9 @@ impl Outgoing {
             let response = upstream.shared(fresh).await?.send(self.request(http2)).await?;
             return Ok(incoming(response, |body| body.boxed_unsync()));
         }
-        let mut sender = upstream.exclusive(fresh).await?;
-        let response = sender.send(self.request(http2)).await?;
-        let lease = Lease { sender: Some(sender), upstream: Arc::clone(upstream) };
+        let mut judged = upstream.exclusive(fresh).await?;
+        let response = judged.sender.send(self.request(http2)).await?;
+        let lease = Lease { judged: Some(judged), upstream: Arc::clone(upstream) };
         Ok(incoming(response, |body| Leased { body, lease }.boxed_unsync()))
     }
 
@@ -357,14 +429,14 @@ fn incoming(response: Response<Incoming>, wrap: impl FnOnce(Incoming) -> Body) -
 
 /// An HTTP/1.1 connection that goes back to the idle ones once its answer has been read to the end.
 struct Lease {
-    sender: Option<Sender>,
+    judged: Option<Judged>,
     upstream: Arc<Upstream>,
 }
 
 impl Lease {
     fn give_back(&mut self) {
-        if let Some(sender) = self.sender.take() {
-            self.upstream.give_back(sender);
+        if let Some(judged) = self.judged.take() {
+            self.upstream.give_back(judged);
         }
     }
 }
@@ -429,6 +501,14 @@ mod tests {
         let mut kept: Vec<_> = end_to_end(&headers).keys().map(ToString::to_string).collect();
         kept.sort();
         assert_eq!(kept, ["grpc-timeout", "sealwright-receipt", "te"]);
+    }
+
+    #[test]
+    fn a_judgement_holds_no_longer_than_its_collateral() {
+        let (hour, now) = (Duration::from_secs(3600), UnixTime(1_000_000));
+        assert_eq!(holds(hour, UnixTime(2_000_000), now), hour);
+        assert_eq!(holds(hour, UnixTime(1_000_060), now), Duration::from_secs(60));
+        assert_eq!(holds(hour, UnixTime(999_999), now), Duration::ZERO);
     }
 
     #[tokio::test]

@@ -68,7 +68,8 @@ fn message(body: &[u8]) -> Option<&[u8]> {
     whole.then_some(message)
 }
 
-fn with_trailers(body: Bytes, trailers: Option<HeaderMap>) -> Body {
+/// A body of these bytes, and what comes after it.
+pub(crate) fn with_trailers(body: Bytes, trailers: Option<HeaderMap>) -> Body {
     match trailers {
         Some(trailers) => Body::new(Full::new(body).with_trailers(std::future::ready(Some(Ok(trailers))))),
         None => Body::from(body),

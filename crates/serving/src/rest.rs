@@ -11,6 +11,7 @@ use bytes::Bytes;
 use flate2::bufread::{GzDecoder, ZlibDecoder};
 use http::{HeaderMap, HeaderValue, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use hyper::body::Body as _;
 
 use crate::{
     engine::Engine,
@@ -25,10 +26,6 @@ use crate::{
 /// [`Error::TooLarge`], [`Error::Invalid`] if it breaks off or does not inflate, or [`Error::Encoding`].
 pub(crate) async fn body(request: Request, limits: &Limits) -> Result<Bytes> {
     let limit = limits.body_bytes;
-    let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-    if let Some(length) = announced.filter(|&length: &u64| length > limit as u64) {
-        return Err(too_large(limit, length));
-    }
     let inflate = Inflate::of(request.headers())?;
     let body = collect(request.into_body(), limit).await?;
     match inflate {
@@ -83,9 +80,25 @@ impl Inflate {
 pub(crate) async fn collect(body: Body, limit: usize) -> Result<Bytes> {
     match Limited::new(body, limit).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(too_large(limit, limit as u64 + 1)),
-        Err(_) => Err(Error::invalid("body", "as many bytes as announced", "a connection that broke off")),
+        Err(error) => Err(broken(&*error, limit)),
     }
+}
+
+/// Why a body did not come whole.
+pub(crate) fn broken(error: &(dyn std::error::Error + Send + Sync + 'static), limit: usize) -> Error {
+    if error.is::<LengthLimitError>() {
+        return too_large(limit, limit as u64 + 1);
+    }
+    Error::invalid("body", "as many bytes as announced", "a connection that broke off")
+}
+
+/// That a body is not announced to be too long: nobody waits for one that is.
+///
+/// # Errors
+/// [`Error::TooLarge`].
+pub(crate) fn check_announced(body: &Body, limit: usize) -> Result<()> {
+    let least = body.size_hint().lower();
+    if least > limit as u64 { Err(too_large(limit, least)) } else { Ok(()) }
 }
 
 fn too_large(limit: usize, found: u64) -> Error {
@@ -118,7 +131,7 @@ impl IntoResponse for Error {
     fn into_response(self) -> Response {
         let mut response = json(serde_json::json!({ "error": self.to_string() }).to_string());
         *response.status_mut() = self.http_status();
-        if matches!(self, Self::Overloaded { .. } | Self::NotAvailable { .. }) {
+        if matches!(self, Self::Overloaded { .. } | Self::Share { .. } | Self::NotAvailable { .. }) {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
         response

@@ -22,6 +22,7 @@ use axum::{
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+use sealwright_channel::peers::Peer;
 use tokio::time::timeout;
 use tonic::{Code, codec::CompressionEncoding, service::Routes};
 use tower::ServiceExt as _;
@@ -29,11 +30,11 @@ use tracing::{debug, info};
 
 use crate::{
     ATTEST_PATH,
-    body::Held,
     engine::Engine,
     error::{Error, Result},
     metrics,
     oip::{self, grpc::OpenInference},
+    places,
     proto::{
         inference::grpc_inference_service_server::GrpcInferenceServiceServer,
         tensorflow::serving::{
@@ -42,7 +43,7 @@ use crate::{
     },
     receipts::{self, FRAME_HEADER},
     rest::{self, Inflate},
-    session::SessionHandle,
+    session::{SessionHandle, Visit},
     tfs::{self, grpc::TensorFlowServing},
 };
 
@@ -90,10 +91,13 @@ pub fn router(engine: Arc<Engine>) -> Router {
     Router::new().fallback_service(routes.map_request(without_slash))
 }
 
-/// No route has a slash at its end, but clients may write one.
+/// No route has a slash at its end, but clients may write one; except for the exchange, which has one path alone, so that nobody
+/// between takes it for something else.
 fn without_slash(mut request: Request) -> Request {
     let uri = request.uri();
-    let Some(path) = uri.path().strip_suffix('/').filter(|path| !path.is_empty()) else { return request };
+    let Some(path) = uri.path().strip_suffix('/').filter(|path| !["", ATTEST_PATH].contains(path)) else {
+        return request;
+    };
     let target = uri.query().map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
     let mut parts = uri.clone().into_parts();
     parts.path_and_query = target.parse().ok();
@@ -244,26 +248,59 @@ fn request_id(headers: &HeaderMap) -> HeaderValue {
 }
 
 async fn admitted(engine: &Engine, protocol: Protocol, request: Request, next: Next) -> Result<Response> {
+    let peer = request.extensions().get::<Peer>().copied().unwrap_or_default();
     if is_open(&request) {
-        return open(engine, request, next).await;
+        return open(engine, peer, request, next).await;
     }
     let session = request.extensions().get::<SessionHandle>().cloned();
     let session = session.filter(|session| session.0.is_attested()).ok_or(Error::Unattested)?;
-    let place = engine.admit()?;
-    let response = if receipts::is_wanted(request.headers()) {
-        receipts::answer(engine, &session, protocol == Protocol::Grpc, request, next).await?
-    } else {
-        next.run(request).await
-    };
-    Ok(response.map(|body| Body::new(Held::new(body, place))))
+    let response = predicted(engine, peer, &session, protocol, request, next).await?;
+    engine.places().sending(peer, response).await
+}
+
+/// Answers a request that needs attestation. It takes its place when it has come whole, and gives it back when its answer is
+/// there, so that nobody keeps one by sending slowly, or by not reading.
+async fn predicted(
+    engine: &Engine,
+    peer: Peer,
+    session: &SessionHandle,
+    protocol: Protocol,
+    request: Request,
+    next: Next,
+) -> Result<Response> {
+    let grpc = protocol == Protocol::Grpc;
+    let limit = engine.limits().body_bytes + if grpc { FRAME_HEADER } else { 0 };
+    let (parts, body) = request.into_parts();
+    let (body, _room) = engine.places().whole(peer, body, limit).await?;
+    let place = engine.places().request(peer)?;
+    let request = Request::from_parts(parts, Body::from(body));
+    places::within(place, async {
+        if receipts::is_wanted(request.headers()) {
+            return receipts::answer(engine, session, grpc, request, next).await;
+        }
+        Ok(next.run(request).await)
+    })
+    .await
 }
 
 /// Answers a request that needs no attestation. Anybody can send it, so it may be neither large nor slow.
-async fn open(engine: &Engine, request: Request, next: Next) -> Result<Response> {
-    let _place = engine.admit_open()?;
+async fn open(engine: &Engine, peer: Peer, request: Request, next: Next) -> Result<Response> {
+    let visit = request.extensions().get::<Visit>().cloned();
     let (parts, body) = request.into_parts();
+    if parts.method != Method::POST {
+        if let Some(visit) = visit {
+            visit.reads();
+        }
+        rest::check_announced(&body, OPEN_LIMIT)?;
+        // It has no use for a body and is answered at once, so there is nothing of which strangers could take all.
+        return Ok(next.run(Request::from_parts(parts, Body::empty())).await);
+    }
     let limit = engine.limits().handshake_time;
-    let body = timeout(limit, rest::collect(body, OPEN_LIMIT)).await.map_err(|_| Error::Timeout(limit))??;
+    let whole = timeout(limit, engine.places().whole(peer, body, OPEN_LIMIT));
+    let (body, _room) = whole.await.map_err(|_| Error::Timeout(limit))??;
+    let exchange = parts.uri.path() == ATTEST_PATH;
+    let _place = exchange.then(|| engine.places().exchange(peer)).transpose()?;
+    let _exchanging = visit.filter(|_| exchange).map(|visit| visit.exchanges());
     let body = if parts.headers.get("grpc-encoding").is_some_and(|encoding| encoding == "gzip") {
         inflated(body)?
     } else {

@@ -1,9 +1,17 @@
 //! What the model server asks of the connection that a request came on.
 
-use std::{future::Future, pin::Pin, sync::Arc};
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use bytes::Bytes;
 use http::Response;
+use tokio::sync::watch;
 
 use crate::registry::Servable;
 
@@ -28,6 +36,54 @@ pub trait Session: Send + Sync {
 /// The session of a connection, as an extension of each of its requests.
 #[derive(Clone)]
 pub struct SessionHandle(pub Arc<dyn Session>);
+
+/// What is seen of a connection besides its session. Clones are the same connection.
+#[derive(Clone)]
+pub(crate) struct Visit(Arc<Seen>);
+
+struct Seen {
+    /// Exchanges of evidence in work.
+    exchanging: watch::Sender<usize>,
+    /// Whether something was read that needs no attestation.
+    has_read: AtomicBool,
+}
+
+impl Visit {
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(Seen { exchanging: watch::Sender::new(0), has_read: AtomicBool::new(false) }))
+    }
+
+    /// Something is read.
+    pub(crate) fn reads(&self) {
+        self.0.has_read.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether something was read that needs no attestation.
+    pub(crate) fn has_read(&self) -> bool {
+        self.0.has_read.load(Ordering::Relaxed)
+    }
+
+    /// An exchange is in work until this is dropped.
+    pub(crate) fn exchanges(&self) -> Exchanging {
+        self.0.exchanging.send_modify(|exchanges| *exchanges += 1);
+        Exchanging(self.clone())
+    }
+
+    /// Until no exchange is in work.
+    pub(crate) async fn exchanged(&self) {
+        // The sender lives as long as this does.
+        let _ = self.0.exchanging.subscribe().wait_for(|&exchanges| exchanges == 0).await;
+    }
+}
+
+/// An exchange in work.
+pub(crate) struct Exchanging(Visit);
+
+impl Drop for Exchanging {
+    fn drop(&mut self) {
+        self.0.0.exchanging.send_modify(|exchanges| *exchanges -= 1);
+    }
+}
 
 /// What a receipt is about.
 #[derive(Clone, Copy, Debug)]

@@ -1,6 +1,7 @@
 //! RA-TLS under the protocols: accepts connections, and is each one's [`Session`].
 
 use std::{
+    future::pending,
     sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -10,6 +11,7 @@ use bytes::Bytes;
 use http::Response;
 use hyper::body::Incoming;
 use sealwright_channel::{
+    peers::{Peer, Shared},
     ratls::{Connection, Protocol, Server, ServerError},
     receipt::{self, Answered, Signer},
     wire::{Digest, receipt::Model, time::UnixTime},
@@ -18,7 +20,7 @@ use sealwright_evidence::Backend;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
-    time::timeout,
+    time::{Instant, sleep_until, timeout},
 };
 use tower::ServiceExt as _;
 use tracing::debug;
@@ -29,7 +31,7 @@ use crate::{
     limits::Limits,
     listener::{Stop, serve_all},
     router::router,
-    session::{Exchange, Pending, Session, SessionHandle},
+    session::{Exchange, Pending, Session, SessionHandle, Visit},
 };
 
 /// Why a server cannot begin to serve.
@@ -71,8 +73,8 @@ impl Transport {
     }
 
     /// Serves one accepted connection until it ends or `stop` does.
-    async fn serve(&self, stream: TcpStream, engine: &Arc<Engine>, router: Router, stop: Stop) {
-        let limit = engine.limits().handshake_time;
+    async fn serve(&self, stream: TcpStream, peer: Peer, engine: &Arc<Engine>, router: Router, stop: Stop) {
+        let (limit, since) = (engine.limits().handshake_time, Instant::now());
         let (stream, connection) = match timeout(limit, self.server.accept(stream)).await {
             Ok(Ok(accepted)) => accepted,
             Ok(Err(error)) => return debug!(%error, "no TLS session"),
@@ -84,7 +86,8 @@ impl Transport {
             signer: Arc::clone(&self.signer),
             policy_sha384: self.policy_sha384,
         }));
-        if let Err(error) = serve_connection(stream, protocol, session, engine, router, stop.stopped()).await {
+        let accepted = Accepted { protocol, session, peer, since };
+        if let Err(error) = serve_connection(stream, accepted, engine, router, stop.stopped()).await {
             debug!(%error, "connection broke");
         }
     }
@@ -132,22 +135,42 @@ pub async fn serve(
 ) {
     let Limits { connections, request_time, .. } = *engine.limits();
     let router = router(Arc::clone(&engine));
-    serve_all(listener, connections, request_time, stop, |stream, stop| {
+    let of_peers = Shared::new(connections, engine.limits().of_peer(connections));
+    serve_all(listener, connections, request_time, stop, |stream, address, stop| {
+        let peer = Peer::from(address.ip());
+        let place = of_peers.take(peer, 1);
         let (transport, engine, router) = (Arc::clone(&transport), Arc::clone(&engine), router.clone());
-        async move { transport.serve(stream, &engine, router, stop).await }
+        async move {
+            match place {
+                Ok(_place) => transport.serve(stream, peer, &engine, router, stop).await,
+                Err(_) => engine.metrics().refused("connections"),
+            }
+        }
     })
     .await;
 }
 
+/// A connection as its transport accepted it.
+pub struct Accepted {
+    /// What client and server agreed on.
+    pub protocol: Protocol,
+    /// What the transport knows of it.
+    pub session: SessionHandle,
+    /// Whose it is.
+    pub peer: Peer,
+    /// When it was accepted.
+    pub since: Instant,
+}
+
 /// Serves one connection until it ends, is silent for [`Limits::idle_time`], or `stop` ends; then requests in work are
-/// finished and no new ones taken. `protocol` is what client and server agreed on.
+/// finished and no new ones taken. One whose client does not ask for evidence ends after [`Limits::handshake_time`], but for
+/// [`Limits::visits`] on which something was read.
 ///
 /// # Errors
 /// When the connection breaks or its client breaks HTTP.
 pub async fn serve_connection<S>(
     stream: S,
-    protocol: Protocol,
-    session: SessionHandle,
+    accepted: Accepted,
     engine: &Arc<Engine>,
     router: Router,
     stop: impl Future<Output = ()>,
@@ -157,11 +180,31 @@ where
 {
     let _open = engine.metrics().connected();
     let Limits { streams, idle_time, .. } = *engine.limits();
-    let answer = move |request: http::Request<Incoming>| {
+    let Accepted { protocol, session, peer, .. } = &accepted;
+    let visit = Visit::new();
+    let answer = |request: http::Request<Incoming>| {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(session.clone());
+        request.extensions_mut().insert(*peer);
+        request.extensions_mut().insert(visit.clone());
         let router = router.clone();
         async move { router.oneshot(request).await.unwrap_or_else(|never| match never {}) }
     };
-    connection::serve(stream, Settings { protocol: Some(protocol), streams, idle_time }, answer, stop).await
+    let settings = Settings { protocol: Some(*protocol), streams, idle_time };
+    connection::serve(stream, settings, answer, expired(&accepted, &visit, engine), stop).await
+}
+
+/// Until a connection has had its time without an exchange of evidence.
+async fn expired(accepted: &Accepted, visit: &Visit, engine: &Engine) {
+    sleep_until(accepted.since + engine.limits().handshake_time).await;
+    // Evidence takes as long as it takes.
+    visit.exchanged().await;
+    if accepted.session.0.is_attested() {
+        return pending().await;
+    }
+    let place = if visit.has_read() { engine.places().visit(accepted.peer).ok() } else { None };
+    if place.is_some() {
+        pending::<()>().await;
+    }
+    debug!("no exchange of evidence in time");
 }

@@ -9,10 +9,12 @@ use std::{
     thread,
 };
 
+use sealwright_channel::peers::Share;
 use tokio::sync::oneshot;
 
 use crate::{
     error::{Error, Result},
+    places,
     registry::Servable,
     runtime::Runtime,
     tensor::Tensor,
@@ -23,6 +25,9 @@ struct Job {
     servable: Arc<Servable>,
     inputs: Vec<Tensor>,
     answer: oneshot::Sender<Result<Vec<Tensor>>>,
+    /// The request's place is the work's, which a client that leaves does not end: or it could fill the queue with what nobody
+    /// waits for.
+    place: Option<Arc<Share>>,
 }
 
 /// Worker threads and the bounded queue before them. They end when this is dropped and the queue is empty.
@@ -54,8 +59,8 @@ impl Workers {
     pub(crate) async fn run(&self, servable: Arc<Servable>, inputs: Vec<Tensor>) -> Result<Vec<Tensor>> {
         let model = servable.name.clone();
         let (answer, answered) = oneshot::channel();
-        self.queue.try_send(Job { servable, inputs, answer }).map_err(|error| match error {
-            TrySendError::Full(_) => Error::Overloaded { in_work: self.room },
+        self.queue.try_send(Job { servable, inputs, answer, place: places::taken() }).map_err(|error| match error {
+            TrySendError::Full(_) => Error::Overloaded { what: "requests in work", most: self.room },
             TrySendError::Disconnected(_) => stopped(model.clone()),
         })?;
         answered.await.unwrap_or_else(|_| Err(stopped(model)))
@@ -75,6 +80,8 @@ fn work(jobs: &Mutex<Receiver<Job>>) {
             continue;
         }
         let outputs = run(&job.servable, &job.inputs);
+        // First, so that whoever has an answer can ask again.
+        drop(job.place);
         // A client that has left while it was computed gets nothing.
         let _ = job.answer.send(outputs);
     }

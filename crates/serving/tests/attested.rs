@@ -37,7 +37,7 @@ use sealwright_sim::Td;
 use support::{Bad, Latch, infer_request};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     sync::oneshot,
     task::JoinHandle,
 };
@@ -108,6 +108,10 @@ impl Running {
     }
 
     async fn start_with(files: Vec<Vec<u8>>, key: Vec<u8>) -> Self {
+        Self::start_within(Limits::default(), files, key).await
+    }
+
+    async fn start_within(limits: Limits, files: Vec<Vec<u8>>, key: Vec<u8>) -> Self {
         let world = World::new();
         let keys = Keys { key, td: world.td.clone(), measured: Mutex::default() };
         let runtime: Arc<dyn Runtime> = Arc::new(Rten::default());
@@ -116,7 +120,7 @@ impl Running {
             let model = SealedModel::new(file).unwrap().measure(&world.td).unwrap();
             registry.insert(model.open(&keys).await.unwrap().load(runtime.as_ref()).unwrap());
         }
-        let engine = Arc::new(Engine::start(registry, &runtime, 1, Limits::default()).unwrap());
+        let engine = Arc::new(Engine::start(registry, &runtime, 1, limits).unwrap());
         let backend: Arc<dyn Backend> = Arc::new(world.td.clone());
         let transport = Arc::new(Transport::new(backend, Some(POLICY)).await.unwrap());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -426,9 +430,25 @@ async fn receipts_pass_the_proxy() {
 #[tokio::test]
 async fn the_proxy_keeps_the_exchange_to_itself() {
     let running = Running::start().await;
-    let mut sender = plain(running.proxy().await).await;
-    let (status, body) = post(&mut sender, ATTEST_PATH, "{}").await;
-    assert_eq!(status, StatusCode::FORBIDDEN, "{body:?}");
+    let proxy = running.proxy().await;
+    let mut sender = plain(proxy).await;
+    let refused = Bytes::from(r#"{"error":"the exchange of evidence is this proxy's own business with the server"}"#);
+    let absolute = format!("http://elsewhere{ATTEST_PATH}");
+    let paths = support::near_the_exchange().chain([ATTEST_PATH, "/sealwright/v0/attest?x", &absolute]);
+    for path in paths {
+        assert_eq!(post(&mut sender, path, "{}").await, (StatusCode::FORBIDDEN, refused.clone()), "{path}");
+    }
+    let other = post(&mut sender, "/sealwright/v0/attest/more", "{}").await;
+    assert_eq!(other.0, StatusCode::NOT_FOUND, "the server's answer");
+
+    let stream = TokioIo::new(TcpStream::connect(proxy).await.unwrap());
+    let executor = hyper_util::rt::TokioExecutor::new();
+    let (mut http2, connection) = hyper::client::conn::http2::handshake(executor, stream).await.unwrap();
+    tokio::spawn(connection);
+    for path in support::near_the_exchange().chain([ATTEST_PATH]) {
+        let request = Request::post(format!("http://x{path}")).body(Full::new(Bytes::from("{}"))).unwrap();
+        assert_eq!(http2.send_request(request).await.unwrap().status(), StatusCode::FORBIDDEN, "{path}");
+    }
 }
 
 #[tokio::test]
@@ -451,6 +471,66 @@ async fn the_proxy_reconnects_and_verifies_again_when_the_server_was_restarted()
     assert_eq!(post(&mut sender, "/v2/models/digits/infer", set.request(&set.samples[0])).await.0, StatusCode::OK);
 }
 
+/// How often a server has shown evidence.
+fn exchanges(running: &Running) -> usize {
+    let text = running.engine.metrics().text();
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix(r#"sealwright_serving_requests_total{protocol="other",code="200"} "#));
+    line.map_or(0, |count| count.parse().unwrap())
+}
+
+#[tokio::test]
+async fn the_proxy_judges_anew_once_a_judgement_is_old() {
+    for (connection_age, judged) in [(proxy::MAX_AGE, [1, 1, 2, 2]), (Duration::ZERO, [2, 3, 4, 5])] {
+        let running = Running::start().await;
+        let limits = proxy::Limits { connection_age, ..proxy::Limits::default() };
+        let (proxy, _) = running.proxy_until(limits, std::future::pending()).await;
+        let mut sender = plain(proxy).await;
+        let set = sample_set();
+        for times in &judged[..2] {
+            let request = set.request(&set.samples[0]);
+            assert_eq!(post(&mut sender, "/v2/models/digits/infer", request).await.0, StatusCode::OK);
+            assert_eq!(exchanges(&running), *times, "over HTTP/1.1");
+        }
+        let channel = tonic::transport::Endpoint::try_from(format!("http://{proxy}")).unwrap().connect().await.unwrap();
+        let mut grpc = GrpcInferenceServiceClient::new(channel);
+        for times in &judged[2..] {
+            grpc.model_infer(infer_request("digits", vec![0.0; 64])).await.unwrap();
+            assert_eq!(exchanges(&running), *times, "over HTTP/2");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_is_refused_later_gets_no_more_from_the_proxy_and_what_it_has_is_finished() {
+    let (file, key) = sealed();
+    let sealed = SealedModel::new(file.clone()).unwrap();
+    let named = LoadModel::new(sealed.header(), sealed.sha384());
+    let running = Running::start_with(vec![file], key).await;
+    let latch = running.slow_model();
+    let limits = proxy::Limits { connection_age: Duration::ZERO, ..proxy::Limits::default() };
+    let connector = connector_for(&running.world, &[&named]);
+    let upstream = Upstream::connect(connector, &running.address.to_string(), limits).await.unwrap();
+    let listener = proxy::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let proxy = listener.local_addr().unwrap();
+    tokio::spawn(proxy::serve(listener, Arc::new(upstream), std::future::pending()));
+    let endpoint = tonic::transport::Endpoint::try_from(format!("http://{proxy}")).unwrap();
+    let mut grpc = GrpcInferenceServiceClient::new(endpoint.connect().await.unwrap());
+    let slow = ModelInferRequest { model_name: "slow".into(), ..ModelInferRequest::default() };
+    let mut under_way = grpc.clone();
+    let under_way = tokio::spawn(async move { under_way.model_infer(slow).await });
+    latch.entered.acquire().await.unwrap().forget();
+
+    running.world.td.extend(&LoadModel { version: 9, ..named }.event().unwrap()).unwrap();
+    let refused = grpc.model_infer(infer_request("digits", vec![0.0; 64])).await.unwrap_err();
+    assert_eq!(refused.code(), Code::FailedPrecondition, "{refused}");
+    let (status, body) = post(&mut plain(proxy).await, "/v2/models/digits/infer", "{}").await;
+    assert_eq!(status, StatusCode::BAD_GATEWAY, "{body:?}");
+    latch.open();
+    under_way.await.unwrap().unwrap();
+}
+
 #[tokio::test]
 async fn stopping_ends_idle_connections_and_the_server() {
     let mut running = Running::start().await;
@@ -458,6 +538,31 @@ async fn stopping_ends_idle_connections_and_the_server() {
     running.stop.take().unwrap().send(()).unwrap();
     tokio::time::timeout(Duration::from_secs(20), running.task).await.expect("the server stops").unwrap();
     assert!(TcpStream::connect(running.address).await.is_err());
+}
+
+/// A connection from this address of the loopback network.
+async fn from(source: &str, server: SocketAddr) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(source.parse().unwrap()).unwrap();
+    socket.connect(server).await.unwrap()
+}
+
+#[tokio::test]
+async fn one_address_has_its_share_of_the_connections() {
+    let limits = Limits { connections: 8, share: 50, handshake_time: PATIENCE * 2, ..Limits::default() };
+    let (file, key) = sealed();
+    let running = Running::start_within(limits, vec![file], key).await;
+    let mut silent = Vec::new();
+    for _ in 0..8 {
+        silent.push(from("127.0.0.2:0", running.address).await);
+    }
+    for beyond in silent.split_off(4) {
+        ends(&mut { beyond }).await;
+    }
+    let client = tokio::time::timeout(PATIENCE / 4, running.client());
+    let mut client = client.await.expect("another address gets a connection");
+    assert!(client.query(&sample_set(), None).await.unwrap().all_agree());
+    drop(silent);
 }
 
 #[tokio::test]

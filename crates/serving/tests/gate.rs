@@ -15,7 +15,7 @@ use axum::{
 use http_body_util::BodyExt as _;
 use prost::Message as _;
 use sealwright_serving::{
-    ATTEST_PATH, Limits, Protocol, Session,
+    ATTEST_PATH, Accepted, Limits, Peer, Protocol, Session,
     proto::{
         inference::{
             ModelInferRequest, ModelReadyRequest, ServerLiveRequest,
@@ -136,6 +136,17 @@ async fn the_exchange_opens_the_gate() {
 }
 
 #[tokio::test]
+async fn nothing_but_its_very_path_is_the_exchange() {
+    let server = Server::digits();
+    server.session.attested.store(false, Ordering::SeqCst);
+    for path in support::near_the_exchange() {
+        assert_eq!(call(server.router(), "POST", path, "{}").await.0, StatusCode::FORBIDDEN, "{path}");
+        assert!(!server.session.is_attested(), "{path}");
+    }
+    assert_eq!(call(server.router(), "GET", "/v2/health/live/", "").await.0, StatusCode::OK, "others may have a slash");
+}
+
+#[tokio::test]
 async fn what_needs_no_attestation_may_not_be_large() {
     let server = Server::digits();
     server.session.attested.store(false, Ordering::SeqCst);
@@ -161,24 +172,25 @@ async fn what_needs_no_attestation_may_not_be_slow() {
 }
 
 #[tokio::test]
-async fn what_needs_no_attestation_has_so_many_places_of_its_own() {
-    let limits = Limits { open_requests: 2, requests: 1, ..Limits::default() };
+async fn exchanges_have_so_many_places_of_their_own_and_nobody_else_waits_for_one() {
+    let limits = Limits { exchanges: 2, requests: 1, share: 100, ..Limits::default() };
     let server = Server::waiting([support::digits(1)], limits);
     let exchanges: Vec<_> =
         (0..2).map(|_| tokio::spawn(call(server.router(), "POST", ATTEST_PATH, Body::from("{}")))).collect();
     let waiting = server.session.waiting.as_ref().unwrap();
     waiting.entered.acquire_many(2).await.unwrap().forget();
-    for (method, path) in [("POST", ATTEST_PATH), ("GET", "/v2/health/live"), ("GET", "/metrics")] {
-        let (status, answer) = call(server.router(), method, path, "").await;
-        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{path}");
-        assert_eq!(answer["error"], "this server has 2 requests in work already; try again later");
+    let (status, answer) = call(server.router(), "POST", ATTEST_PATH, "{}").await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(answer["error"], "this server has 2 exchanges of evidence in work already; try again later");
+    for path in ["/v2/health/live", "/v2/health/ready", "/metrics"] {
+        assert_eq!(call(server.router(), "GET", path, "").await.0, StatusCode::OK, "{path}");
     }
+    GrpcInferenceServiceClient::new(server.router()).server_live(ServerLiveRequest {}).await.unwrap();
     assert_eq!(call(server.router(), "POST", PREDICT, predict_body()).await.0, StatusCode::OK);
     waiting.leave.add_permits(2);
     for exchange in exchanges {
         assert_eq!(exchange.await.unwrap().0, StatusCode::OK);
     }
-    assert_eq!(call(server.router(), "GET", "/v2/health/live", "").await.0, StatusCode::OK);
 }
 
 #[tokio::test]
@@ -256,7 +268,7 @@ async fn more_requests_than_allowed_are_overload_and_it_passes() {
     const CALLS: usize = 12;
     const TAKEN: usize = 3;
     let latch = Arc::new(Latch::default());
-    let limits = Limits { requests: TAKEN, ..Limits::default() };
+    let limits = Limits { requests: TAKEN, share: 100, ..Limits::default() };
     let server = Server::new([servable("slow", 1, Box::new(Bad::Waits(Arc::clone(&latch))))], limits);
     let (answers, mut answered) = tokio::sync::mpsc::channel(CALLS);
     for _ in 0..CALLS {
@@ -351,7 +363,9 @@ async fn listen(server: &Server, protocol: Protocol) -> std::net::SocketAddr {
             let (engine, session) = (Arc::clone(&engine), session.clone());
             tokio::spawn(async move {
                 let router = router(Arc::clone(&engine));
-                let _ = serve_connection(stream, protocol, session, &engine, router, std::future::pending()).await;
+                let accepted =
+                    Accepted { protocol, session, peer: Peer::default(), since: tokio::time::Instant::now() };
+                let _ = serve_connection(stream, accepted, &engine, router, std::future::pending()).await;
             });
         }
     });

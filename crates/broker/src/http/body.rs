@@ -1,13 +1,11 @@
 //! Bodies, read within bounds.
 
 use super::{layer::peer, refusal::Refusal};
-use crate::{
-    peers::{Full, Share},
-    service::Service,
-};
+use crate::service::Service;
 use axum::{body::Body, http::request::Parts};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Body as _;
+use sealwright_channel::peers::{Full, Share};
 use std::ops::Deref;
 use zeroize::Zeroizing;
 

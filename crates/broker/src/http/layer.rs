@@ -1,7 +1,7 @@
 //! What holds for every request: a name by which it is found again, a count, a place.
 
 use super::refusal::Refusal;
-use crate::{metrics::Answered, rate::Peer, service::Service};
+use crate::{metrics::Answered, service::Service};
 use aws_lc_rs::rand;
 use axum::{
     extract::{MatchedPath, Request, State},
@@ -9,9 +9,9 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use sealwright_channel::peers::Peer;
 use sealwright_wire::kbs::REQUEST_ID;
 use std::{
-    net::{IpAddr, Ipv6Addr},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -69,7 +69,7 @@ fn known_method(method: &Method) -> &'static str {
 
 /// Whose request it is. The server says so of every connection.
 pub(super) fn peer(extensions: &Extensions) -> Peer {
-    extensions.get::<Peer>().copied().unwrap_or_else(|| Peer::from(IpAddr::from(Ipv6Addr::UNSPECIFIED)))
+    extensions.get::<Peer>().copied().unwrap_or_default()
 }
 
 /// Lets so many requests of one peer through at a time. What was begun is finished whether or not somebody still waits for the answer: work

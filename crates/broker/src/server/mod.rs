@@ -2,7 +2,7 @@
 
 mod stalled;
 
-use crate::{config::Limits, metrics::Metrics, peers::Shared, rate::Peer};
+use crate::{config::Limits, metrics::Metrics};
 use axum::{Router, body::Body, extract::Request};
 use hyper::{
     body::Incoming,
@@ -14,6 +14,10 @@ use hyper_util::{
     server::graceful::{GracefulShutdown, Watcher},
 };
 use rustls::ServerConfig;
+use sealwright_channel::{
+    listener::accept,
+    peers::{Peer, Shared},
+};
 use stalled::GiveUpStalled;
 use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
@@ -25,8 +29,6 @@ use tower::ServiceExt;
 
 /// A connection on which nothing moves for so long is given up, whatever it waits for.
 const STALLED: Duration = Duration::from_secs(60);
-/// How long to wait when the system has no more sockets.
-const EXHAUSTED: Duration = Duration::from_millis(200);
 /// The most requests that one HTTP/2 connection has under way.
 const STREAMS: u32 = 32;
 /// The longest head of a request, in bytes.
@@ -55,17 +57,11 @@ impl Server {
         let graceful = GracefulShutdown::new();
         let places = Shared::new(self.limits.connections, self.limits.connections_per_peer);
         loop {
-            let accepted = tokio::select! {
-                accepted = self.listener.accept() => accepted,
+            let (stream, address) = tokio::select! {
+                accepted = accept(&self.listener) => accepted,
                 _ = &mut stop => break,
             };
-            match accepted {
-                Ok((stream, address)) => self.admit(stream, address, &places, graceful.watcher()),
-                Err(error) => {
-                    tracing::warn!(%error, "cannot accept a connection");
-                    tokio::time::sleep(EXHAUSTED).await;
-                }
-            }
+            self.admit(stream, address, &places, graceful.watcher());
         }
         drop(self.listener);
         if tokio::time::timeout(self.limits.shutdown_timeout, graceful.shutdown()).await.is_err() {
@@ -85,8 +81,6 @@ impl Server {
         let connection = Connection { router: self.router.clone(), peer, head_timeout, watcher };
         tokio::spawn(async move {
             let _held = (place, open);
-            // Answers are small and each is waited for.
-            drop(stream.set_nodelay(true));
             match tokio::time::timeout(head_timeout, acceptor.accept(stream)).await {
                 Ok(Ok(stream)) => connection.serve(stream).await,
                 Ok(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),

@@ -88,7 +88,7 @@ impl World {
 }
 
 /// Reference values from what a machine shows: good enough where prediction is not what is tested.
-fn measured(td: &Td) -> ReferenceValues {
+pub(crate) fn measured(td: &Td) -> ReferenceValues {
     let mut parts = Parts::empty(Tee::Tdx);
     for measurement in td.measurements().unwrap().iter().filter(|measurement| measurement.name != "rtmr3") {
         parts.values.insert(measurement.name.to_owned(), vec![Value::from(&measurement.value[..])]);

@@ -91,6 +91,9 @@ pub(crate) struct Serve {
     pub(crate) exit_with_stdin: bool,
 }
 
+/// How many of the longest bodies a model server has in memory at once. The smallest share of them is more than one.
+const BODIES: usize = 16;
+
 /// How much a model server does at once.
 #[derive(Args, Clone, Copy)]
 #[command(next_help_heading = "Limits")]
@@ -104,6 +107,12 @@ pub(crate) struct ServeLimits {
     /// Requests in work at once; more are refused as overload.
     #[arg(long, value_name = "N", default_value_t = Limits::default().requests, value_parser = within(1..=1 << 16))]
     max_requests: usize,
+    /// Connections open at once; more wait.
+    #[arg(long, value_name = "N", default_value_t = Limits::default().connections, value_parser = within(1..=1 << 16))]
+    max_connections: usize,
+    /// How many in a hundred of all places one address may have; 100 where all clients come through one gateway.
+    #[arg(long, value_name = "PERCENT", default_value_t = Limits::default().share, value_parser = within(10..=100))]
+    max_share: usize,
     /// Threads that compute, one prediction each [default: one for each processor].
     #[arg(long, value_name = "N", value_parser = within(1..=1024))]
     threads: Option<usize>,
@@ -118,8 +127,10 @@ impl ServeLimits {
     pub(crate) fn limits(self) -> Limits {
         // Four bytes are the shortest element that models take much of.
         let elements = self.max_body / 4;
+        let held_bytes = BODIES * self.max_body;
         let Self { max_body: body_bytes, max_batch: batch, max_requests: requests, .. } = self;
-        Limits { body_bytes, elements, batch, requests, ..Limits::default() }
+        let Self { max_connections: connections, max_share: share, .. } = self;
+        Limits { body_bytes, elements, batch, requests, held_bytes, connections, share, ..Limits::default() }
     }
 
     /// How many threads compute.

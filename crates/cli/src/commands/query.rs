@@ -15,14 +15,18 @@ use sealwright_wire::kbs::Message;
 use sealwright_wire::quote::Quote;
 use sealwright_wire::ratls::TaggedEvidence;
 use serde_json::json;
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Readable by everybody: nothing in a receipt or its evidence is secret.
 const PUBLIC: u32 = 0o644;
 /// Where in a receipt's directory the collateral is kept: a directory, as `--collateral` takes it.
 const COLLATERAL: &str = "collateral";
+/// How often a proxy looks for newer collateral.
+const RELOAD: Duration = Duration::from_secs(60);
 
 /// Verifies the server; what follows goes over a connection that was judged and accepted.
 pub(crate) async fn run(args: &args::Query, output: Output) -> Result<Outcome> {
@@ -38,7 +42,7 @@ pub(crate) async fn run(args: &args::Query, output: Output) -> Result<Outcome> {
             Err(error) => refused(error, output),
         },
         (None, Some(listen)) => match Upstream::connect(connector, &server, proxy::Limits::default()).await {
-            Ok(upstream) => forward(upstream, listen, args, output).await,
+            Ok(upstream) => forward(upstream, judge, listen, args, output).await,
             Err(error) => refused(error, output),
         },
         (None, None) => Ok(Outcome::Yes),
@@ -107,11 +111,32 @@ fn keep_collateral(client: &Client, judge: &Judge, dir: &Path) -> Result<()> {
     crate::files::create(&file, &judge.library().bundle(&quote)?, PUBLIC)
 }
 
-async fn forward(upstream: Upstream, listen: SocketAddr, args: &args::Query, output: Output) -> Result<Outcome> {
+async fn forward(
+    upstream: Upstream,
+    judge: Arc<Judge>,
+    listen: SocketAddr,
+    args: &args::Query,
+    output: Output,
+) -> Result<Outcome> {
     service::log_to_stderr(output);
     let listener = proxy::bind(listen).await?;
     let stop = service::stop_signal(args.exit_with_stdin)?;
     service::ready(args.ready_file.as_deref(), &listener.local_addr()?.to_string())?;
-    proxy::serve(listener, Arc::new(upstream), stop).await;
+    tokio::select! {
+        () = proxy::serve(listener, Arc::new(upstream), stop) => {}
+        never = keep_up(judge) => match never {},
+    }
     Ok(Outcome::Yes)
+}
+
+/// Takes up the collateral that the vendor has published meanwhile, for connections that are judged from then on.
+async fn keep_up(judge: Arc<Judge>) -> Infallible {
+    loop {
+        tokio::time::sleep(RELOAD).await;
+        let judge = Arc::clone(&judge);
+        let reloading = tokio::task::spawn_blocking(move || judge.library().reload(crate::clock::now()));
+        if let Ok(Err(error)) = reloading.await {
+            tracing::warn!(%error, "the collateral stays as it was");
+        }
+    }
 }

@@ -47,32 +47,29 @@ pub(super) fn read(servable: &Servable, body: &[u8], limits: &Limits) -> Result<
     request.ok_or_else(|| Error::invalid("request", "`instances` or `inputs`", "neither"))
 }
 
-/// A builder and how many values it took, for each input in the model's order.
+/// A builder for each input, in the model's order.
 struct Columns<'p> {
     specs: &'p [TensorSpec],
     places: &'p [String],
-    builders: Vec<(TensorBuilder<'p>, usize)>,
+    builders: Vec<TensorBuilder<'p>>,
 }
 
 impl<'p> Columns<'p> {
     fn new(specs: &'p [TensorSpec], places: &'p [String], limits: &Limits) -> Self {
         let builder = |(spec, place): (&TensorSpec, &'p String)| {
-            (TensorBuilder::new(place, spec.data_type, limits.most(spec), *limits), 0)
+            TensorBuilder::new(place, spec.data_type, limits.most(spec), *limits)
         };
         let builders = specs.iter().zip(places).map(builder).collect();
         Self { specs, places, builders }
     }
 
     fn push(&mut self, index: usize, reader: &mut Reader<'_>) -> Result<()> {
-        let Some((builder, count)) = self.builders.get_mut(index) else { return Ok(()) };
-        builder.push(reader)?;
-        *count += 1;
-        Ok(())
+        self.builders.get_mut(index).map_or(Ok(()), |builder| builder.push(reader))
     }
 
-    /// The tensors: with the batch before their shape (rows), or as they are (columns). Each input has taken `count` values.
+    /// The tensors: with the batch before their shape (rows), where each input has taken a value for each row, or as they are (columns).
     fn finish(self, batch: Option<usize>, limits: &Limits) -> Result<Vec<(String, Tensor)>> {
-        let finish = |((spec, place), (builder, _)): ((&TensorSpec, &String), (TensorBuilder<'p>, usize))| {
+        let finish = |((spec, place), builder): ((&TensorSpec, &String), TensorBuilder<'p>)| {
             let (shape, data) = builder.finish()?;
             let shape: Vec<usize> = batch.into_iter().chain(shape).collect();
             let (shape, _) = limits.shape(place, &shape)?;

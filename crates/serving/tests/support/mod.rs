@@ -19,8 +19,8 @@ use sealwright_serving::proto::inference::{
     InferTensorContents, ModelInferRequest, model_infer_request::InferInputTensor,
 };
 use sealwright_serving::{
-    Data, Engine, Exchange, Limits, Model, Pending, Registry, Result, Rten, Runtime, Servable, Session, SessionHandle,
-    Tensor, TensorSpec, router,
+    ATTEST_PATH, Data, Engine, Exchange, Limits, Model, Pending, Registry, Result, Rten, Runtime, Servable, Session,
+    SessionHandle, Tensor, TensorSpec, router,
 };
 use serde::Deserialize;
 use tokio::sync::Semaphore;
@@ -235,6 +235,30 @@ impl Model for Bad {
         }
         Ok(vec![])
     }
+}
+
+/// Paths that some servers take for that of the exchange of evidence.
+pub(crate) fn near_the_exchange<'a>() -> impl Iterator<Item = &'a str> {
+    assert_eq!(ATTEST_PATH, "/sealwright/v0/attest");
+    let paths = [
+        "/sealwright/v0/attest/",
+        "/sealwright/v0/attest/?x",
+        "/sealwright/v0/attest//",
+        "/sealwright/v0/attest/.",
+        "//sealwright/v0/attest",
+        "/sealwright//v0/attest",
+        "/sealwright/./v0/attest",
+        "/sealwright/v1/../v0/attest",
+        "/../sealwright/v0/attest",
+        "/sealwright/v0/attest;x=1",
+        "/sealwright/v0/%61ttest",
+        "/sealwright/v0/%2561ttest",
+        "/sealwright/v0%2Fattest",
+        "/sealwright/v0/%2e/attest%2f",
+        "/sealwright\\v0\\attest",
+        "/SEALWRIGHT/v0/Attest",
+    ];
+    paths.into_iter()
 }
 
 /// A tensor of one dimension.

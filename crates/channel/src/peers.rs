@@ -1,20 +1,44 @@
-//! How much one address has of what there is a bounded amount of: nobody may take it all.
+//! How much one address has of what a server has a bounded amount of: nobody may take it all.
 
-use crate::rate::Peer;
 use std::{
     collections::HashMap,
+    net::{IpAddr, Ipv6Addr},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-/// Something of which all peers together have so much at most, and each of them so much. Its memory is bounded by what they have.
-#[derive(Clone)]
-pub(crate) struct Shared {
+/// Who is counted together: one IPv4 address, or one IPv6 network of 64 bits, which is what a single host is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Peer(IpAddr);
+
+impl From<IpAddr> for Peer {
+    fn from(address: IpAddr) -> Self {
+        match address.to_canonical() {
+            IpAddr::V4(address) => Self(address.into()),
+            IpAddr::V6(address) => {
+                let network = u128::from(address) >> 64 << 64;
+                Self(Ipv6Addr::from(network).into())
+            }
+        }
+    }
+}
+
+impl Default for Peer {
+    /// Whoever has no address: all of them together.
+    fn default() -> Self {
+        Self(Ipv6Addr::UNSPECIFIED.into())
+    }
+}
+
+/// Something of which all peers together have so much at most, and each of them so much. Its memory is bounded by what they have. Clones are the
+/// same thing.
+#[derive(Clone, Debug)]
+pub struct Shared {
     most: usize,
     most_of_peer: usize,
     taken: Arc<Mutex<Taken>>,
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Taken {
     all: usize,
     of_peer: HashMap<Peer, usize>,
@@ -22,7 +46,7 @@ struct Taken {
 
 /// Why there is no more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Full {
+pub enum Full {
     /// This peer has as much as one may have.
     OfPeer,
     /// All together have as much as there is.
@@ -30,19 +54,24 @@ pub(crate) enum Full {
 }
 
 /// What one peer has taken, given back when dropped.
-pub(crate) struct Share {
+#[derive(Debug)]
+pub struct Share {
     peer: Peer,
     amount: usize,
     of: Shared,
 }
 
 impl Shared {
-    pub(crate) fn new(most: usize, most_of_peer: usize) -> Self {
+    /// `most` for all together, `most_of_peer` for each.
+    pub fn new(most: usize, most_of_peer: usize) -> Self {
         Self { most, most_of_peer, taken: Arc::default() }
     }
 
     /// So much for `peer`, if there is so much.
-    pub(crate) fn take(&self, peer: Peer, amount: usize) -> Result<Share, Full> {
+    ///
+    /// # Errors
+    /// When there is not; then nothing is taken.
+    pub fn take(&self, peer: Peer, amount: usize) -> Result<Share, Full> {
         let mut share = Share { peer, amount: 0, of: self.clone() };
         share.grow(amount)?;
         Ok(share)
@@ -55,12 +84,15 @@ impl Shared {
 
 impl Share {
     /// How much it is.
-    pub(crate) const fn amount(&self) -> usize {
+    pub const fn amount(&self) -> usize {
         self.amount
     }
 
     /// So much more, if there is so much.
-    pub(crate) fn grow(&mut self, by: usize) -> Result<(), Full> {
+    ///
+    /// # Errors
+    /// When there is not; then it stays as it is.
+    pub fn grow(&mut self, by: usize) -> Result<(), Full> {
         let mut taken = self.of.taken();
         let of_peer = taken.of_peer.get(&self.peer).copied().unwrap_or_default();
         if by > self.of.most_of_peer.saturating_sub(of_peer) {
@@ -93,7 +125,6 @@ impl Drop for Share {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::IpAddr;
 
     fn peer(n: u8) -> Peer {
         Peer::from(IpAddr::from([10, 0, 0, n]))
@@ -120,5 +151,14 @@ mod tests {
         drop(other);
         assert_eq!((one.grow(1), one.amount()), (Ok(()), 2));
         assert_eq!(one.grow(usize::MAX), Err(Full::OfPeer));
+    }
+
+    #[test]
+    fn one_ipv6_host_is_one_peer() {
+        let network = |host: &str| Peer::from(host.parse::<IpAddr>().unwrap());
+        assert_eq!(network("2001:db8::1"), network("2001:db8::2"));
+        assert_ne!(network("2001:db8::1"), network("2001:db8:0:1::1"));
+        assert_eq!(network("::ffff:10.0.0.1"), network("10.0.0.1"));
+        assert_ne!(network("::ffff:10.0.0.1"), network("::ffff:10.0.0.2"));
     }
 }
