@@ -5,6 +5,7 @@ pub mod http;
 mod judge;
 pub mod jwe;
 pub mod kbs;
+mod lingering;
 pub mod listener;
 pub mod peers;
 pub mod ratls;

@@ -1,22 +1,26 @@
 //! Accepting connections.
 
+use crate::lingering::Lingering;
 use std::{net::SocketAddr, time::Duration};
 use tokio::{
     net::{TcpListener, TcpStream},
     time::sleep,
 };
 
+/// A connection that was accepted. Its end does not take the last answer with it.
+pub type Accepted = Lingering<TcpStream>;
+
 /// How long to wait when the system has no more sockets.
 const EXHAUSTED: Duration = Duration::from_millis(100);
 
 /// The next connection and whose it is. When the system can give none, this waits for it instead of spinning.
-pub async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+pub async fn accept(listener: &TcpListener) -> (Accepted, SocketAddr) {
     loop {
         match listener.accept().await {
             Ok((stream, address)) => {
                 // Small answers must not wait for acknowledgements. A socket that cannot do it works all the same.
                 let _ = stream.set_nodelay(true);
-                return (stream, address);
+                return (Lingering::new(stream), address);
             }
             Err(error) => {
                 // Out of file descriptors, most often, until connections end.

@@ -2,9 +2,9 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use sealwright_channel::listener::accept;
+use sealwright_channel::listener::{Accepted, accept};
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::TcpListener,
     sync::{OwnedSemaphorePermit, Semaphore, watch},
     time::timeout,
 };
@@ -28,7 +28,7 @@ pub(crate) async fn serve_all<F>(
     connections: usize,
     grace: Duration,
     stop: impl Future<Output = ()>,
-    serve: impl Fn(TcpStream, SocketAddr, Stop) -> F,
+    serve: impl Fn(Accepted, SocketAddr, Stop) -> F,
 ) where
     F: Future<Output = ()> + Send + 'static,
 {
@@ -58,7 +58,7 @@ pub(crate) async fn serve_all<F>(
 async fn accept_in_place(
     listener: &TcpListener,
     places: &Arc<Semaphore>,
-) -> ((TcpStream, SocketAddr), OwnedSemaphorePermit) {
+) -> ((Accepted, SocketAddr), OwnedSemaphorePermit) {
     loop {
         // The semaphore is never closed.
         let Ok(place) = Arc::clone(places).acquire_owned().await else { continue };

@@ -82,22 +82,9 @@ impl Places {
     /// All bytes of a body, and the room that they take.
     ///
     /// # Errors
-    /// As [`Places::request`] if there is no room for them; as [`rest::collect`].
+    /// As [`Bounded::whole`].
     pub(crate) async fn whole(&self, peer: Peer, body: Body, limit: usize) -> Result<(Bytes, Share)> {
-        rest::check_announced(&body, limit)?;
-        let mut room = self.bytes.take(peer, LEAST)?;
-        let mut body = Limited::new(body, limit);
-        let Some(first) = piece(&mut body, limit).await? else { return Ok((Bytes::new(), room)) };
-        self.bytes.hold(&mut room, first.len())?;
-        if body.is_end_stream() {
-            return Ok((first, room));
-        }
-        let mut whole = BytesMut::from(&first[..]);
-        while let Some(piece) = piece(&mut body, limit).await? {
-            whole.extend_from_slice(&piece);
-            self.bytes.hold(&mut room, whole.len())?;
-        }
-        Ok((whole.freeze(), room))
+        self.bytes.whole(peer, body, limit).await
     }
 
     /// An answer with the room that it takes until it was sent, or nobody wants it any more.
@@ -131,7 +118,7 @@ async fn written(body: Body) -> Result<Body> {
 }
 
 /// Something bounded, and its name for errors.
-struct Bounded {
+pub(crate) struct Bounded {
     what: &'static str,
     most: usize,
     most_of_peer: usize,
@@ -139,12 +126,33 @@ struct Bounded {
 }
 
 impl Bounded {
-    fn new(what: &'static str, most: usize, most_of_peer: usize) -> Self {
+    pub(crate) fn new(what: &'static str, most: usize, most_of_peer: usize) -> Self {
         Self { what, most, most_of_peer, shared: Shared::new(most, most_of_peer) }
     }
 
     fn take(&self, peer: Peer, amount: usize) -> Result<Share> {
         self.shared.take(peer, amount).map_err(|full| self.error(full))
+    }
+
+    /// All bytes of a body, and the room that they take.
+    ///
+    /// # Errors
+    /// [`Error::Overloaded`] or [`Error::Share`] if there is no room for them; as [`rest::collect`].
+    pub(crate) async fn whole(&self, peer: Peer, body: Body, limit: usize) -> Result<(Bytes, Share)> {
+        rest::check_announced(&body, limit)?;
+        let mut room = self.take(peer, LEAST)?;
+        let mut body = Limited::new(body, limit);
+        let Some(first) = piece(&mut body, limit).await? else { return Ok((Bytes::new(), room)) };
+        self.hold(&mut room, first.len())?;
+        if body.is_end_stream() {
+            return Ok((first, room));
+        }
+        let mut whole = BytesMut::from(&first[..]);
+        while let Some(piece) = piece(&mut body, limit).await? {
+            whole.extend_from_slice(&piece);
+            self.hold(&mut room, whole.len())?;
+        }
+        Ok((whole.freeze(), room))
     }
 
     /// Takes what is missing for so much.

@@ -3,7 +3,8 @@
 //! HTTP/1.1 requests go over kept HTTP/1.1 connections, one at a time each; HTTP/2 (gRPC in the clear) shares one HTTP/2
 //! connection. Every connection to the server is judged before it carries anything, and used until its judgement is old: then the next request
 //! goes over a new one, and what is under way on the old one is finished. Requests are held in memory until they
-//! are whole, so that one that found a connection closed can be sent again; answers stream, trailers included.
+//! are whole and answered, so that one that found a connection closed can be sent again, and all together have so much of it at most;
+//! answers stream, trailers included.
 
 use std::{
     future::pending,
@@ -16,14 +17,16 @@ use std::{
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri, Version, header};
-use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited, combinators::UnsyncBoxBody};
+use http_body_util::{BodyExt as _, Full, combinators::UnsyncBoxBody};
 use hyper::body::{Body as _, Frame, Incoming, SizeHint};
 use sealwright_channel::{
+    listener::Accepted,
+    peers::{Peer, Share},
     ratls::{AttestedConnection, ConnectError, Connector, Protocol, Sender, body as sendable},
     wire::time::UnixTime,
 };
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::TcpListener,
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, timeout},
 };
@@ -34,7 +37,9 @@ use crate::{
     ATTEST_PATH,
     body::Held,
     connection::{self, Settings},
+    error::Error,
     listener::{Stop, serve_all},
+    places::Bounded,
 };
 
 /// The longest request that is forwarded, in bytes.
@@ -79,6 +84,8 @@ pub struct Limits {
     pub connections: usize,
     /// Requests under way at once, until their answers have been passed on. More are refused.
     pub requests: usize,
+    /// Bytes of requests that are coming or wait for their answers, at least for the longest one. More are refused.
+    pub held_bytes: usize,
     /// Requests under way at once on one local HTTP/2 connection.
     pub streams: u32,
     /// The time for a request, from its headers to the headers of its answer.
@@ -94,6 +101,7 @@ impl Default for Limits {
         Self {
             connections: 1024,
             requests: 128,
+            held_bytes: 256 << 20,
             streams: 64,
             // Longer than a server's own, so that its reason arrives.
             request_time: Duration::from_secs(60),
@@ -111,6 +119,7 @@ pub struct Upstream {
     idle: Mutex<Vec<Judged>>,
     shared: tokio::sync::Mutex<Option<Judged>>,
     places: Arc<Semaphore>,
+    bytes: Bounded,
 }
 
 /// A connection to the server, and until when its judgement holds.
@@ -154,6 +163,8 @@ impl Upstream {
             idle: Mutex::new(vec![Judged::new(first, limits.connection_age)]),
             shared: tokio::sync::Mutex::new(None),
             places: Arc::new(Semaphore::new(limits.requests)),
+            // Whoever is local is one address.
+            bytes: Bounded::new("bytes of requests", limits.held_bytes, limits.held_bytes),
         })
     }
 
@@ -230,7 +241,7 @@ pub async fn serve(listener: TcpListener, upstream: Arc<Upstream>, stop: impl Fu
     .await;
 }
 
-async fn serve_client(stream: TcpStream, upstream: Arc<Upstream>, stop: Stop) {
+async fn serve_client(stream: Accepted, upstream: Arc<Upstream>, stop: Stop) {
     let Limits { streams, idle_time, .. } = upstream.limits;
     let answer = move |request| {
         let upstream = Arc::clone(&upstream);
@@ -253,10 +264,8 @@ async fn answer(upstream: &Arc<Upstream>, request: Request<Incoming>) -> Respons
 enum Refusal {
     #[error("the exchange of evidence is this proxy's own business with the server")]
     Attestation,
-    #[error("body of the request: expected at most {MAX_REQUEST} bytes, found more")]
-    TooLarge,
-    #[error("body of the request: it broke off")]
-    Broken,
+    #[error(transparent)]
+    Body(#[from] Error),
     #[error("no attested connection to the server, nothing was sent: {0}")]
     Connect(#[from] ConnectError),
     #[error("the server does not answer: {0}")]
@@ -273,8 +282,7 @@ impl Refusal {
         warn!(error = %self, "not forwarded");
         let (status, code) = match self {
             Self::Attestation => (StatusCode::FORBIDDEN, Code::PermissionDenied),
-            Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, Code::ResourceExhausted),
-            Self::Broken => (StatusCode::BAD_REQUEST, Code::InvalidArgument),
+            Self::Body(error) => (error.http_status(), error.grpc_code()),
             Self::Connect(ConnectError::Refused(_)) => (StatusCode::BAD_GATEWAY, Code::FailedPrecondition),
             Self::Connect(_) | Self::Http(_) => (StatusCode::BAD_GATEWAY, Code::Unavailable),
             Self::Busy(_) => (StatusCode::SERVICE_UNAVAILABLE, Code::Unavailable),
@@ -301,7 +309,6 @@ async fn forward(upstream: &Arc<Upstream>, request: Request<Incoming>) -> Result
         return Err(Refusal::Attestation);
     }
     let Limits { requests, request_time, .. } = upstream.limits;
-    // Before the body is read, so that places bound what is in memory.
     let place = Arc::clone(&upstream.places).try_acquire_owned().map_err(|_| Refusal::Busy(requests))?;
     let http2 = request.version() == Version::HTTP_2;
     match timeout(request_time, forward_in_place(upstream, request, http2, place)).await {
@@ -354,12 +361,8 @@ async fn forward_in_place(
     place: OwnedSemaphorePermit,
 ) -> Result<Response<Body>, Refusal> {
     let (parts, body) = request.into_parts();
-    let body = match Limited::new(body, MAX_REQUEST).collect().await {
-        Ok(body) => body.to_bytes(),
-        Err(error) if error.is::<LengthLimitError>() => return Err(Refusal::TooLarge),
-        Err(_) => return Err(Refusal::Broken),
-    };
-    let outgoing = Outgoing { parts, body };
+    let (body, room) = upstream.bytes.whole(Peer::default(), axum::body::Body::new(body), MAX_REQUEST).await?;
+    let outgoing = Outgoing { parts, body, _room: room };
     let answer = match outgoing.send(upstream, http2, false).await {
         // It found a kept connection closed and was not sent: once more, on a new one.
         Err(Refusal::Http(error)) if error.is_canceled() || error.is_closed() => {
@@ -374,6 +377,7 @@ async fn forward_in_place(
 struct Outgoing {
     parts: http::request::Parts,
     body: Bytes,
+    _room: Share,
 }
 
 impl Outgoing {

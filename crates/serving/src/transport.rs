@@ -11,6 +11,7 @@ use bytes::Bytes;
 use http::Response;
 use hyper::body::Incoming;
 use sealwright_channel::{
+    listener,
     peers::{Peer, Shared},
     ratls::{Connection, Protocol, Server, ServerError},
     receipt::{self, Answered, Signer},
@@ -19,7 +20,7 @@ use sealwright_channel::{
 use sealwright_evidence::Backend;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::{TcpListener, TcpStream},
+    net::TcpListener,
     time::{Instant, sleep_until, timeout},
 };
 use tower::ServiceExt as _;
@@ -73,7 +74,7 @@ impl Transport {
     }
 
     /// Serves one accepted connection until it ends or `stop` does.
-    async fn serve(&self, stream: TcpStream, peer: Peer, engine: &Arc<Engine>, router: Router, stop: Stop) {
+    async fn serve(&self, stream: listener::Accepted, peer: Peer, engine: &Arc<Engine>, router: Router, stop: Stop) {
         let (limit, since) = (engine.limits().handshake_time, Instant::now());
         let (stream, connection) = match timeout(limit, self.server.accept(stream)).await {
             Ok(Ok(accepted)) => accepted,

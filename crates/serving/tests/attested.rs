@@ -631,6 +631,49 @@ async fn the_proxy_takes_a_place_before_it_reads_a_body() {
 }
 
 #[tokio::test]
+async fn the_proxy_holds_so_many_bytes_of_requests() {
+    let running = Running::start().await;
+    let limits = proxy::Limits { held_bytes: 1 << 20, ..proxy::Limits::default() };
+    let (proxy, _) = running.proxy_until(limits, std::future::pending()).await;
+    let mut sender = plain(proxy).await;
+    let set = sample_set();
+    let request = set.request(&set.samples[0]);
+    let full = r#"{"error":"this server has 1048576 bytes of requests already; try again later"}"#;
+    let refused = async {
+        loop {
+            let mut half = TcpStream::connect(proxy).await.unwrap();
+            let head =
+                format!("POST /v2/models/digits/infer HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n", 1 << 20);
+            half.write_all(head.as_bytes()).await.unwrap();
+            half.write_all(&vec![b' '; (1 << 20) - 1]).await.unwrap();
+            // A request that comes before all of this was read takes its room, so there is another half then.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            let (status, body) = post(&mut sender, "/v2/models/digits/infer", request.clone()).await;
+            if status != StatusCode::OK {
+                assert_eq!((status, &body[..]), (StatusCode::SERVICE_UNAVAILABLE, full.as_bytes()));
+                return half;
+            }
+        }
+    };
+    drop(tokio::time::timeout(PATIENCE, refused).await.expect("there is no room"));
+    let free =
+        async { while post(&mut sender, "/v2/models/digits/infer", request.clone()).await.0 != StatusCode::OK {} };
+    tokio::time::timeout(PATIENCE, free).await.expect("the room becomes free");
+}
+
+/// The server answers such a request before it has read it, and ends the connection.
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn the_servers_reason_for_a_body_that_is_too_long_comes_through_the_proxy() {
+    let running = Running::start().await;
+    let proxy = running.proxy().await;
+    let reason = format!(r#"{{"error":"bytes of the body: expected at most {}, found {}"}}"#, 16 << 20, 60 << 20);
+    for _ in 0..5 {
+        let answer = post(&mut plain(proxy).await, "/v2/models/digits/infer", vec![b' '; 60 << 20]).await;
+        assert_eq!(answer, (StatusCode::PAYLOAD_TOO_LARGE, reason.clone().into()));
+    }
+}
+
+#[tokio::test]
 async fn the_proxy_holds_a_place_until_the_answer_was_taken() {
     let running = Running::start().await;
     let limits = proxy::Limits { requests: 1, ..proxy::Limits::default() };

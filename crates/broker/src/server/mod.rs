@@ -15,15 +15,12 @@ use hyper_util::{
 };
 use rustls::ServerConfig;
 use sealwright_channel::{
-    listener::accept,
+    listener::{Accepted, accept},
     peers::{Peer, Shared},
 };
 use stalled::GiveUpStalled;
 use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
-use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::oneshot,
-};
+use tokio::{net::TcpListener, sync::oneshot};
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tower::ServiceExt;
 
@@ -69,7 +66,7 @@ impl Server {
         }
     }
 
-    fn admit(&self, stream: TcpStream, address: SocketAddr, places: &Shared, watcher: Watcher) {
+    fn admit(&self, stream: Accepted, address: SocketAddr, places: &Shared, watcher: Watcher) {
         let peer = Peer::from(address.ip());
         let Ok(place) = places.take(peer, 1) else {
             self.metrics.turned_away("connections");
@@ -91,7 +88,7 @@ impl Server {
 }
 
 impl Connection {
-    async fn serve(self, stream: TlsStream<TcpStream>) {
+    async fn serve(self, stream: TlsStream<Accepted>) {
         let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
         let (router, peer) = (self.router, self.peer);
         let service = service_fn(move |request: hyper::Request<Incoming>| {
