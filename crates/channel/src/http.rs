@@ -20,6 +20,12 @@ use tokio::{
 };
 use tokio_rustls::TlsConnector;
 
+/// A segment of a path, or a value of a query, of a URL: everything but unreserved characters (RFC 3986, section 2.3) as `%XX`.
+pub fn escaped(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+}
+
 /// Why a request got no answer.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -322,6 +328,13 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Attentive<IO> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_could_end_a_part_of_a_url_is_escaped() {
+        assert_eq!(escaped("aZ09-._~"), "aZ09-._~");
+        assert_eq!(escaped("a/b c?d&e=f#%+"), "a%2Fb%20c%3Fd%26e%3Df%23%25%2B");
+        assert_eq!(escaped("\u{e9}"), "%C3%A9");
+    }
 
     /// A peer that has answered and closed before it took a byte of the request's body.
     struct AnsweredAndClosed {

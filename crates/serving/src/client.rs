@@ -9,6 +9,7 @@ use http::{Method, Request, StatusCode, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use sealwright_channel::{
     Appraisal,
+    http::escaped,
     ratls::{AttestedConnection, ConnectError, Connector, Protocol, Sender, body},
     wire::ratls::AttestResponse,
 };
@@ -175,15 +176,6 @@ fn path(target: Target<'_>) -> String {
         Some(version) => format!("/v2/models/{model}/versions/{version}/infer"),
         None => format!("/v2/models/{model}/infer"),
     }
-}
-
-/// A path segment (RFC 3986, section 3.3): everything but unreserved characters as `%XX`.
-fn escaped(segment: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    segment
-        .bytes()
-        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
-        .collect()
 }
 
 /// The `error` of a refusal, or its beginning if it has another form.

@@ -11,7 +11,7 @@ use http::{HeaderValue, Method, StatusCode, header};
 use rustls::ClientConfig;
 use sealwright_appraise::SigningKey;
 use sealwright_channel::{
-    http::{Client as Http, Endpoint, Error as HttpError},
+    http::{Client as Http, Endpoint, Error as HttpError, escaped},
     tls::{self, Trust},
 };
 use sealwright_wire::{
@@ -187,7 +187,7 @@ impl Client {
         let mut all: Vec<SecretInfo> = Vec::new();
         loop {
             let after = all.last().map(|last| format!("&after={}", last.path)).unwrap_or_default();
-            let target = format!("{PREFIX}/resource?prefix={}{after}", query_value(prefix));
+            let target = format!("{PREFIX}/resource?prefix={}{after}", escaped(prefix));
             let page: Vec<SecretInfo> = parse(&self.send(Method::GET, &target, Vec::new()).await?)?;
             if page.is_empty() {
                 return Ok(all);
@@ -244,7 +244,7 @@ impl Client {
     /// # Errors
     /// As above.
     pub async fn reset_resource_policy(&self, repository: Option<&str>) -> Result<(), ClientError> {
-        let query = repository.map(|name| format!("?repository={}", query_value(name))).unwrap_or_default();
+        let query = repository.map(|name| format!("?repository={}", escaped(name))).unwrap_or_default();
         self.send(Method::DELETE, &format!("{PREFIX}/resource-policy{query}"), Vec::new()).await.map(drop)
     }
 
@@ -307,12 +307,6 @@ fn json(value: &impl Serialize) -> Result<Vec<u8>, ClientError> {
 
 fn parse<T: DeserializeOwned>(answer: &[u8]) -> Result<T, ClientError> {
     serde_json::from_slice(answer).map_err(|error| ClientError::Answer(error.to_string()))
-}
-
-/// A value of a query, with everything escaped that could end it.
-fn query_value(text: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
-    text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
 }
 
 /// Whether reference values may have this name.
