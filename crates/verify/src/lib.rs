@@ -57,7 +57,7 @@ mod window;
 pub use anchor::{Anchor, AnchorId, AnchorKind, Anchors, SIMULATION};
 pub use collateral::Collateral;
 pub use error::{Error, Part};
-pub use facts::{Claims, Facts, SgxClaims, Tcb, TdxClaims};
+pub use facts::{Claims, Facts, SgxClaims, Tcb, TdxClaims, TdxExtendedClaims};
 pub use issue::{CrlIssue, CrlNumber, Issue};
 pub use platform::{Platform, verify};
 pub use sealwright_wire::collateral::TcbStatus;
