@@ -28,14 +28,13 @@ pub(crate) use verifier::open_tagged;
 pub use verifier::{BindingError, Bound, check_certificate, verifier};
 
 use aws_lc_rs::digest::{Algorithm, SHA256, SHA384, SHA512, digest};
+use sealwright_verify::hash;
 use sealwright_wire::ratls::{HashAlgorithm, KeyHash};
 use subtle::ConstantTimeEq;
 
 /// SHA-256, as report data and key hashes use it.
 pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
-    let mut hash = [0; 32];
-    hash.copy_from_slice(digest(&SHA256, bytes).as_ref());
-    hash
+    hash::sha256(&[bytes]).0
 }
 
 /// Whether a claim names this key.

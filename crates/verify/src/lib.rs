@@ -46,6 +46,7 @@ mod crl;
 mod crypto;
 mod error;
 mod facts;
+pub mod hash;
 mod issue;
 mod platform;
 mod qe;
@@ -55,6 +56,7 @@ mod tdx;
 mod window;
 
 pub use anchor::{Anchor, AnchorId, AnchorKind, Anchors, SIMULATION};
+pub use certificate::P256_KEY_INFO;
 pub use collateral::Collateral;
 pub use error::{Error, Part};
 pub use facts::{Claims, Facts, SgxClaims, Tcb, TdxClaims, TdxExtendedClaims};
