@@ -115,6 +115,20 @@ of_environment := {"tdx": [
 		"remedy": "start the domain without a service domain, or name the one that may be bound to it",
 	},
 	{
+		"code": {"passed": "initial-service-td-known", "failed": "initial-service-td-unknown"},
+		"claim": "tdx.init_service_td_hash",
+		"expected": "servtd_ext false, or zero, or a service domain that the reference values name (init_service_td_hash)",
+		"weighs": {"configuration": 96},
+		"remedy": "start the domain without SERVTD_EXT, or name the service domain that may be bound to it first",
+	},
+	{
+		"code": {"passed": "current-service-td-known", "failed": "current-service-td-unknown"},
+		"claim": "tdx.cur_service_td_hash",
+		"expected": "servtd_ext false, or a service domain that the reference values name (cur_service_td_hash)",
+		"weighs": {"configuration": 96},
+		"remedy": "start the domain without SERVTD_EXT, or name the service domains that may be bound to it by now",
+	},
+	{
 		"code": {"passed": "migration-known", "failed": "migration-unknown"},
 		"claim": "tdx.migratable",
 		"expected": "false, or a migration service that the reference values name (mr_service_td)",
@@ -180,6 +194,25 @@ holds contains "service-td-known" if input.tdx.body == "td10"
 service_domains contains value if {
 	some set in data.reference.sets
 	some value in set.values.mr_service_td
+}
+
+# With SERVTD_EXT the host may bind another service domain while the domain runs. Each of them had the domain's memory in
+# its hands: the first one, for it chose whom it handed over to, and the one of now. A domain to which none is bound now
+# can get any the next moment.
+holds contains "initial-service-td-known" if input.tdx.servtd_ext == false
+
+holds contains "initial-service-td-known" if input.tdx.init_service_td_hash == zero
+
+holds contains "initial-service-td-known" if {
+	some set in data.reference.sets
+	input.tdx.init_service_td_hash in set.values.init_service_td_hash
+}
+
+holds contains "current-service-td-known" if input.tdx.servtd_ext == false
+
+holds contains "current-service-td-known" if {
+	some set in data.reference.sets
+	input.tdx.cur_service_td_hash in set.values.cur_service_td_hash
 }
 
 holds contains "migration-known" if input.tdx.migratable == false

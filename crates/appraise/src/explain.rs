@@ -1,5 +1,6 @@
 //! Why the answer is yes or no: one object for the terminal, `--json`, HTTP error bodies, the audit log and the token.
 
+use crate::Plain;
 use sealwright_verify::{AnchorId, AnchorKind, Error as EvidenceError};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -227,13 +228,12 @@ impl fmt::Display for Explanation {
     }
 }
 
-/// At most `limit` characters of a text, without control characters: what an environment chose must not steer a terminal.
+/// At most `limit` characters of a text as it may be shown: what an environment chose must not steer a terminal.
 pub(crate) fn shorten(text: &str, limit: usize) -> String {
     if text.len() <= limit && text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
         return text.to_owned();
     }
-    let clean = |character: char| if character.is_control() { '\u{fffd}' } else { character };
-    let mut characters = text.chars().map(clean);
+    let mut characters = Plain(text).characters();
     let mut short: String = characters.by_ref().take(limit).collect();
     if characters.next().is_some() {
         short.pop();
@@ -310,6 +310,15 @@ mod tests {
         assert!(!check.actual.chars().any(char::is_control) && check.actual.ends_with('…'));
         assert_eq!(shorten("äöü", 3), "äöü");
         assert_eq!(shorten("äöü", 2), "ä…");
+    }
+
+    /// What turns the direction of writing or takes no room shows another text than the one that was judged.
+    #[test]
+    fn characters_that_nobody_sees_are_shown_as_what_they_are() {
+        let check = failed().actual("model\u{202e}xnno.\u{200b}\u{2028}\u{1b}[2J").aside("\u{feff}");
+        assert_eq!(check.actual, "model\\u{202e}xnno.\\u{200b}\\u{2028}\\u{1b}[2J");
+        assert_eq!(check.aside, "\\u{feff}");
+        assert_eq!(shorten(&"\u{202e}".repeat(9), 10), "\\u{202e}\\…");
     }
 
     #[test]

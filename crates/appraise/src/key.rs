@@ -2,13 +2,13 @@
 //! check them.
 
 use aws_lc_rs::{
-    digest::{SHA256, digest},
     rand::SystemRandom,
     signature::{
         ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _, UnparsedPublicKey,
     },
 };
 use der::pem;
+use sealwright_verify::{P256_KEY_INFO, hash::sha256};
 use sealwright_wire::jws::{decode_base64url, encode_base64url};
 use serde_json::{Map, Value};
 use std::fmt;
@@ -21,12 +21,6 @@ const PRIVATE_LABEL: &str = "PRIVATE KEY";
 const PUBLIC_LABEL: &str = "PUBLIC KEY";
 /// The longest key file that is read, in bytes.
 const MAX_PEM: usize = 4096;
-/// SubjectPublicKeyInfo of a P-256 key up to the point: id-ecPublicKey, prime256v1, a BIT STRING of 65 bytes (RFC 5480).
-const SPKI_PREFIX: [u8; 26] = [
-    0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce,
-    0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
-];
-
 /// Why bytes are no key. It never says anything about the key itself.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -148,7 +142,7 @@ impl VerifyingKey {
     /// When it is not that of a P-256 key with an uncompressed point on the curve.
     pub fn from_spki_der(der: &[u8]) -> Result<Self, KeyError> {
         let expected = "SubjectPublicKeyInfo of a P-256 key";
-        Self::from_sec1(der.strip_prefix(&SPKI_PREFIX).ok_or(KeyError::Format { expected })?)
+        Self::from_sec1(der.strip_prefix(&P256_KEY_INFO).ok_or(KeyError::Format { expected })?)
     }
 
     /// The key in a SubjectPublicKeyInfo in PEM (`BEGIN PUBLIC KEY`).
@@ -188,7 +182,7 @@ impl VerifyingKey {
 
     /// The key as SubjectPublicKeyInfo in DER.
     pub fn to_spki_der(&self) -> Vec<u8> {
-        [&SPKI_PREFIX[..], &self.point[..]].concat()
+        [&P256_KEY_INFO[..], &self.point[..]].concat()
     }
 
     /// The key as SubjectPublicKeyInfo in PEM.
@@ -220,7 +214,7 @@ impl VerifyingKey {
     pub fn thumbprint(&self) -> String {
         let [x, y] = self.coordinates();
         let canonical = format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#);
-        encode_base64url(digest(&SHA256, canonical.as_bytes()).as_ref())
+        encode_base64url(&sha256(&[canonical.as_bytes()]).0)
     }
 
     /// Whether `signature` (R and S) is this key's over `message`.

@@ -1,6 +1,6 @@
 //! A policy: its text, its name and the digest that tokens and the audit log record.
 
-use aws_lc_rs::digest::{SHA384, digest};
+use sealwright_verify::hash::sha384;
 use sealwright_wire::Digest;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -118,9 +118,7 @@ impl Policy {
     }
 
     fn made_of(kind: Kind, id: &str, text: &str) -> Self {
-        let mut sha384 = [0; 48];
-        sha384.iter_mut().zip(digest(&SHA384, text.as_bytes()).as_ref()).for_each(|(to, from)| *to = *from);
-        Self { kind, id: id.into(), text: text.into(), sha384: Digest(sha384) }
+        Self { kind, id: id.into(), text: text.into(), sha384: sha384(&[text.as_bytes()]) }
     }
 }
 

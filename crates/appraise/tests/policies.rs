@@ -25,7 +25,7 @@ fn tdx_facts() -> Value {
         "tdx": {
             "mrtd": hex("a0", 48), "rtmr0": hex("b0", 48), "rtmr1": hex("b1", 48), "rtmr2": hex("b2", 48),
             "rtmr3": hex("00", 48), "mr_seam": hex("c0", 48), "mr_service_td": hex("00", 48), "migratable": false,
-            "sept_ve_disable": true, "td_attributes": hex("10", 8), "body": "td15",
+            "servtd_ext": false, "sept_ve_disable": true, "td_attributes": hex("10", 8), "body": "td15",
         },
         "log": {"present": true, "enforced": ["rtmr0", "rtmr1", "rtmr2"], "unexplained": [], "runtime": []},
     })
@@ -132,6 +132,8 @@ fn a_vendor_machine_that_is_up_to_date_and_runs_what_was_predicted_is_affirmed()
             "registers-explained",
             "sept-ve-disabled",
             "service-td-known",
+            "initial-service-td-known",
+            "current-service-td-known",
             "migration-known",
             "measurement-matches",
             "measurement-matches",
@@ -139,7 +141,7 @@ fn a_vendor_machine_that_is_up_to_date_and_runs_what_was_predicted_is_affirmed()
             "measurement-matches",
         ]
     );
-    let mrtd = &output.checks[11];
+    let mrtd = &output.checks[13];
     assert_eq!(
         (mrtd.claim.as_str(), mrtd.actual.as_str(), mrtd.source.as_str()),
         ("tdx.mrtd", hex("a0", 48).as_str(), "reference values web")
@@ -205,6 +207,7 @@ fn no_fact_that_is_missing_can_pass() {
         "/tdx/rtmr3",
         "/tdx/sept_ve_disable",
         "/tdx/mr_service_td",
+        "/tdx/servtd_ext",
         "/tdx/migratable",
         "/log",
         "/log/present",
@@ -380,6 +383,62 @@ fn attributes_that_the_reference_values_name_need_no_sept_ve_disable() {
 fn a_report_of_tdx_1_0_has_no_service_domain() {
     let facts = changed(changed(tdx_facts(), "/tdx/mr_service_td", None), "/tdx/body", Some(json!("td10")));
     assert_eq!(status(&attest(&facts, &tdx_data())), Tier::Affirming);
+}
+
+/// What MR_SERVICE_TD says is not all: where service domains may be bound after launch, the extended report says which.
+#[test]
+fn service_domains_that_are_bound_after_launch_must_be_named() {
+    let [none, one, other] = ["00", "c1", "c2"].map(|byte| hex(byte, 48));
+    let bound = |initial: &str, current: &str| {
+        let mut facts = changed(tdx_facts(), "/tdx/servtd_ext", Some(json!(true)));
+        facts["tdx"]["body"] = json!("td15ex");
+        facts["tdx"]["init_service_td_hash"] = json!(initial);
+        facts["tdx"]["cur_service_td_hash"] = json!(current);
+        facts
+    };
+    let named = |initial: &[&String], current: &[&String]| {
+        let mut set = tdx_set("web");
+        for (name, values) in [("init_service_td_hash", initial), ("cur_service_td_hash", current)] {
+            if !values.is_empty() {
+                set["values"][name] = json!(values);
+            }
+        }
+        data(json!([set]))
+    };
+    let (initial, current) = (
+        ("initial-service-td-unknown", "tdx.init_service_td_hash"),
+        ("current-service-td-unknown", "tdx.cur_service_td_hash"),
+    );
+    for (facts, data, refusals) in [
+        (bound(&one, &one), named(&[&one], &[&one]), &[][..]),
+        (bound(&one, &other), named(&[&one, &other], &[&one, &other]), &[]),
+        // None was bound when the domain started; since then the host may have bound any.
+        (bound(&none, &one), named(&[], &[&one]), &[]),
+        (bound(&none, &none), named(&[], &[&none]), &[]),
+        (bound(&none, &none), tdx_data(), &[current]),
+        (bound(&none, &one), tdx_data(), &[current]),
+        (bound(&one, &one), tdx_data(), &[initial, current]),
+        (bound(&one, &one), named(&[], &[&one]), &[initial]),
+        (bound(&one, &one), named(&[&one], &[]), &[current]),
+    ] {
+        let output = attest(&facts, &data);
+        assert_eq!(failed(&output), refusals, "{facts} {data}");
+        assert_eq!(status(&output) == Tier::Affirming, refusals.is_empty());
+        for check in output.checks.iter().filter(|check| check.outcome == Outcome::Failed) {
+            assert!(check.actual.len() == 96 && check.expected.contains("servtd_ext"), "{check:?}");
+            assert!(check.remedy.contains("SERVTD_EXT"), "{check:?}");
+        }
+    }
+    // A domain that another one than the named serves by now.
+    let output = attest(&bound(&one, &other), &named(&[&one], &[&one]));
+    assert_eq!(failed(&output), [current, ("measurement-differs", "tdx.cur_service_td_hash")]);
+    // Other reports do not say who is bound, so that nobody can be named.
+    for body in ["td10", "td15"] {
+        let facts = changed(changed(tdx_facts(), "/tdx/servtd_ext", Some(json!(true))), "/tdx/body", Some(json!(body)));
+        assert_eq!(failed(&attest(&facts, &tdx_data())), [initial, current], "{body}");
+        let named = attest(&facts, &named(&[&none], &[&none]));
+        assert_eq!(failed(&named)[..2], [initial, current], "{body}");
+    }
 }
 
 #[test]
@@ -558,7 +617,7 @@ fn any_json() -> impl Strategy<Value = Value> {
     })
 }
 
-const POINTERS: [&str; 16] = [
+const POINTERS: [&str; 17] = [
     "/tee",
     "/anchor",
     "/anchor/kind",
@@ -571,6 +630,7 @@ const POINTERS: [&str; 16] = [
     "/tdx/rtmr0",
     "/tdx/rtmr1",
     "/tdx/rtmr2",
+    "/tdx/servtd_ext",
     "/tdx/migratable",
     "/log",
     "/log/present",

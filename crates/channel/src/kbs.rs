@@ -13,10 +13,10 @@ use ::http::{
     HeaderMap, HeaderValue, Method, StatusCode,
     header::{CONTENT_TYPE, COOKIE, HeaderName, SET_COOKIE},
 };
-use aws_lc_rs::digest;
 use rustls::ClientConfig;
 use sealwright_appraise::Explanation;
 use sealwright_evidence::{Backend, Collected};
+use sealwright_verify::hash;
 use sealwright_wire::{
     Digest,
     jws::Compact,
@@ -225,9 +225,7 @@ impl Client {
     /// Evidence over the session's key and nonce. Back ends block, so a thread of its own waits for it.
     async fn collect(&self, runtime_data: &RuntimeData) -> Result<Collected, Error> {
         let preimage = report_data_preimage(runtime_data, "").map_err(answer("auth"))?;
-        let mut sha384 = Digest([0; 48]);
-        sha384.0.copy_from_slice(digest::digest(&digest::SHA384, &preimage).as_ref());
-        let data = report_data(&sha384);
+        let data = report_data(&hash::sha384(&[&preimage]));
         let backend = Arc::clone(&self.backend);
         let collected = tokio::task::spawn_blocking(move || backend.evidence(&data)).await;
         Ok(collected.map_err(|_| Error::Interrupted)??)

@@ -28,14 +28,13 @@ pub use verifier::{BindingError, Bound, check_certificate, verifier};
 pub(crate) use verifier::{Opened, open_answer};
 
 use aws_lc_rs::digest::{Algorithm, SHA256, SHA384, SHA512, digest};
+use sealwright_verify::hash;
 use sealwright_wire::ratls::{HashAlgorithm, HashEntry};
 use subtle::ConstantTimeEq;
 
 /// SHA-256, as report data and key hashes use it.
 pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
-    let mut hash = [0; 32];
-    hash.copy_from_slice(digest(&SHA256, bytes).as_ref());
-    hash
+    hash::sha256(&[bytes]).0
 }
 
 /// Whether a claim is the hash of this key or log.

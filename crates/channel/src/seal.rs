@@ -12,6 +12,7 @@ use aws_lc_rs::{
     hmac,
     rand::{self},
 };
+use sealwright_verify::hash;
 use sealwright_wire::{
     Digest,
     kbs::ResourcePath,
@@ -278,9 +279,7 @@ fn length(bytes: usize) -> u64 {
 
 /// SHA-384 of a sealed file in memory: what its workload measures.
 pub fn sha384(bytes: &[u8]) -> Digest<48> {
-    let mut hash = digest::Context::new(&digest::SHA384);
-    hash.update(bytes);
-    finish(hash)
+    hash::sha384(&[bytes])
 }
 
 /// SHA-384 of a sealed file as it is read, in bounded memory.

@@ -1,6 +1,5 @@
 //! TLS 1.3 to a server that is known by its certificate or by who issued it. Nothing else is trusted: no system roots.
 
-use ::aws_lc_rs::digest;
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, OtherError, RootCertStore,
     SignatureScheme,
@@ -13,6 +12,7 @@ use rustls::{
     version::TLS13,
 };
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject};
+use sealwright_verify::hash;
 use sealwright_wire::Digest;
 use std::{fmt, sync::Arc};
 
@@ -84,9 +84,7 @@ impl Trust {
 /// When the certificate is malformed.
 pub fn key_sha256(certificate: &CertificateDer<'_>) -> Result<Digest<32>, Error> {
     let certificate = ParsedCertificate::try_from(certificate).map_err(Error::Certificate)?;
-    let mut name = Digest([0; 32]);
-    name.0.copy_from_slice(digest::digest(&digest::SHA256, &certificate.subject_public_key_info()).as_ref());
-    Ok(name)
+    Ok(hash::sha256(&[&certificate.subject_public_key_info()]))
 }
 
 /// The one cryptographic provider of this crate, whatever the process has installed.

@@ -1,9 +1,10 @@
 //! Named values in the order of their format: what `inspect` and its kin print, as text or JSON.
 
+use sealwright_appraise::Plain;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::Number;
 use std::borrow::Cow;
-use std::fmt::{self, Write};
+use std::fmt;
 
 /// A value that can be printed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,8 +54,9 @@ impl Fields {
     }
 
     fn print(&self, f: &mut fmt::Formatter<'_>, indent: usize) -> fmt::Result {
-        let width = self.0.iter().filter(|(_, value)| value.is_short()).map(|(name, _)| name.len()).max().unwrap_or(0);
-        for (name, value) in &self.0 {
+        let named: Vec<_> = self.0.iter().map(|(name, value)| (Plain(name).to_string(), value)).collect();
+        let width = named.iter().filter(|(_, value)| value.is_short()).map(|(name, _)| name.len()).max().unwrap_or(0);
+        for (name, value) in &named {
             match value {
                 Value::Fields(fields) => {
                     writeln!(f, "{:indent$}{name}", "")?;
@@ -101,7 +103,7 @@ impl fmt::Display for Fields {
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Text(text) => write_plain(text, f),
+            Self::Text(text) => Plain(text).fmt(f),
             Self::Number(number) => write!(f, "{number}"),
             Self::Flag(flag) => f.write_str(if *flag { "yes" } else { "no" }),
             Self::List(list) if list.is_empty() => f.write_str("none"),
@@ -112,14 +114,6 @@ impl fmt::Display for Value {
             Self::Fields(fields) => fields.print(f, 0),
         }
     }
-}
-
-/// Text from outside does not get to move the cursor of whoever looks at it.
-fn write_plain(text: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    text.chars().try_for_each(|letter| match letter.is_control() {
-        true => write!(f, "{}", letter.escape_default()),
-        false => f.write_char(letter),
-    })
 }
 
 impl Serialize for Fields {
@@ -220,9 +214,9 @@ mod tests {
 
     #[test]
     fn control_characters_are_shown_and_not_sent() {
-        let fields = Fields::new().with("name", "a\u{1b}[2Jb");
-        assert_eq!(fields.to_string(), "name  a\\u{1b}[2Jb\n");
-        assert_eq!(serde_json::to_string(&fields).unwrap(), r#"{"name":"a\u001b[2Jb"}"#);
+        let fields = Fields::new().with("name\u{200b}", "a\u{1b}[2Jb");
+        assert_eq!(fields.to_string(), "name\\u{200b}  a\\u{1b}[2Jb\n");
+        assert_eq!(serde_json::to_string(&fields).unwrap(), "{\"name\u{200b}\":\"a\\u001b[2Jb\"}");
     }
 
     #[test]

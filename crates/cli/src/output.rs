@@ -1,5 +1,6 @@
 //! The one place through which everything reaches the terminal.
 
+use sealwright_appraise::is_plain;
 use serde::Serialize;
 use serde_json::json;
 use std::fmt::Display;
@@ -36,7 +37,7 @@ impl Output {
         if self.json {
             return print(&document(value)?);
         }
-        print(text.to_string().as_bytes())
+        print(plain_lines(&text.to_string()).as_bytes())
     }
 
     /// A line of text; silent when the user asked for JSON.
@@ -44,7 +45,7 @@ impl Output {
         if self.json {
             return Ok(());
         }
-        print(format!("{text}\n").as_bytes())
+        print(plain_lines(&format!("{text}\n")).as_bytes())
     }
 
     /// Bytes as they are, for results that are files.
@@ -63,7 +64,7 @@ impl Output {
         let message = with_causes(error);
         let mut stderr = io::stderr().lock();
         // Nowhere is left to say that an output is closed.
-        let _ = writeln!(stderr, "sealwright: {message}");
+        let _ = writeln!(stderr, "sealwright: {}", plain_lines(&message));
         if self.json {
             let _ = document(&json!({ "error": message })).and_then(|document| print(&document));
         }
@@ -80,10 +81,38 @@ fn with_causes(error: &anyhow::Error) -> String {
         .fold(error.to_string(), |said, cause| if said.ends_with(&cause) { said } else { format!("{said}: {cause}") })
 }
 
+/// Text for people, parts of which may be anybody's: what would steer the terminal is shown instead. Lines and tabs stay.
+fn plain_lines(text: &str) -> String {
+    let mut lines = String::with_capacity(text.len());
+    for character in text.chars() {
+        if matches!(character, '\n' | '\t') || is_plain(character) {
+            lines.push(character);
+        } else {
+            lines.extend(character.escape_debug());
+        }
+    }
+    lines
+}
+
 fn document(value: &impl Serialize) -> io::Result<Vec<u8>> {
-    let mut json = serde_json::to_vec_pretty(value)?;
-    json.push(b'\n');
-    Ok(json)
+    let mut json = plain_json(&serde_json::to_string_pretty(value)?);
+    json.push('\n');
+    Ok(json.into_bytes())
+}
+
+/// The same JSON for terminals: what is not plain, apart from the ends of lines, can only be in a string, where it is escaped.
+fn plain_json(json: &str) -> String {
+    let mut plain = String::with_capacity(json.len());
+    for character in json.chars() {
+        if character == '\n' || is_plain(character) {
+            plain.push(character);
+            continue;
+        }
+        for unit in character.encode_utf16(&mut [0; 2]) {
+            plain.push_str(&format!("\\u{unit:04x}"));
+        }
+    }
+    plain
 }
 
 /// Writes to standard output. That nobody reads on, as with `| head`, is no error: what came of the work does not depend on who
@@ -126,5 +155,22 @@ mod tests {
         assert_eq!(said(deep), "cannot start: b: c: no such file");
         let forgotten = Says("b", Some(Box::new(Says("c", cause()))));
         assert_eq!(said(forgotten), "cannot start: b: c: no such file");
+    }
+
+    #[test]
+    fn json_says_the_same_without_what_a_terminal_obeys() {
+        let value = json!({ "na\u{200b}me": ["a\u{202e}\n\u{9b}\u{e0041}", "grün \\ \""] });
+        let document = String::from_utf8(document(&value).unwrap()).unwrap();
+        assert!(
+            document.contains(r#""na\u200bme""#) && document.contains(r#""a\u202e\n\u009b\udb40\udc41""#),
+            "{document}"
+        );
+        assert!(document.chars().all(|letter| letter == '\n' || is_plain(letter)));
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&document).unwrap(), value);
+    }
+
+    #[test]
+    fn text_keeps_its_lines() {
+        assert_eq!(plain_lines("a\tb\n\u{2066}c\u{1b}[2J\r\n"), "a\tb\n\\u{2066}c\\u{1b}[2J\\r\n");
     }
 }

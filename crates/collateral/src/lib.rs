@@ -8,6 +8,7 @@
 
 mod key;
 mod library;
+mod newest;
 mod platforms;
 mod seen;
 mod shelf;

@@ -99,9 +99,10 @@ impl Library {
         Ok((self, report))
     }
 
-    /// Looks at the folder again. New and changed files are picked up, files that are gone are no longer used. One is refused in which a part
-    /// is older than what this library has seen for its platform: TCB info and QE identity by their evaluation data numbers, revocation
-    /// lists by their own, and by date where those are the same.
+    /// Looks at the folder again. New and changed files are picked up, files that are gone are no longer used. Revocation lists and QE
+    /// identities are not one platform's: the newest at hand hold for every bundle of the same issuer. A file is refused in which a part is
+    /// then still older than what this library has seen: TCB info and QE identity by their evaluation data numbers, revocation lists by their
+    /// own, and by date where those are the same.
     ///
     /// # Errors
     /// As [`open`](Self::open) or [`open_remembering`](Self::open_remembering); what was there before then stays in use.
@@ -144,16 +145,16 @@ impl Library {
     /// # Errors
     /// When there is none, or the quote's certificates cannot be read.
     pub fn collateral(&self, quote: &Quote<'_>) -> Result<Collateral, Error> {
-        Ok(self.book(&self.shelf(), quote)?.collateral.clone())
+        Ok(self.book(&self.shelf(), quote)?.collateral().clone())
     }
 
-    /// The file that [`collateral`](Self::collateral) was verified from, as it was then: whoever keeps it can judge the same evidence again
-    /// after the vendor has published newer ones.
+    /// The bundle that [`collateral`](Self::collateral) was verified from: the file as it was then, or the file's bundle with newer parts of
+    /// others. Whoever keeps it can judge the same evidence again after the vendor has published newer ones.
     ///
     /// # Errors
     /// As [`collateral`](Self::collateral).
     pub fn bundle(&self, quote: &Quote<'_>) -> Result<Vec<u8>, Error> {
-        Ok(self.book(&self.shelf(), quote)?.text.clone())
+        Ok(self.book(&self.shelf(), quote)?.text().to_vec())
     }
 
     /// The book for a quote.
@@ -198,7 +199,7 @@ impl Library {
 
     fn collateral_of_generation(&self, quote: &Quote<'_>) -> Result<(Collateral, u64), Error> {
         let shelf = self.shelf();
-        Ok((self.book(&shelf, quote)?.collateral.clone(), shelf.generation))
+        Ok((self.book(&shelf, quote)?.collateral().clone(), shelf.generation))
     }
 
     /// Keeps a platform for the next quote, unless the collateral that it was verified with was replaced meanwhile: it would outlive a
@@ -235,14 +236,14 @@ impl Library {
 
 impl Age {
     fn of(key: &Key, book: &Book, at: UnixTime) -> Self {
-        let expires = book.collateral.expires();
+        let expires = book.collateral().expires();
         let left = i128::from(expires.0).saturating_sub(i128::from(at.0));
         Self {
             file: book.file.clone(),
             key: key.clone(),
-            anchor: book.collateral.anchor().name.clone(),
-            evaluation_number: book.collateral.evaluation_number(),
-            valid_from: book.collateral.valid_from(),
+            anchor: book.collateral().anchor().name.clone(),
+            evaluation_number: book.collateral().evaluation_number(),
+            valid_from: book.collateral().valid_from(),
             expires,
             seconds_left: i64::try_from(left).unwrap_or(i64::MAX),
         }
@@ -251,7 +252,7 @@ impl Age {
 
 /// The one bundle that brings the chain which the quote lacks.
 fn with_chain<'a>(tee: Tee, books: impl Iterator<Item = &'a Book>) -> Result<&'a Book, Error> {
-    let brings = |book: &&Book| book.collateral.tee() == tee && book.collateral.pck_chain().is_some();
+    let brings = |book: &&Book| book.collateral().tee() == tee && book.collateral().pck_chain().is_some();
     let bringing: Vec<_> = books.filter(brings).collect();
     match bringing[..] {
         [book] => Ok(book),

@@ -1,6 +1,10 @@
 //! What a folder's files come to: for each kind of platform the newest bundle that holds.
 
-use crate::{Error, Key, MAX_FILES, seen::Seen};
+use crate::{
+    Error, Key, MAX_FILES,
+    newest::{Edition, Newest},
+    seen::Seen,
+};
 use sealwright_verify::{Anchors, Collateral};
 use sealwright_wire::{
     collateral::{Bundle, MAX_JSON},
@@ -11,14 +15,17 @@ use std::{
     fs::{self, File},
     io::{self, Read},
     path::Path,
+    sync::Arc,
 };
 
 /// One file that held at the last look.
 #[derive(Clone, Debug)]
 pub(crate) struct Book {
     pub(crate) file: String,
-    pub(crate) collateral: Collateral,
-    pub(crate) text: Vec<u8>,
+    /// As the file has it.
+    own: Arc<Edition>,
+    /// With the newest of what it shares with other files' bundles: this is what is used.
+    used: Arc<Edition>,
 }
 
 /// The files of a folder by what they are for, as they were at one look.
@@ -42,58 +49,84 @@ impl Shelf {
     /// Looks at the folder's files again. A file that did not change is not verified again.
     pub(crate) fn look(&self, folder: &Path, anchors: &Anchors, at: UnixTime) -> Result<Self, Error> {
         let mut fresh = Self::new(self.seen.clone());
+        let mut opened = Vec::new();
         for file in files(folder)? {
             let known = self.books.values().find(|book| book.file == file);
             let text = read(&folder.join(&file)).map_err(|error| error.to_string());
-            match text.and_then(|text| open(&file, text, known, anchors, at)) {
-                Ok(book) => fresh.place(book),
+            match text.and_then(|text| open(text, known, anchors, at)) {
+                Ok(own) => {
+                    fresh.seen.note(&own.collateral);
+                    opened.push((file, own, known));
+                }
                 Err(reason) => fresh.refused.push((file, reason)),
             }
         }
-        let same = self.books.values().map(|book| &book.text).eq(fresh.books.values().map(|book| &book.text));
+        let newest = Newest::of(opened.iter().map(|(_, own, _)| &**own));
+        for (file, own, known) in &opened {
+            match renew(own, &newest, *known, anchors, at) {
+                Ok(used) => fresh.place(Book { file: file.clone(), own: Arc::clone(own), used }),
+                Err(reason) => fresh.refused.push((file.clone(), reason)),
+            }
+        }
+        let same = self.books.values().map(Book::text).eq(fresh.books.values().map(Book::text));
         fresh.generation = self.generation.saturating_add(u64::from(!same));
         Ok(fresh)
     }
 
     fn place(&mut self, book: Book) {
-        if let Err(reason) = self.seen.note(&book.collateral) {
+        if let Some(older) = self.seen.taken_back(book.collateral()) {
+            let reason = format!("{older}, which was seen before: fetch this bundle anew");
             self.refused.push((book.file, reason));
             return;
         }
-        let key = Key::of(&book.collateral);
-        match self.books.get(&key) {
-            Some(other) if !other.is_replaced_by(&book) => {
-                let reason = format!("{} is for the same platform, and newer", other.file);
-                self.refused.push((book.file, reason));
-            }
-            Some(_) | None => {
-                if let Some(older) = self.books.insert(key, book.clone()) {
-                    let reason = format!("{} is for the same platform, and newer", book.file);
-                    self.refused.push((older.file, reason));
-                }
-            }
+        // No part of it is older than the newest, so that another one for the same platform differs in how long it is valid, if at all.
+        let key = Key::of(book.collateral());
+        let (better, passed_over) = match self.books.get(&key) {
+            Some(other) if other.collateral().expires() >= book.collateral().expires() => (other.clone(), Some(book)),
+            other => (book, other.cloned()),
+        };
+        if let Some(passed_over) = passed_over {
+            let reason = format!("{} is for the same platform, and valid for as long or longer", better.file);
+            self.refused.push((passed_over.file, reason));
         }
+        self.books.insert(key, better);
     }
 }
 
 impl Book {
-    /// Whether `other`, in which no part is older, has one that is newer, or at least is valid for longer.
-    fn is_replaced_by(&self, other: &Self) -> bool {
-        let (here, there) = (&self.collateral, &other.collateral);
-        here.issue() != there.issue() || here.expires() < there.expires()
+    pub(crate) fn collateral(&self) -> &Collateral {
+        &self.used.collateral
+    }
+
+    /// The bundle that is used, as JSON; the file's own bytes where nothing at hand is newer.
+    pub(crate) fn text(&self) -> &[u8] {
+        &self.used.text
     }
 }
 
-fn open(file: &str, text: Vec<u8>, known: Option<&Book>, anchors: &Anchors, at: UnixTime) -> Result<Book, String> {
-    if let Some(known) = known
-        && known.text == text
-        && (known.collateral.valid_from()..=known.collateral.expires()).contains(&at)
-    {
-        return Ok(known.clone());
+fn open(text: Vec<u8>, known: Option<&Book>, anchors: &Anchors, at: UnixTime) -> Result<Arc<Edition>, String> {
+    if let Some(known) = known.filter(|known| known.own.text == text && known.own.holds(at)) {
+        return Ok(Arc::clone(&known.own));
     }
     let bundle = Bundle::from_json(&text).map_err(|error| error.to_string())?;
-    let collateral = Collateral::verify(&bundle, anchors, at).map_err(|error| error.to_string())?;
-    Ok(Book { file: file.to_owned(), collateral, text })
+    Edition::verify(bundle, text, anchors, at).map(Arc::new)
+}
+
+/// What is used of a file's bundle beside the others.
+fn renew(
+    own: &Arc<Edition>,
+    newest: &Newest<'_>,
+    known: Option<&Book>,
+    anchors: &Anchors,
+    at: UnixTime,
+) -> Result<Arc<Edition>, String> {
+    let Some(bundle) = newest.renew(own) else { return Ok(Arc::clone(own)) };
+    if let Some(known) = known.filter(|known| known.used.bundle == bundle && known.used.holds(at)) {
+        return Ok(Arc::clone(&known.used));
+    }
+    let text = bundle.to_json().map_err(|error| error.to_string())?;
+    let renewed = Edition::verify(bundle, text.into_bytes(), anchors, at);
+    renewed.map(Arc::new).map_err(|error| format!("with the newest revocation lists and QE identity at hand: {error}"))
 }
 
 /// The names of the folder's JSON files, sorted.

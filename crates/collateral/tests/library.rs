@@ -323,3 +323,40 @@ fn a_folder_that_is_not_there_is_an_error_and_other_files_are_passed_over() {
     let missing = folder.path().join("missing");
     assert!(matches!(Library::open(&missing, Anchors::vendor(), NOW), Err(Error::Folder { .. })));
 }
+
+/// A list of revocations is its CA's, not one platform's: here the same CA certifies for both kinds of environment.
+#[test]
+fn a_revocation_is_not_taken_back_by_another_environments_bundle() {
+    let rollback = Rollback::new();
+    let td = rollback.site.boot(&TdConfig::new("td", files::generate("kernel"))).unwrap();
+    let raw = td.quote(&[0; 64]).unwrap();
+    let quote = Quote::parse(&raw).unwrap();
+    let old = [Tee::Tdx, Tee::Sgx].map(|tee| rollback.site.collateral(tee).unwrap());
+    rollback.site.revoke_pck().unwrap();
+    let new = [Tee::Tdx, Tee::Sgx].map(|tee| rollback.site.collateral(tee).unwrap());
+    let put = |bundles: [&Bundle; 2]| {
+        for (bundle, name) in bundles.into_iter().zip(["tdx.json", "sgx.json"]) {
+            fs::write(rollback.folder.path().join(name), bundle.to_json().unwrap()).unwrap();
+        }
+    };
+    // Only the other environment's bundle has the revocation: it holds for both, as long as it is there.
+    put([&old[0], &new[1]]);
+    let (library, report) = rollback.open();
+    assert_eq!((report.held, &report.refused[..]), (2, &[][..]));
+    assert_eq!(library.platform(&quote, NOW).unwrap_err().code(), "certificate-revoked");
+    // What is handed out for a receipt is what was judged with.
+    let judged = Bundle::from_json(&library.bundle(&quote).unwrap()).unwrap();
+    assert_eq!((&judged.pck_crl, &judged.tcb_info), (&new[1].pck_crl, &old[0].tcb_info));
+    // Afterwards no bundle of before is used, wherever it stands.
+    put([&old[0], &old[1]]);
+    for library in [library, rollback.open().0] {
+        let report = library.reload(NOW).unwrap();
+        assert_eq!((report.held, report.refused.len()), (0, 2), "{report:?}");
+        assert!(report.refused.iter().all(|(_, reason)| reason.contains("CRL is number 0x1 of")), "{report:?}");
+        assert_eq!(library.platform(&quote, NOW).unwrap_err().code(), "collateral-missing");
+    }
+    put([&new[0], &old[1]]);
+    let (library, report) = rollback.open();
+    assert_eq!((report.held, &report.refused[..]), (2, &[][..]));
+    assert_eq!(library.platform(&quote, NOW).unwrap_err().code(), "certificate-revoked");
+}

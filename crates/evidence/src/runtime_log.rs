@@ -5,7 +5,7 @@
 //! pending record and sees from the register's value whether it counts. An exclusive lock on the log covers the whole.
 
 use crate::Error;
-use aws_lc_rs::digest::{Context, SHA384, digest};
+use aws_lc_rs::digest::{SHA384, digest};
 use sealwright_wire::{
     Digest,
     aael::{MR_INDEX, RuntimeEvent},
@@ -167,10 +167,7 @@ fn replay(records: &[u8]) -> Result<Digest<48>, Error> {
     let mut value = Digest::<48>::ZERO;
     for event in log.events().filter(|event| event.mr_index == MR_INDEX) {
         let digest = event.digests.get(AlgorithmId::SHA384).unwrap_or_default();
-        let mut hash = Context::new(&SHA384);
-        hash.update(value.as_ref());
-        hash.update(digest);
-        value.0.copy_from_slice(hash.finish().as_ref());
+        value = sha384(&[value.as_ref(), digest].concat());
     }
     Ok(value)
 }

@@ -56,6 +56,11 @@ impl Measured {
 pub(crate) fn sha384(parts: &[&[u8]]) -> Digest<48> {
     let mut hash = Context::new(&SHA384);
     parts.iter().for_each(|part| hash.update(part));
+    finish(hash)
+}
+
+/// The SHA-384 of all that was hashed.
+pub(crate) fn finish(hash: Context) -> Digest<48> {
     let mut value = Digest::ZERO;
     value.0.copy_from_slice(hash.finish().as_ref());
     value

@@ -1,6 +1,9 @@
 //! MRTD: what the TDX module measures while the VMM builds a machine (TDX Module Base Architecture, "TD Measurement").
 
-use crate::firmware::{MR_EXTEND, PAGE, PAGE_AUG, Section};
+use crate::{
+    firmware::{MR_EXTEND, PAGE, PAGE_AUG, Section},
+    measured::finish,
+};
 use aws_lc_rs::digest::{Context, SHA384};
 use sealwright_wire::Digest;
 
@@ -13,9 +16,7 @@ pub(crate) fn mrtd(sections: &[Section<'_>]) -> Digest<48> {
     for section in sections {
         build(&mut stream, section);
     }
-    let mut value = [0; 48];
-    value.copy_from_slice(stream.finish().as_ref());
-    Digest(value)
+    finish(stream)
 }
 
 fn build(stream: &mut Context, section: &Section<'_>) {

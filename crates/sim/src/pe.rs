@@ -1,6 +1,7 @@
 //! The digest of a PE/COFF image as firmware measures it (Microsoft Authenticode PE format, without the padding that signing
 //! tools add).
 
+use crate::measured::finish;
 use aws_lc_rs::digest::{Context, SHA384};
 use sealwright_wire::{Digest, Error, Reader};
 
@@ -33,9 +34,7 @@ pub(crate) fn digest(image: &[u8]) -> Result<Digest<48>, Error> {
     if hashed < end {
         hash.update(slice(image, "data behind the sections", hashed, end)?);
     }
-    let mut value = [0; 48];
-    value.copy_from_slice(hash.finish().as_ref());
-    Ok(Digest(value))
+    Ok(finish(hash))
 }
 
 /// The headers without the two fields that signing changes: the checksum and the place of the certificates.

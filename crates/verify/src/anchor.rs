@@ -1,6 +1,6 @@
 //! The roots that a relying party trusts.
 
-use crate::{Error, Part, certificate::Certificate, collateral::chain, crypto};
+use crate::{Error, Part, certificate::Certificate, collateral::chain, hash};
 use sealwright_wire::Digest;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -98,7 +98,7 @@ impl Anchor {
         } else {
             AnchorKind::Configured
         };
-        Ok(Self::new(name, kind, root.key_info(), Some(crypto::sha256(&[der]))))
+        Ok(Self::new(name, kind, root.key_info(), Some(hash::sha256(&[der]))))
     }
 
     /// The same anchor, declared to be a simulation's.
@@ -114,7 +114,7 @@ impl Anchor {
     }
 
     fn new(name: &str, kind: AnchorKind, key: &[u8], certificate: Option<Digest<32>>) -> Self {
-        let id = AnchorId { name: name.to_owned(), kind, sha256: crypto::sha256(&[key]) };
+        let id = AnchorId { name: name.to_owned(), kind, sha256: hash::sha256(&[key]) };
         Self { id, key: key.to_vec(), certificate }
     }
 }
@@ -162,11 +162,11 @@ impl Anchors {
             let trusted: Vec<_> = self.0.iter().map(|anchor| anchor.id.name.as_str()).collect();
             return Err(Error::UntrustedRoot {
                 found: root.subject(),
-                sha256: crypto::sha256(&[root.key_info()]).to_string(),
+                sha256: hash::sha256(&[root.key_info()]).to_string(),
                 trusted: if trusted.is_empty() { "none".to_owned() } else { trusted.join(", ") },
             });
         };
-        if anchor.certificate != Some(crypto::sha256(&[root.der()])) {
+        if anchor.certificate != Some(hash::sha256(&[root.der()])) {
             root.check_root()?;
         }
         let mut id = anchor.id.clone();

@@ -13,9 +13,9 @@ use x509_cert::time::{Time, Validity};
 
 /// AlgorithmIdentifier of ecdsa-with-SHA256 without parameters (RFC 5758, 3.2).
 pub(crate) const ECDSA_WITH_SHA256: &[u8] = &[0x30, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02];
-/// SubjectPublicKeyInfo of a P-256 key up to its point (RFC 5480, 2).
+/// SubjectPublicKeyInfo of a P-256 key up to its point: id-ecPublicKey, prime256v1, a BIT STRING of 65 bytes (RFC 5480, 2).
 #[rustfmt::skip]
-const P256_KEY_INFO: &[u8] = &[
+pub const P256_KEY_INFO: [u8; 26] = [
     0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01,
     0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
 ];
@@ -183,7 +183,7 @@ impl Certificate {
         let frame = SignedFrame::parse(part, der)?;
         let fields = Fields::parse(part, frame.tbs)?;
         fields.check(part)?;
-        let key = fields.key_info.strip_prefix(P256_KEY_INFO).and_then(|point| Point::try_from(point).ok());
+        let key = fields.key_info.strip_prefix(&P256_KEY_INFO).and_then(|point| Point::try_from(point).ok());
         let Some(key @ [0x04, ..]) = key else {
             return Err(profile(part, "an uncompressed P-256 public key", hex::encode(fields.key_info)));
         };

@@ -1,7 +1,7 @@
 //! The part of verification that does not depend on a quote.
 
 use crate::certificate::{Certificate, profile};
-use crate::{AnchorId, Anchors, Error, Issue, Part, Platform, crl::Crl, crypto, tcb, window::Window};
+use crate::{AnchorId, Anchors, Error, Issue, Part, Platform, crl::Crl, crypto, hash, tcb, window::Window};
 use sealwright_wire::collateral::{Bundle, QeId, QeIdentity, TcbInfo, TcbInfoId, TcbStatus, pem_chain};
 use sealwright_wire::{Digest, Tee, time::UnixTime};
 use std::sync::Arc;
@@ -152,7 +152,7 @@ pub(crate) fn verify_same_root(part: Part, der: &[u8], root: &Certificate) -> Re
     }
     let other = Certificate::parse(part, der)?;
     if other.key_info() != root.key_info() {
-        let sha256 = crypto::sha256(&[other.key_info()]).to_string();
+        let sha256 = hash::sha256(&[other.key_info()]).to_string();
         return Err(Error::UntrustedRoot { found: other.subject(), sha256, trusted: root.subject() });
     }
     other.check_root()?;

@@ -1,8 +1,6 @@
-//! The two signature forms and the digests that Intel's evidence uses, on aws-lc-rs.
+//! The two signature forms that Intel's evidence uses, on aws-lc-rs.
 
-use aws_lc_rs::digest;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_FIXED, ParsedPublicKey, UnparsedPublicKey};
-use sealwright_wire::Digest;
 use std::fmt;
 
 /// A point of P-256 in uncompressed form (SEC 1, 2.3.3): 0x04, x, y.
@@ -43,38 +41,5 @@ impl FixedKey {
 impl fmt::Debug for FixedKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("FixedKey(P-256)")
-    }
-}
-
-/// SHA-256 over the parts in a row.
-pub(crate) fn sha256(parts: &[&[u8]]) -> Digest<32> {
-    Digest(hash(&digest::SHA256, parts))
-}
-
-/// SHA-384 over the parts in a row.
-pub(crate) fn sha384(parts: &[&[u8]]) -> Digest<48> {
-    Digest(hash(&digest::SHA384, parts))
-}
-
-fn hash<const N: usize>(algorithm: &'static digest::Algorithm, parts: &[&[u8]]) -> [u8; N] {
-    let mut context = digest::Context::new(algorithm);
-    for part in parts {
-        context.update(part);
-    }
-    // The callers above pair each algorithm with its length.
-    <[u8; N]>::try_from(context.finish().as_ref()).unwrap_or([0; N])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn digests_have_their_algorithms_lengths() {
-        assert_eq!(
-            sha256(&[b"a", b"bc"]).to_string(),
-            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-        );
-        assert!(sha384(&[b"abc"]).to_string().starts_with("cb00753f45a35e8bb5a03d699ac65007272c32ab0eded163"));
     }
 }

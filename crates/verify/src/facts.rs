@@ -115,9 +115,12 @@ impl Claims {
     pub(crate) fn new(body: &Body<'_>) -> Self {
         match body {
             Body::Sgx(report) => Self::Sgx(SgxClaims::new(report)),
-            Body::Td10(report) => Self::Tdx(TdxClaims::new(body.name(), report, None)),
-            Body::Td15(report) => Self::Tdx(TdxClaims::new(body.name(), &report.base, Some(report))),
-            Body::Td15Ex(report) => Self::Tdx(TdxClaims::new(body.name(), &report.base.base, Some(&report.base))),
+            Body::Td10(report) => Self::Tdx(TdxClaims::new(body.name(), report)),
+            Body::Td15(report) => Self::Tdx(TdxClaims::of_15(body.name(), report)),
+            Body::Td15Ex(report) => Self::Tdx(TdxClaims {
+                extended: Some(TdxExtendedClaims::new(report)),
+                ..TdxClaims::of_15(body.name(), &report.base)
+            }),
         }
     }
 }
@@ -145,6 +148,8 @@ pub struct TdxClaims {
     pub sept_ve_disable: bool,
     /// Whether the domain may be migrated to another machine (bit 29 of the attributes).
     pub migratable: bool,
+    /// Whether service domains may be bound after launch (bit 17 of the attributes); only a `td15ex` report says which.
+    pub servtd_ext: bool,
     /// Layout of the report: `td10`, `td15` or `td15ex`.
     pub body: &'static str,
     /// TDX 1.5 only.
@@ -153,10 +158,55 @@ pub struct TdxClaims {
     /// TDX 1.5 only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mr_service_td: Option<Digest<48>>,
+    /// Extended TDX 1.5 only; as JSON its members are among the others.
+    #[serde(flatten)]
+    pub extended: Option<TdxExtendedClaims>,
+}
+
+/// What only the extended report of TDX 1.5 says; names as in [`sealwright_wire::tdx::ReportBody15Ex`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[allow(missing_docs)] // fields are documented where their layout is
+#[non_exhaustive]
+pub struct TdxExtendedClaims {
+    pub vm_id: u8,
+    pub td_id: Digest<32>,
+    pub dev_info: Digest<48>,
+    pub init_service_td_hash: Digest<48>,
+    pub init_service_td_attributes: Digest<8>,
+    pub init_cpu_svn: Digest<16>,
+    pub init_tee_tcb_svn: Digest<16>,
+    pub init_tee_fmspc: Digest<12>,
+    pub cur_service_td_hash: Digest<48>,
+    pub cur_service_td_attributes: Digest<8>,
+}
+
+impl TdxExtendedClaims {
+    fn new(report: &tdx::ReportBody15Ex) -> Self {
+        Self {
+            vm_id: report.vm_id,
+            td_id: Digest(report.td_id),
+            dev_info: Digest(report.dev_info),
+            init_service_td_hash: Digest(report.init_service_td_hash),
+            init_service_td_attributes: Digest(report.init_service_td_attributes),
+            init_cpu_svn: Digest(report.init_cpu_svn),
+            init_tee_tcb_svn: Digest(report.init_tee_tcb_svn),
+            init_tee_fmspc: Digest(report.init_tee_fmspc),
+            cur_service_td_hash: Digest(report.cur_service_td_hash),
+            cur_service_td_attributes: Digest(report.cur_service_td_attributes),
+        }
+    }
 }
 
 impl TdxClaims {
-    fn new(body: &'static str, report: &tdx::ReportBody10, extended: Option<&tdx::ReportBody15>) -> Self {
+    fn of_15(body: &'static str, report: &tdx::ReportBody15) -> Self {
+        Self {
+            tee_tcb_svn2: Some(Digest(report.tee_tcb_svn2)),
+            mr_service_td: Some(Digest(report.mr_service_td)),
+            ..Self::new(body, &report.base)
+        }
+    }
+
+    fn new(body: &'static str, report: &tdx::ReportBody10) -> Self {
         let [rtmr0, rtmr1, rtmr2, rtmr3] = report.rt_mr.map(Digest);
         let attributes = report.attributes();
         Self {
@@ -176,9 +226,11 @@ impl TdxClaims {
             tee_tcb_svn: Digest(report.tee_tcb_svn),
             sept_ve_disable: attributes.sept_ve_disable(),
             migratable: attributes.migratable(),
+            servtd_ext: attributes.servtd_ext(),
             body,
-            tee_tcb_svn2: extended.map(|report| Digest(report.tee_tcb_svn2)),
-            mr_service_td: extended.map(|report| Digest(report.mr_service_td)),
+            tee_tcb_svn2: None,
+            mr_service_td: None,
+            extended: None,
         }
     }
 }

@@ -4,7 +4,7 @@ use crate::certificate::Certificate;
 use crate::collateral::{Verified, chain, verify_pck_ca, verify_same_root};
 use crate::crypto::{self, FixedKey};
 use crate::tcb::{self, Evaluation, Versions};
-use crate::{Claims, Collateral, Error, Facts, Part, Tcb, qe, replay, tdx, window::Window};
+use crate::{Claims, Collateral, Error, Facts, Part, Tcb, hash, qe, replay, tdx, window::Window};
 use sealwright_wire::collateral::QeTcbLevel;
 use sealwright_wire::pck::PckExtension;
 use sealwright_wire::quote::{Body, CertificationData, Quote, VENDOR_INTEL};
@@ -136,7 +136,7 @@ impl Platform {
             tcb: self.evaluate(quote, qe_level)?,
             debug: debug(&quote.body),
             report_data: Digest(*quote.body.report_data()),
-            evidence_sha384: crypto::sha384(&[quote.without_trailing()]),
+            evidence_sha384: hash::sha384(&[quote.without_trailing()]),
             quote_version: quote.header.version.get(),
             trailing_bytes: quote.trailing.len(),
             claims: Claims::new(&quote.body),
@@ -169,7 +169,7 @@ impl Platform {
         if !self.key.verify(Body::Sgx(quote.qe_report).as_bytes(), quote.qe_report_signature) {
             return Err(Error::Signature { part: Part::QeReport, signer: Part::Pck.name() });
         }
-        let bound = crypto::sha256(&[quote.attestation_key, quote.qe_auth_data]);
+        let bound = hash::sha256(&[quote.attestation_key, quote.qe_auth_data]);
         let (stated, rest) = quote.qe_report.report_data.split_at(32);
         if stated != bound.0 || rest.iter().any(|byte| *byte != 0) {
             let found = hex::encode(quote.qe_report.report_data);

@@ -13,6 +13,7 @@ mod tdx;
 pub use error::Error;
 pub use tdx::{RTMR_NAMES, RegisterCheck, Replayed, check_tdx, check_tdx_with_ima};
 
+use crate::hash::sha384;
 use aws_lc_rs::digest;
 use sealwright_wire::tcg2::{AlgorithmId, Digested, Event, Log, event_type};
 use sealwright_wire::{Digest, ima};
@@ -155,11 +156,6 @@ fn hash_of(algorithm: AlgorithmId) -> Option<&'static digest::Algorithm> {
     }
 }
 
-fn sha384(bytes: &[u8]) -> Digest<48> {
-    let digest = digest::digest(&digest::SHA384, bytes);
-    Digest(<[u8; 48]>::try_from(digest.as_ref()).unwrap_or([0; 48]))
-}
-
 /// Replays a log: a TPM's, or a CCEL with or without runtime records behind it.
 ///
 /// # Errors
@@ -255,7 +251,7 @@ fn ima_digest(entry: &ima::Entry<'_>, line: usize) -> Result<Digest<48>, Error> 
     if entry.is_violation() {
         return Ok(Digest([0xff; 48]));
     }
-    let computed = sha384(&entry.template_data());
+    let computed = sha384(&[&entry.template_data()]);
     if *entry.template_digest != computed.0 {
         return Err(Error::ImaDigest { line, stated: hex::encode(&entry.template_digest), computed });
     }

@@ -320,6 +320,7 @@ fn facts_have_the_keys_that_policies_read() {
     assert_eq!(facts["debug"], false);
     assert_eq!(facts["tdx"]["body"], "td10");
     assert_eq!(facts["tdx"]["sept_ve_disable"], true);
+    assert_eq!(facts["tdx"]["servtd_ext"], false);
     assert_eq!(facts["log"]["present"], false);
     assert_eq!(facts["tdx"]["mrtd"].as_str().unwrap().len(), 96);
     let sgx = sgx(&folder);

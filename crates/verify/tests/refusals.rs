@@ -6,8 +6,8 @@ mod site;
 use proptest::prelude::*;
 use rcgen::CustomExtension;
 use sealwright_verify::{Anchor, AnchorKind, Anchors, Collateral, Error, Part, SIMULATION, verify};
-use sealwright_wire::Evidence;
 use sealwright_wire::collateral::{QeId, TcbInfoId, TcbStatus, encode_pem_chain};
+use sealwright_wire::{Evidence, tdx};
 use site::{Cert, Certification, Key, List, Report, Site, at, qe_level, time};
 use std::rc::Rc;
 
@@ -582,6 +582,56 @@ fn service_domains_are_facts() {
     let facts = site.verify().unwrap();
     assert_eq!(facts.claims().tdx().unwrap().mr_service_td.unwrap().0, [8; 48]);
     assert_eq!(facts.claims().tdx().unwrap().body, "td15");
+}
+
+/// Service domains that are bound after launch, and devices.
+#[test]
+fn the_extended_report_s_fields_are_facts_and_others_have_none() {
+    const EXTENDED: [(&str, &str); 10] = [
+        ("vm_id", "1"),
+        ("td_id", "02"),
+        ("dev_info", "03"),
+        ("init_service_td_hash", "04"),
+        ("init_service_td_attributes", "05"),
+        ("init_cpu_svn", "06"),
+        ("init_tee_tcb_svn", "07"),
+        ("init_tee_fmspc", "08"),
+        ("cur_service_td_hash", "09"),
+        ("cur_service_td_attributes", "0a"),
+    ];
+    let svn = [5, 1, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    let mut site = Site::td15(svn);
+    let Report::Td15(base) = &site.report else { unreachable!() };
+    let mut report = tdx::ReportBody15Ex {
+        base: **base,
+        vm_id: 1,
+        td_id: [2; 32],
+        dev_info: [3; 48],
+        init_service_td_hash: [4; 48],
+        init_service_td_attributes: [5; 8],
+        init_cpu_svn: [6; 16],
+        init_tee_tcb_svn: [7; 16],
+        init_tee_fmspc: [8; 12],
+        cur_service_td_hash: [9; 48],
+        cur_service_td_attributes: [10; 8],
+    };
+    report.base.base.td_attributes[2] = 0x02;
+    site.report = Report::Td15Ex(Box::new(report));
+    let facts = serde_json::to_value(site.verify().unwrap()).unwrap();
+    assert_eq!(facts["tdx"]["servtd_ext"], true);
+    for (name, byte) in EXTENDED {
+        let text = facts["tdx"][name].to_string();
+        let digits = text.trim_matches('"');
+        assert!(!digits.is_empty() && digits.len().is_multiple_of(byte.len()), "{name} is {text}");
+        assert_eq!(digits, byte.repeat(digits.len() / byte.len()), "{name}");
+    }
+    for mut site in [Site::tdx(), Site::td15(svn)] {
+        let facts = serde_json::to_value(site.verify().unwrap()).unwrap();
+        assert_eq!(facts["tdx"]["servtd_ext"], false);
+        assert!(EXTENDED.iter().all(|(name, _)| facts["tdx"].get(name).is_none()), "{facts}");
+        site.td().td_attributes[2] = 0x02;
+        assert_eq!(serde_json::to_value(site.verify().unwrap()).unwrap()["tdx"]["servtd_ext"], true);
+    }
 }
 
 #[test]

@@ -69,7 +69,7 @@ impl Bundle {
     /// # Errors
     /// Never with these members; JSON encoding is fallible by its interface.
     pub fn to_json(&self) -> Result<String, Error> {
-        serde_json::to_string_pretty(self).map_err(|error| json_error("collateral bundle", b"", &error))
+        serde_json::to_string_pretty(self).map_err(|error| Error::json("collateral bundle", b"", &error))
     }
 }
 
@@ -124,18 +124,10 @@ fn parse_json<'a, T: Deserialize<'a>>(field: &'static str, json: &'a [u8]) -> Re
     if json.len() > MAX_JSON {
         return Err(Error::too_long(field, 0, MAX_JSON, json.len()));
     }
-    serde_json::from_slice(json).map_err(|error| json_error(field, json, &error))
+    serde_json::from_slice(json).map_err(|error| Error::json(field, json, &error))
 }
 
 /// As [`parse_json`], for types that keep nothing of the input.
 fn parse_document<T: DeserializeOwned>(field: &'static str, json: &str) -> Result<T, Error> {
     parse_json(field, json.as_bytes())
-}
-
-/// Turns the line and column of a JSON error into an offset.
-fn json_error(field: &'static str, json: &[u8], error: &serde_json::Error) -> Error {
-    let lines = json.split_inclusive(|byte| *byte == b'\n').take(error.line().saturating_sub(1));
-    let before: usize = lines.map(<[u8]>::len).sum();
-    let at = before.saturating_add(error.column().saturating_sub(1));
-    Error::unexpected(field, at, "JSON of its schema", error)
 }

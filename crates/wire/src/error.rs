@@ -62,6 +62,14 @@ impl Error {
         Self { field, offset, kind: Kind::TooLong { limit, found } }
     }
 
+    /// JSON that is none, or not as its schema has it, at the byte that the reader's line and column name.
+    pub(crate) fn json(field: &'static str, text: &[u8], error: &serde_json::Error) -> Self {
+        let lines = text.split_inclusive(|byte| *byte == b'\n').take(error.line().saturating_sub(1));
+        let before = lines.fold(0usize, |sum, line| sum.saturating_add(line.len()));
+        let offset = before.saturating_add(error.column().saturating_sub(1)).min(text.len());
+        Self::unexpected(field, offset, "JSON of its schema", error)
+    }
+
     /// The same error, seen from a container in which the input begins at `base`.
     #[must_use]
     pub fn at(mut self, base: usize) -> Self {

@@ -58,7 +58,7 @@ pub trait Message: Serialize + DeserializeOwned {
         if text.len() > Self::LIMIT {
             return Err(Error::too_long(Self::NAME, 0, Self::LIMIT, text.len()));
         }
-        serde_json::from_slice(text).map_err(|error| json_error(Self::NAME, text, &error))
+        serde_json::from_slice(text).map_err(|error| Error::json(Self::NAME, text, &error))
     }
 
     /// Writes the message as compact JSON.
@@ -68,14 +68,6 @@ pub trait Message: Serialize + DeserializeOwned {
     fn to_json(&self) -> Result<Vec<u8>, Error> {
         serde_json::to_vec(self).map_err(|error| Error::unexpected(Self::NAME, 0, "a value that JSON can write", error))
     }
-}
-
-/// Places a JSON error at its byte.
-fn json_error(field: &'static str, text: &[u8], error: &serde_json::Error) -> Error {
-    let before = text.split_inclusive(|byte| *byte == b'\n').take(error.line().saturating_sub(1));
-    let line_start = before.fold(0usize, |sum, line| sum.saturating_add(line.len()));
-    let offset = line_start.saturating_add(error.column().saturating_sub(1)).min(text.len());
-    Error::unexpected(field, offset, "this message as JSON", error)
 }
 
 /// `POST /auth`: which protocol and which kind of environment the client has.

@@ -46,7 +46,7 @@ pub const MAX_PROFILE: usize = 32;
 pub const MAX_WORD: usize = 256;
 
 /// The claims that can have reference values, with the width of each in bytes. The names are those of the facts that `verify` states.
-const CLAIMS: [(Tee, &str, usize); 19] = [
+const CLAIMS: [(Tee, &str, usize); 24] = [
     (Tee::Tdx, "mrtd", 48),
     (Tee::Tdx, "rtmr0", 48),
     (Tee::Tdx, "rtmr1", 48),
@@ -58,6 +58,11 @@ const CLAIMS: [(Tee, &str, usize); 19] = [
     (Tee::Tdx, "mr_owner", 48),
     (Tee::Tdx, "mr_owner_config", 48),
     (Tee::Tdx, "mr_service_td", 48),
+    (Tee::Tdx, "init_service_td_hash", 48),
+    (Tee::Tdx, "init_service_td_attributes", 8),
+    (Tee::Tdx, "cur_service_td_hash", 48),
+    (Tee::Tdx, "cur_service_td_attributes", 8),
+    (Tee::Tdx, "dev_info", 48),
     (Tee::Tdx, "seam_attributes", 8),
     (Tee::Tdx, "td_attributes", 8),
     (Tee::Tdx, "xfam", 8),

@@ -268,13 +268,19 @@ async fn who_has_no_collateral_here_is_not_told_what_there_is_instead() {
 #[tokio::test]
 async fn a_revocation_that_a_broker_knew_of_is_not_taken_back_by_a_restart() {
     let mut desk = Desk::new().await;
-    let file = desk.broker_folder().join("collateral/collateral.json");
-    let before = std::fs::read(&file).unwrap();
+    let files =
+        ["collateral.json", "collateral-sgx.json"].map(|name| desk.broker_folder().join("collateral").join(name));
+    let before = files.each_ref().map(|file| std::fs::read(file).unwrap());
     desk.site.revoke_pck().unwrap();
     desk.publish_collateral();
     desk.broker.as_ref().unwrap().reload().await.unwrap();
     desk.stop().await;
-    std::fs::write(&file, before).unwrap();
+    // The list of the enclaves' bundle is that of the machines' too.
+    std::fs::write(&files[0], &before[0]).unwrap();
+    desk.start(|_| ()).await;
+    assert_eq!(desk.guest().attest(&desk.td).await.reason(), "certificate-revoked");
+    desk.stop().await;
+    std::fs::write(&files[1], &before[1]).unwrap();
     desk.start(|_| ()).await;
     assert_eq!(desk.guest().attest(&desk.td).await.reason(), "collateral-missing");
     desk.publish_collateral();

@@ -1,8 +1,9 @@
 //! Whether a CCEL explains the runtime registers of a TDX quote.
 
 use super::{
-    DataMatch, Error, IMA_MR_INDEX, ImaDigests, Replay, data_matches_digest, extended, extends, replay_parsed, sha384,
+    DataMatch, Error, IMA_MR_INDEX, ImaDigests, Replay, data_matches_digest, extended, extends, replay_parsed,
 };
+use crate::hash::sha384;
 use aws_lc_rs::digest;
 use sealwright_wire::Digest;
 use sealwright_wire::aael::{self, RuntimeEvent};
@@ -200,7 +201,7 @@ fn runtime_events(log: &Log<'_>) -> Result<(Vec<RuntimeEvent>, usize), Error> {
         };
         let stated = event.digests.get(AlgorithmId::SHA384);
         let stated = stated.ok_or(Error::NoDigest { record, algorithm: AlgorithmId::SHA384 })?;
-        let computed = sha384(event.data);
+        let computed = sha384(&[event.data]);
         if stated != computed.0 {
             let stated = Digest(<[u8; 48]>::try_from(stated).unwrap_or([0; 48]));
             return Err(Error::RuntimeData { record, stated, computed });

@@ -1,6 +1,6 @@
 //! Resources on their way to a client: JWE as the protocol uses it.
 
-use super::{Message, encoding::base64_url, json_error};
+use super::{Message, encoding::base64_url};
 use crate::{
     Error,
     jws::{MAX_HEADER, decode_base64url, encode_base64url},
@@ -87,6 +87,6 @@ impl Response {
     /// When it is no base64url of such a header.
     pub fn header(&self) -> Result<ProtectedHeader, Error> {
         let json = decode_base64url("protected", &self.protected, MAX_HEADER)?;
-        serde_json::from_slice(&json).map_err(|error| json_error("protected", &json, &error))
+        serde_json::from_slice(&json).map_err(|error| Error::json("protected", &json, &error))
     }
 }
