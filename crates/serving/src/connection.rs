@@ -34,6 +34,9 @@ pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// How long a client may take to hear that its silent connection is closed.
 const FAREWELL: Duration = Duration::from_secs(1);
+/// How long a connection may be silent once `stop` has ended: over HTTP/2, a client is asked whether it has heard that no more requests are
+/// taken, and may never answer.
+const STOPPING: Duration = Duration::from_secs(5);
 /// The most bytes of a request's headers, and of what is buffered for it.
 const MAX_HEAD: usize = 64 << 10;
 
@@ -86,6 +89,7 @@ where
             connection.as_mut().graceful_shutdown();
             tokio::select! {
                 ended = connection.as_mut() => return ended,
+                () = activity.silent(settings.idle_time.min(STOPPING)) => {}
                 () = over => {}
             }
         }

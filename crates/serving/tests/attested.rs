@@ -742,3 +742,20 @@ async fn a_proxy_that_stops_finishes_what_is_under_way() {
     assert_eq!(under_way.await.unwrap().0, StatusCode::OK);
     tokio::time::timeout(PATIENCE, serving).await.expect("the proxy stops").unwrap();
 }
+
+/// Over HTTP/2 a client is asked whether it has heard, and this one never answers.
+#[tokio::test]
+async fn a_proxy_that_stops_does_not_wait_for_a_client_that_says_nothing() {
+    let running = Running::start().await;
+    let limits = proxy::Limits { request_time: PATIENCE * 10, ..proxy::Limits::default() };
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let (proxy, serving) = running.proxy_until(limits, async { drop(stopped.await) }).await;
+    let mut silent = TcpStream::connect(proxy).await.unwrap();
+    // The preface and empty settings (RFC 9113, section 3.4).
+    silent.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
+    let mut settings = [0; 9];
+    silent.read_exact(&mut settings).await.unwrap();
+    assert_eq!(settings[3], 4, "the server's settings");
+    stop.send(()).unwrap();
+    tokio::time::timeout(PATIENCE, serving).await.expect("the proxy stops").unwrap();
+}
