@@ -748,7 +748,7 @@ async fn a_proxy_that_stops_finishes_what_is_under_way() {
 async fn a_proxy_that_stops_does_not_wait_for_a_client_that_says_nothing() {
     let running = Running::start().await;
     let limits = proxy::Limits { request_time: PATIENCE * 10, ..proxy::Limits::default() };
-    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let (stop, stopped) = oneshot::channel::<()>();
     let (proxy, serving) = running.proxy_until(limits, async { drop(stopped.await) }).await;
     let mut silent = TcpStream::connect(proxy).await.unwrap();
     // The preface and empty settings (RFC 9113, section 3.4).
