@@ -1,5 +1,6 @@
 //! Files that must not be half written, and files that only their owner may read.
 
+use rustix::fs::OFlags;
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Read, Write},
@@ -52,9 +53,13 @@ impl FileError {
     }
 }
 
-/// The whole file, at most `limit` bytes.
+/// The whole file, at most `limit` bytes. A pipe of that name is not waited for.
 pub(crate) fn read(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, FileError> {
-    let file = File::open(path).map_err(FileError::io(path))?;
+    let at_once = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
+    let file = OpenOptions::new().read(true).custom_flags(at_once).open(path).map_err(FileError::io(path))?;
+    if !file.metadata().map_err(FileError::io(path))?.is_file() {
+        return Err(FileError::io(path)(io::Error::other("not a file")));
+    }
     read_open(&file, path, limit)
 }
 

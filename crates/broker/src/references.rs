@@ -231,10 +231,6 @@ fn files_in(folder: &Path) -> Result<(BTreeSet<OsString>, usize), FileError> {
 fn open(path: &Path) -> Result<ReferenceInfo, String> {
     let name = path.file_stem().and_then(|stem| stem.to_str()).filter(|stem| is_name(stem));
     let name = name.ok_or_else(|| format!("expected a name of {NAME}"))?.to_owned();
-    // Before it is opened: a pipe would be waited for, and with it every withdrawal.
-    if !fs::metadata(path).map_err(|error| error.to_string())?.is_file() {
-        return Err("not a file".to_owned());
-    }
     let json = files::read(path, MAX_FILE as u64).map_err(|error| error.to_string())?;
     let values = ReferenceValues::from_json(&json).map_err(|error| error.to_string())?;
     Ok(ReferenceInfo { name, source: "file".to_owned(), values })

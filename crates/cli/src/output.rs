@@ -101,7 +101,7 @@ fn document(value: &impl Serialize) -> io::Result<Vec<u8>> {
 }
 
 /// The same JSON for terminals: what is not plain, apart from the ends of lines, can only be in a string, where it is escaped.
-fn plain_json(json: &str) -> String {
+pub(crate) fn plain_json(json: &str) -> String {
     let mut plain = String::with_capacity(json.len());
     for character in json.chars() {
         if character == '\n' || is_plain(character) {

@@ -1,8 +1,10 @@
 //! What every verb that runs until it is stopped has in common.
 
 use crate::output::Output;
+use crate::output::plain_json;
 use anyhow::{Context, Result};
-use std::io::IsTerminal;
+use sealwright_appraise::Plain;
+use std::io::{self, Write};
 use std::path::Path;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -14,10 +16,30 @@ pub(crate) fn log_to_stderr(output: Output) {
         .with_env_filter(filter)
         // A log that nobody reads any more must not end the service: complaining about it on standard error would panic.
         .log_internal_errors(false)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr);
+        .with_ansi(false);
     // Only a second call could fail, and the first subscriber then stays.
-    let _ = if output.is_json() { builder.json().try_init() } else { builder.try_init() };
+    let _ = if output.is_json() {
+        builder.json().with_writer(|| Lines(plain_json)).try_init()
+    } else {
+        builder.with_writer(|| Lines(|line| Plain(line).to_string())).try_init()
+    };
+}
+
+/// Standard error. What strangers said, and a log repeats, neither steers the terminal nor begins a line of its own.
+struct Lines(fn(&str) -> String);
+
+impl Write for Lines {
+    /// Takes a whole line: events come in one piece.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(bytes);
+        let line = text.strip_suffix('\n').unwrap_or(&text);
+        writeln!(io::stderr().lock(), "{}", (self.0)(line))?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
 }
 
 /// Tells whoever waits that the service can be used, at `address`.
@@ -41,7 +63,23 @@ pub(crate) fn stop_signal(exit_with_stdin: bool) -> Result<impl Future<Output = 
 
 /// Waits for the end of standard input; what comes through it is thrown away.
 async fn stdin_closed() {
-    let read_to_end = || std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+    let read_to_end = || io::copy(&mut io::stdin().lock(), &mut io::sink());
     // However the reading ends, there is nothing more to wait for.
     let _ = tokio::task::spawn_blocking(read_to_end).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_repeats_what_strangers_say_in_one_plain_line() {
+        let said = "refused: \r\u{202e}\u{1b}[2J\n2026-11-25 INFO ready";
+        let plain = (Lines(|line| Plain(line).to_string()).0)(said);
+        assert_eq!(plain, r"refused: \r\u{202e}\u{1b}[2J\n2026-11-25 INFO ready");
+        let json = serde_json::to_string(&serde_json::json!({ "error": said })).unwrap();
+        let plain = (Lines(plain_json).0)(&json);
+        assert!(!plain.contains('\u{202e}') && !plain.contains('\n'), "{plain}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&plain).unwrap()["error"], said);
+    }
 }

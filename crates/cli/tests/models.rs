@@ -265,8 +265,7 @@ fn damaged_evidence_of_a_receipt_is_a_no_wherever_it_is_damaged() {
     let evidence = stage.path("receipt/evidence.json");
     let whole = std::fs::read(&evidence).unwrap();
     let quote = 1 + whole.iter().position(|byte| *byte == b':').unwrap();
-    // JSON's own marks and members, the CBOR tag that begins the evidence, the quote's body and signature, the end. (A log's records are
-    // held by their digests; what a record says beside that is nobody's word.)
+    // JSON's own marks and members, the CBOR tag that begins the evidence, the quote's body and signature, the end.
     for at in [0, 3, quote, quote + 1, quote + 2, quote + 300, quote + 900, whole.len() - 1] {
         let mut damaged = whole.clone();
         damaged[at] ^= 1;
@@ -277,6 +276,12 @@ fn damaged_evidence_of_a_receipt_is_a_no_wherever_it_is_damaged() {
         assert!(!codes.is_empty(), "byte {at}");
         assert!(at > quote + 2 || codes == ["receipt-evidence-malformed"], "byte {at}: {codes:?}");
     }
+    // Words of the event log that no register is about.
+    let log = whole.windows(12).position(|window| window == b"\"event_log\":").unwrap() + 300;
+    let mut damaged = whole.clone();
+    damaged[log] = if damaged[log] == b'A' { b'B' } else { b'A' };
+    std::fs::write(&evidence, &damaged).unwrap();
+    assert_eq!(failed(&stage.verify_receipt("receipt", &[], &[])), ["receipt-evidence-unbound"]);
     std::fs::write(&evidence, "").unwrap();
     assert_eq!(failed(&stage.verify_receipt("receipt", &[], &[])), ["receipt-evidence-malformed"]);
     std::fs::remove_file(&evidence).unwrap();

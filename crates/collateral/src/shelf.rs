@@ -5,6 +5,7 @@ use crate::{
     newest::{Edition, Newest},
     seen::Seen,
 };
+use rustix::fs::OFlags;
 use sealwright_verify::{Anchors, Collateral};
 use sealwright_wire::{
     collateral::{Bundle, MAX_JSON},
@@ -12,8 +13,9 @@ use sealwright_wire::{
 };
 use std::{
     collections::BTreeMap,
-    fs::{self, File},
+    fs::{self, OpenOptions},
     io::{self, Read},
+    os::unix::fs::OpenOptionsExt,
     path::Path,
     sync::Arc,
 };
@@ -147,9 +149,14 @@ fn files(folder: &Path) -> Result<Vec<String>, Error> {
     Ok(names)
 }
 
-/// The file's bytes, one more than a bundle may have at most.
+/// The file's bytes, one more than a bundle may have at most. A pipe of that name is not waited for, and with it every look at the folder.
 fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let at_once = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
+    let file = OpenOptions::new().read(true).custom_flags(at_once).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("not a file"));
+    }
     let mut text = Vec::new();
-    File::open(path)?.take(MAX_JSON as u64 + 1).read_to_end(&mut text)?;
+    file.take(MAX_JSON as u64 + 1).read_to_end(&mut text)?;
     Ok(text)
 }

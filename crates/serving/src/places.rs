@@ -13,12 +13,15 @@ use crate::{
     body::Held,
     error::{Error, Result},
     limits::Limits,
-    receipts::with_trailers,
+    receipts::{FRAME_HEADER, with_trailers},
     rest,
 };
 
 /// What a request whose body is waited for takes of the bytes at least: its task and its buffers are not free either.
 const LEAST: usize = 16 << 10;
+
+/// What requests and answers count by.
+const BYTES: &str = "bytes of requests and answers";
 
 tokio::task_local! {
     /// The place of the request that this task answers.
@@ -46,10 +49,12 @@ pub(crate) struct Places {
 impl Places {
     pub(crate) fn new(limits: &Limits) -> Self {
         let bounded = |what, most| Bounded::new(what, most, limits.of_peer(most));
+        // However small the limits are, the longest request fits in.
+        let least = limits.body_bytes.saturating_add(FRAME_HEADER).max(LEAST);
         Self {
             requests: bounded("requests in work", limits.requests),
             exchanges: bounded("exchanges of evidence in work", limits.exchanges),
-            bytes: bounded("bytes of requests and answers", limits.held_bytes),
+            bytes: Bounded::new(BYTES, limits.held_bytes.max(least), limits.of_peer(limits.held_bytes).max(least)),
             visits: bounded("connections without attestation", limits.visits),
         }
     }
@@ -96,6 +101,13 @@ impl Places {
         // That of a gRPC call is written while it is asked for.
         let body = if body.size_hint().exact().is_some() { body } else { written(body).await? };
         let length = body.size_hint().exact().and_then(|length| usize::try_from(length).ok()).unwrap_or(usize::MAX);
+        // Waiting would change nothing.
+        if length > self.bytes.most_of_peer {
+            let most = self.bytes.most_of_peer;
+            return Err(Error::Answer(format!(
+                "it has {length} bytes, of which one address may be sent {most} at once"
+            )));
+        }
         let room = self.bytes.take(peer, length)?;
         Ok(Response::from_parts(parts, Body::new(Held::new(body, room))))
     }
@@ -165,5 +177,33 @@ impl Bounded {
             Full::OfPeer if self.most_of_peer < self.most => Error::Share { what: self.what, most: self.most_of_peer },
             Full::OfPeer | Full::OfAll => Error::Overloaded { what: self.what, most: self.most },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_longest_request_fits_in_however_small_the_limits_are() {
+        for body_bytes in [1, 4096, LEAST, 1 << 20] {
+            let limits = Limits { body_bytes, held_bytes: 1, share: 1, ..Limits::default() };
+            let places = Places::new(&limits);
+            let limit = body_bytes + FRAME_HEADER;
+            let whole = places.whole(Peer::default(), Body::from(vec![0; limit]), limit).await;
+            assert_eq!(whole.unwrap().0.len(), limit);
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_for_which_there_is_never_room_is_no_overload() {
+        let places = Places::new(&Limits { body_bytes: 1, held_bytes: 1 << 20, share: 50, ..Limits::default() });
+        let answer = |bytes: usize| Response::new(Body::from(vec![0; bytes]));
+        let held = places.sending(Peer::default(), answer(1 << 19)).await.unwrap();
+        let waits = places.sending(Peer::default(), answer(1)).await.unwrap_err();
+        assert!(matches!(waits, Error::Share { .. }), "{waits}");
+        drop(held);
+        let never = places.sending(Peer::default(), answer((1 << 19) + 1)).await.unwrap_err();
+        assert!(matches!(never, Error::Answer(_)), "{never}");
     }
 }

@@ -300,6 +300,9 @@ async fn open(engine: &Engine, peer: Peer, request: Request, next: Next) -> Resu
     let (body, _room) = whole.await.map_err(|_| Error::Timeout(limit))??;
     let exchange = parts.uri.path() == ATTEST_PATH;
     let _place = exchange.then(|| engine.places().exchange(peer)).transpose()?;
+    if let (false, Some(visit)) = (exchange, &visit) {
+        visit.reads();
+    }
     let _exchanging = visit.filter(|_| exchange).map(|visit| visit.exchanges());
     let body = if parts.headers.get("grpc-encoding").is_some_and(|encoding| encoding == "gzip") {
         inflated(body)?

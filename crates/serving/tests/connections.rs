@@ -300,7 +300,7 @@ async fn a_client_that_has_left_keeps_its_place_until_its_work_is_done() {
 
 #[tokio::test]
 async fn one_address_has_its_share_of_the_bytes_that_are_waited_for() {
-    let server = echo(Limits { held_bytes: 128 << 10, share: 50, ..Limits::default() });
+    let server = echo(Limits { body_bytes: 16 << 10, held_bytes: 128 << 10, share: 50, ..Limits::default() });
     let mut halves = Vec::new();
     for path in [INFER, ATTEST_PATH, INFER, ATTEST_PATH] {
         halves.push(half_a_request(&server, path).await);
@@ -317,7 +317,14 @@ async fn one_address_has_its_share_of_the_bytes_that_are_waited_for() {
 #[tokio::test]
 async fn one_address_has_its_share_of_the_bytes_of_answers_that_are_not_taken() {
     const ELEMENTS: usize = 10_000;
-    let limits = Limits { held_bytes: 200_000, share: 50, idle_time: PATIENCE * 2, batch: ELEMENTS, ..limits() };
+    let limits = Limits {
+        body_bytes: 90_000,
+        held_bytes: 200_000,
+        share: 50,
+        idle_time: PATIENCE * 2,
+        batch: ELEMENTS,
+        ..limits()
+    };
     let server = echo(limits);
     let (client, serving) = connect_as(1, &server, Protocol::Http2);
     let mut slow = http2(client, 0).await;

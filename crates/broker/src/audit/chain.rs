@@ -2,7 +2,7 @@
 
 use super::MAX_LINE;
 use crate::files::FileError;
-use aws_lc_rs::digest;
+use sealwright_verify::hash::sha256;
 use sealwright_wire::Digest;
 use serde::{Deserialize, Serialize};
 use std::{
@@ -34,7 +34,7 @@ impl Head {
     pub(super) fn after(self, line: &[u8]) -> Self {
         Self {
             seq: self.seq.saturating_add(1),
-            sha256: sha256(line),
+            sha256: sha256(&[line]),
             end: self.end.saturating_add(line.len() as u64).saturating_add(1),
         }
     }
@@ -132,7 +132,7 @@ pub(super) fn resume(file: &mut File, path: &Path, known: Head) -> Result<(Head,
     }
     if known.end > 0 {
         let line = line_before(file, known.end).map_err(FileError::io(path))?;
-        if sha256(&line) != known.sha256 {
+        if sha256(&[&line]) != known.sha256 {
             let offset = known.end.saturating_sub(line.len() as u64 + 1);
             let what = format!("it is not entry {} as it was written", known.seq);
             return Err(ChainError::Line { offset, what });
@@ -225,10 +225,4 @@ impl Link {
     fn follows(&self, head: Head) -> bool {
         self.seq == head.seq.saturating_add(1) && self.prev == head.sha256
     }
-}
-
-pub(super) fn sha256(bytes: &[u8]) -> Digest<32> {
-    let mut out = Digest::ZERO;
-    out.0.copy_from_slice(digest::digest(&digest::SHA256, bytes).as_ref());
-    out
 }

@@ -22,6 +22,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use sealwright_appraise::{Check, Explanation, MAX_CLAIMS, Outcome, Policy, TokenError, Verdict, VerifiedToken};
+use sealwright_verify::hash;
 use sealwright_wire::{
     Error as WireError, Tee,
     jws::encode_base64url,
@@ -291,7 +292,7 @@ fn evidence_sha384(token: &VerifiedToken) -> Option<sealwright_wire::Digest<48>>
 /// The name of a workload's key (RFC 7638).
 fn thumbprint(key: &TeePubKey) -> Option<String> {
     let json = key.thumbprint_preimage().ok()?;
-    Some(encode_base64url(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &json).as_ref()))
+    Some(encode_base64url(&hash::sha256(&[&json]).0))
 }
 
 fn json(body: Vec<u8>) -> Response {

@@ -8,14 +8,13 @@ use crate::{
     references::{Change, ReferenceError, References, Snapshot},
     session::Challenge,
 };
-use aws_lc_rs::digest;
 use remembered::Remembering;
 use sealwright_appraise::{
     Appraiser, Binding, Check, Evaluator, Explanation, Failure, Outcome, Policy, Trust, Verdict,
 };
 use sealwright_channel::{self as channel, jwe::RecipientKey};
 use sealwright_collateral::Library;
-use sealwright_verify::Error as EvidenceError;
+use sealwright_verify::{Error as EvidenceError, hash::sha384};
 use sealwright_wire::{
     Digest, Error as WireError, Evidence,
     kbs::{self, Attestation, PrimaryEvidence},
@@ -204,7 +203,7 @@ impl Ready {
             }
         };
         let evidence = Evidence { quote, event_log: evidence.event_log.as_deref() };
-        let binding = Binding::new(RECIPE, kbs::report_data(&sha384(preimage)));
+        let binding = Binding::new(RECIPE, kbs::report_data(&sha384(&[preimage])));
         match self.judge.judge(&evidence, &binding, at) {
             Ok(judged) => Judged::Appraised(Box::new(judged.verdict)),
             Err(explanation) => Judged::Refused(explanation),
@@ -258,12 +257,6 @@ fn tee_differs(challenge: &Challenge, quote: &Quote<'_>) -> Check {
         .actual(quote.tee().name())
         .source("the request for the challenge")
         .remedy("ask for a challenge with the kind of environment that the evidence is of")
-}
-
-fn sha384(bytes: &[u8]) -> Digest<48> {
-    let mut out = Digest([0; 48]);
-    out.0.copy_from_slice(digest::digest(&digest::SHA384, bytes).as_ref());
-    out
 }
 
 #[cfg(test)]

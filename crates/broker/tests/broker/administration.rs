@@ -253,13 +253,17 @@ async fn a_file_of_reference_values_that_cannot_be_used_costs_itself_alone() {
     write("half.json", &of_plant[..of_plant.len() / 2]);
     write("bad name.json", &of_plant);
     fs::create_dir(folder.join("folder.json")).unwrap();
-    assert!(Command::new("mkfifo").arg(folder.join("pipe.json")).status().unwrap().success());
+    for folder in [&folder, &desk.broker_folder().join("collateral")] {
+        assert!(Command::new("mkfifo").arg(folder.join("pipe.json")).status().unwrap().success());
+    }
     write("plant.json", &of_plant);
     broker.reload().await.unwrap();
     guest.attested(&plant).await;
     guest.attested(&desk.td).await;
     let metrics = String::from_utf8(guest.get("/metrics").await.body).unwrap();
-    assert!(metrics.contains("sealwright_broker_refused_files{folder=\"references\"} 4\n"), "{metrics}");
+    for refused in ["{folder=\"references\"} 4\n", "{folder=\"collateral\"} 1\n"] {
+        assert!(metrics.contains(&format!("sealwright_broker_refused_files{refused}")), "{metrics}");
+    }
     // What is withdrawn is withdrawn, by the administrator and by removing the file.
     admin.delete_reference_values("lab").await.unwrap();
     assert_eq!(guest.attest(&lab).await.reason(), "measurement-differs");
@@ -270,6 +274,8 @@ async fn a_file_of_reference_values_that_cannot_be_used_costs_itself_alone() {
     write("desk.json", b"{");
     broker.reload().await.unwrap();
     assert_eq!(guest.attest(&desk.td).await.reason(), "reference-missing");
+    let mut desk = desk;
+    desk.stop().await;
 }
 
 #[tokio::test]

@@ -91,7 +91,7 @@ pub(crate) struct Serve {
     pub(crate) exit_with_stdin: bool,
 }
 
-/// How many of the longest bodies a model server has in memory at once. The smallest share of them is more than one.
+/// How many of the longest bodies a model server has in memory at once. One address has room for one, however small its share is.
 const BODIES: usize = 16;
 
 /// How much a model server does at once.

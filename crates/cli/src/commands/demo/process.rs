@@ -1,5 +1,6 @@
-//! The demo's other processes: this same program, with another verb. None outlives the demo: each is killed when its handle is
-//! dropped, and each service stops by itself when its standard input closes, which the kernel does even if the demo is killed.
+//! The demo's other processes: this same program, with another verb. None outlives a demo that ends: each is killed when its handle is
+//! dropped. Where the demo itself is killed, services stop when their standard input closes, which the kernel does, and commands run to their
+//! end, which is near.
 
 use anyhow::{Context, Result, bail};
 use rustix::io::Errno;
