@@ -378,7 +378,7 @@ fn left_by_interrupted(temporary: &Path, mut demo: Child, begins: bool, when: &s
     let left: Vec<_> = std::fs::read_dir(temporary).unwrap().map(|entry| entry.unwrap().path()).collect();
     let Output { status, stderr, .. } = demo.wait_with_output().unwrap();
     let error = String::from_utf8_lossy(&stderr);
-    // In the instant in which it begins to wait for signals one can be lost; then it tells its story to the end.
+    // Where these tests run as a shell's job in the background, SIGINT is ignored until the demo begins to wait for it.
     if begins && status.success() && error.is_empty() {
         return;
     }

@@ -533,7 +533,8 @@ fn an_unseal_that_is_ended_in_the_middle_leaves_no_file() {
     std::fs::write(&model, &cleartext).unwrap();
     done(&["seal", &model, "-o", &sealed, "--name", "m", "--key-uri", KEY_URI, "--key-out", &key]);
     let bytes = std::fs::read(&sealed).unwrap();
-    for signal in [Signal::KILL, Signal::INT, Signal::TERM] {
+    // Not SIGINT, of which the system makes the same: where these tests run as a shell's job in the background, it is ignored.
+    for signal in [Signal::KILL, Signal::TERM] {
         Unsealing::nearly_done(&bytes, &key, &opened).signal(signal);
         let left: Vec<_> = std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(left.len(), 3, "{signal:?}: {left:?}");
