@@ -83,8 +83,8 @@ pub enum Error {
         /// What the runtime said.
         problem: String,
     },
-    /// The answer broke off before it was whole.
-    #[error("the answer broke off: {0}")]
+    /// There is an answer, and it cannot be sent: it broke off before it was whole, or there is never room for it.
+    #[error("the answer cannot be sent: {0}")]
     Answer(String),
     /// A receipt was asked for and cannot be given.
     #[error("no receipt for this answer: {0}")]

@@ -26,7 +26,7 @@ pub struct Limits {
     pub requests: usize,
     /// Exchanges of evidence in work at once. More are refused as overload.
     pub exchanges: usize,
-    /// Bytes of requests that are coming or in work, and of answers that are being sent; at least for one of each. More are
+    /// Bytes of requests that are coming or in work, and of answers that are being sent; at least for the longest request. More are
     /// refused as overload.
     pub held_bytes: usize,
     /// Connections open at once; more wait to be accepted.

@@ -84,7 +84,7 @@ pub struct Limits {
     pub connections: usize,
     /// Requests under way at once, until their answers have been passed on. More are refused.
     pub requests: usize,
-    /// Bytes of requests that are coming or wait for their answers, at least for the longest one. More are refused.
+    /// Bytes of requests that are coming or wait for their answers. More are refused.
     pub held_bytes: usize,
     /// Requests under way at once on one local HTTP/2 connection.
     pub streams: u32,

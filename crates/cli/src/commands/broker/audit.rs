@@ -4,7 +4,7 @@ use super::admin::connect;
 use crate::args::{BrokerAudit, BrokerTarget};
 use crate::fields::Fields;
 use crate::output::{Outcome, Output};
-use anyhow::Result;
+use anyhow::{Result, bail};
 use sealwright_broker::audit::{self, ChainError, Head, Summary};
 use std::path::Path;
 
@@ -14,7 +14,7 @@ pub(super) async fn run(args: &BrokerAudit, output: Output) -> Result<Outcome> {
         (Some(log), _) => verify(log, output),
         (None, Some(target)) => last(target, args.limit, output).await,
         // The definition asks for one of them.
-        (None, None) => Ok(Outcome::Yes),
+        (None, None) => bail!("neither a broker nor a log was named"),
     }
 }
 
