@@ -46,7 +46,7 @@ enum Target {
 /// A clean build takes at most so many seconds.
 const BUILD_TARGET: f64 = 300.0;
 
-const RATIOS: [Ratio; 6] = [
+const RATIOS: [Ratio; 7] = [
     Ratio {
         what: "verify the real TDX v4 quote, collateral and platform verified before (two signatures), against dcap-qvl 0.7.1",
         ours: "verify/tdx-v4/sealwright warm, first quote",
@@ -82,6 +82,12 @@ const RATIOS: [Ratio; 6] = [
         ours: "predict/over ra-tls",
         against: &["predict/in process"],
         target: Target::MoreByAtMost(150.0),
+    },
+    Ratio {
+        what: "the same, against that call and as many bare bytes over loopback to another thread and back",
+        ours: "predict/over ra-tls",
+        against: &["predict/in process", "predict/bytes to another thread and back"],
+        target: Target::Told,
     },
 ];
 

@@ -37,6 +37,11 @@ impl<S> Lingering<S> {
     pub const fn new(stream: S) -> Self {
         Self { stream, waiting: None }
     }
+
+    /// The stream, which ends as streams do.
+    pub fn into_inner(self) -> S {
+        self.stream
+    }
 }
 
 impl Waiting {

@@ -1,7 +1,7 @@
 //! Accepting connections.
 
 use crate::lingering::Lingering;
-use std::{net::SocketAddr, time::Duration};
+use std::{io, net::SocketAddr, time::Duration};
 use tokio::{
     net::{TcpListener, TcpStream},
     time::sleep,
@@ -9,6 +9,14 @@ use tokio::{
 
 /// A connection that was accepted. Its end does not take the last answer with it.
 pub type Accepted = Lingering<TcpStream>;
+
+/// Gives a connection that another runtime accepted to the one that this is called on, which waits for its bytes from now on.
+///
+/// # Errors
+/// If the system gives nothing to wait with.
+pub fn adopt(accepted: Accepted) -> io::Result<Accepted> {
+    TcpStream::from_std(accepted.into_inner().into_std()?).map(Lingering::new)
+}
 
 /// How long to wait when the system has no more sockets.
 const EXHAUSTED: Duration = Duration::from_millis(100);

@@ -2,6 +2,7 @@
 //!
 //! `in process` is the runtime alone, on a thread where it computes at once. Everything else is that and a kept-alive
 //! connection to a server in the same process: the client on one thread, the server's runtime and its worker on others.
+//! `bytes to another thread and back` is what the system takes for such a connection, whoever uses it.
 
 #[path = "../../channel/tests/world/mod.rs"]
 mod world;
@@ -21,7 +22,7 @@ use hyper_util::rt::TokioIo;
 use prost::Message as _;
 use sealwright_channel::ratls::{Protocol, Sender, body};
 use sealwright_serving::{
-    Data, Engine, Limits, Registry, Rten, Runtime, Servable, Tensor, Transport, Version,
+    Data, Engine, Limits, Pace, Registry, Rten, Runtime, Servable, Tensor, Transport, Version,
     client::{Client, Target},
     proto::tensorflow::{
         DataType, TensorProto, TensorShapeProto,
@@ -33,7 +34,11 @@ use sealwright_serving::{
     serve,
 };
 use sealwright_wire::Digest;
-use tokio::{net::TcpListener, runtime};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+    runtime,
+};
 use world::World;
 
 const SOLUTION: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../solutions/sealed-model");
@@ -64,6 +69,7 @@ impl Bench {
             sha384: Digest::ZERO,
             platform: rten.name(),
             model: rten.load("digits", &onnx).unwrap(),
+            pace: Pace::default(),
         });
         let engine = Arc::new(Engine::start(registry, &rten, 1, Limits::default()).unwrap());
         let address = server.block_on(async {
@@ -130,6 +136,36 @@ fn in_process_with_workers(criterion: &mut Criterion, bench: &Bench, client: &ru
     });
 }
 
+/// What the system takes for as many bytes to a thread and back, whatever is done with them.
+fn round_trip(criterion: &mut Criterion, bench: &Bench, client: &runtime::Runtime) {
+    const BYTES: usize = 400;
+    let mut stream = client.block_on(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (served, _) = listener.accept().await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        served.set_nodelay(true).unwrap();
+        let served = served.into_std().unwrap();
+        bench.server.spawn(async move {
+            let mut served = TcpStream::from_std(served).unwrap();
+            let mut bytes = [0; BYTES];
+            while served.read_exact(&mut bytes).await.is_ok() {
+                served.write_all(&bytes).await.unwrap();
+            }
+        });
+        stream
+    });
+    let mut bytes = [0; BYTES];
+    criterion.bench_function("predict/bytes to another thread and back", |bencher| {
+        bencher.iter_custom(|iterations| {
+            client.block_on(timed(iterations, async || {
+                stream.write_all(&bytes).await.unwrap();
+                stream.read_exact(&mut bytes).await.unwrap();
+            }))
+        });
+    });
+}
+
 fn over_ratls(criterion: &mut Criterion, bench: &Bench, client: &runtime::Runtime) {
     let set = SampleSet::from_json(&std::fs::read(format!("{SOLUTION}/samples.json")).unwrap()).unwrap();
     let request = Bytes::from(set.request(&set.samples[0]));
@@ -189,7 +225,7 @@ fn through_the_proxy(criterion: &mut Criterion, bench: &Bench, client: &runtime:
     let proxy = bench.proxy();
     let request = Bytes::from(format!("{{\"instances\": [{:?}]}}", pixels()));
     let mut sender = client.block_on(async {
-        let stream = tokio::net::TcpStream::connect(proxy).await.unwrap();
+        let stream = TcpStream::connect(proxy).await.unwrap();
         stream.set_nodelay(true).unwrap();
         let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
         tokio::spawn(connection);
@@ -212,6 +248,7 @@ fn predict(criterion: &mut Criterion) {
     let bench = Bench::new();
     let client = runtime::Builder::new_current_thread().enable_all().build().unwrap();
     in_process_with_workers(criterion, &bench, &client);
+    round_trip(criterion, &bench, &client);
     over_ratls(criterion, &bench, &client);
     over_ratls_grpc(criterion, &bench, &client);
     through_the_proxy(criterion, &bench, &client);

@@ -4,6 +4,7 @@ use std::{collections::HashMap, sync::Arc, time::Instant};
 
 use crate::{
     error::{Error, Result},
+    lanes::Lanes,
     limits::Limits,
     metrics::Metrics,
     places::Places,
@@ -17,24 +18,26 @@ use crate::{
 pub struct Engine {
     registry: Arc<Registry>,
     workers: Workers,
+    lanes: Lanes,
     places: Places,
     limits: Limits,
     metrics: Metrics,
 }
 
 impl Engine {
-    /// An engine with `workers` threads.
+    /// An engine with so many threads that compute, and as many that serve connections and compute what is prompt themselves.
     ///
     /// # Errors
     /// If the system gives no threads.
     pub fn start(
         registry: Arc<Registry>,
         runtime: &Arc<dyn Runtime>,
-        workers: usize,
+        threads: usize,
         limits: Limits,
     ) -> std::io::Result<Self> {
-        let workers = Workers::start(runtime, workers, limits.requests)?;
-        Ok(Self { registry, workers, places: Places::new(&limits), limits, metrics: Metrics::new() })
+        let workers = Workers::start(runtime, threads, limits.requests)?;
+        let lanes = Lanes::start(runtime, threads)?;
+        Ok(Self { registry, workers, lanes, places: Places::new(&limits), limits, metrics: Metrics::new() })
     }
 
     /// The models.
@@ -53,6 +56,11 @@ impl Engine {
     #[must_use]
     pub const fn metrics(&self) -> &Metrics {
         &self.metrics
+    }
+
+    /// The threads that serve connections.
+    pub(crate) const fn lanes(&self) -> &Lanes {
+        &self.lanes
     }
 
     /// The places for what is bounded.

@@ -21,17 +21,25 @@ impl Stop {
     }
 }
 
-/// Serves each connection with `serve`, at most `connections` at once, until `stop` ends. Then no new ones are taken, and
-/// those that are open have `grace` to finish.
-pub(crate) async fn serve_all<F>(
+/// A connection that there is room for.
+pub(crate) struct Admitted {
+    pub(crate) stream: Accepted,
+    pub(crate) address: SocketAddr,
+    /// When to finish.
+    pub(crate) stop: Stop,
+    /// Its place, which is another's when this is dropped.
+    pub(crate) place: OwnedSemaphorePermit,
+}
+
+/// Gives each connection to `serve`, which returns at once; at most `connections` at a time, until `stop` ends. Then no new ones are
+/// taken, and those that are open have `grace` to finish.
+pub(crate) async fn serve_all(
     listener: TcpListener,
     connections: usize,
     grace: Duration,
     stop: impl Future<Output = ()>,
-    serve: impl Fn(Accepted, SocketAddr, Stop) -> F,
-) where
-    F: Future<Output = ()> + Send + 'static,
-{
+    serve: impl Fn(Admitted),
+) {
     let places = Arc::new(Semaphore::new(connections));
     let (stopping, stopped) = watch::channel(());
     tokio::pin!(stop);
@@ -40,11 +48,7 @@ pub(crate) async fn serve_all<F>(
             accepted = accept_in_place(&listener, &places) => accepted,
             () = &mut stop => break,
         };
-        let serving = serve(stream, address, Stop(stopped.clone()));
-        tokio::spawn(async move {
-            serving.await;
-            drop(place);
-        });
+        serve(Admitted { stream, address, stop: Stop(stopped.clone()), place });
     }
     drop((listener, stopping, stopped));
     let all = u32::try_from(connections).unwrap_or(u32::MAX);

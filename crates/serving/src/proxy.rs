@@ -38,7 +38,7 @@ use crate::{
     body::Held,
     connection::{self, Settings},
     error::Error,
-    listener::{Stop, serve_all},
+    listener::{Admitted, Stop, serve_all},
     places::Bounded,
 };
 
@@ -235,8 +235,12 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, ProxyError> {
 /// Forwards what comes to the listener until `stop` ends; then requests under way get [`Limits::request_time`] to finish.
 pub async fn serve(listener: TcpListener, upstream: Arc<Upstream>, stop: impl Future<Output = ()>) {
     let Limits { connections, request_time, .. } = upstream.limits;
-    serve_all(listener, connections, request_time, stop, |stream, _, stop| {
-        serve_client(stream, Arc::clone(&upstream), stop)
+    serve_all(listener, connections, request_time, stop, |Admitted { stream, stop, place, .. }| {
+        let serving = serve_client(stream, Arc::clone(&upstream), stop);
+        tokio::spawn(async move {
+            serving.await;
+            drop(place);
+        });
     })
     .await;
 }

@@ -10,6 +10,7 @@ use sealwright_channel::wire::Digest;
 
 use crate::{
     error::{Error, Result},
+    pace::Pace,
     runtime::Model,
     tensor::TensorSpec,
 };
@@ -26,6 +27,8 @@ pub struct Servable {
     pub platform: &'static str,
     /// The model.
     pub model: Box<dyn Model>,
+    /// How long its runs take.
+    pub pace: Pace,
 }
 
 impl Servable {

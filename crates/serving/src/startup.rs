@@ -27,6 +27,7 @@ use sealwright_evidence::Backend;
 
 use crate::{
     error::Error,
+    pace::Pace,
     registry::{Registry, Servable, State},
     runtime::Runtime,
 };
@@ -192,7 +193,7 @@ impl Opened {
         let Header { name, version, .. } = self.cleartext.header;
         let model = runtime.load(&name, &self.cleartext.cleartext)?;
         tracing::info!(model = name, version, "loaded");
-        Ok(Servable { name, version, sha384: self.sha384, platform: runtime.name(), model })
+        Ok(Servable { name, version, sha384: self.sha384, platform: runtime.name(), model, pace: Pace::default() })
     }
 }
 

@@ -24,13 +24,13 @@ use tokio::{
     time::{Instant, sleep_until, timeout},
 };
 use tower::ServiceExt as _;
-use tracing::debug;
+use tracing::{debug, warn};
 
 use crate::{
     connection::{self, Settings},
     engine::Engine,
     limits::Limits,
-    listener::{Stop, serve_all},
+    listener::{Admitted, Stop, serve_all},
     router::router,
     session::{Exchange, Pending, Session, SessionHandle, Visit},
 };
@@ -137,16 +137,17 @@ pub async fn serve(
     let Limits { connections, request_time, .. } = *engine.limits();
     let router = router(Arc::clone(&engine));
     let of_peers = Shared::new(connections, engine.limits().of_peer(connections));
-    serve_all(listener, connections, request_time, stop, |stream, address, stop| {
+    serve_all(listener, connections, request_time, stop, |Admitted { stream, address, stop, place }| {
         let peer = Peer::from(address.ip());
-        let place = of_peers.take(peer, 1);
-        let (transport, engine, router) = (Arc::clone(&transport), Arc::clone(&engine), router.clone());
-        async move {
-            match place {
-                Ok(_place) => transport.serve(stream, peer, &engine, router, stop).await,
-                Err(_) => engine.metrics().refused("connections"),
+        let Ok(share) = of_peers.take(peer, 1) else { return engine.metrics().refused("connections") };
+        let (transport, of_lane, router) = (Arc::clone(&transport), Arc::clone(&engine), router.clone());
+        engine.lanes().spawn(async move {
+            match listener::adopt(stream) {
+                Ok(stream) => transport.serve(stream, peer, &of_lane, router, stop).await,
+                Err(error) => warn!(%error, "cannot wait for what a connection sends"),
             }
-        }
+            drop((share, place));
+        });
     })
     .await;
 }

@@ -1,4 +1,5 @@
-//! The threads on which models run, so that computing never holds up the ones that serve connections.
+//! The threads on which models run, so that computing never holds up the ones that serve connections; but for models that take
+//! less time than the way to another thread.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -14,6 +15,8 @@ use tokio::sync::oneshot;
 
 use crate::{
     error::{Error, Result},
+    lanes,
+    pace::Run,
     places,
     registry::Servable,
     runtime::Runtime,
@@ -52,11 +55,14 @@ impl Workers {
         Ok(Self { queue, room })
     }
 
-    /// Computes a prediction on a worker.
+    /// Computes a prediction on a worker; or here, if that is a thread where it runs at once and promptly.
     ///
     /// # Errors
     /// [`Error::Overloaded`] if the queue is full; what the runtime says; [`Error::Runtime`] if it panicked.
     pub(crate) async fn run(&self, servable: Arc<Servable>, inputs: Vec<Tensor>) -> Result<Vec<Tensor>> {
+        if lanes::here() && servable.pace.is_prompt(elements(&inputs)) {
+            return run(&servable, &inputs);
+        }
         let model = servable.name.clone();
         let (answer, answered) = oneshot::channel();
         self.queue.try_send(Job { servable, inputs, answer, place: places::taken() }).map_err(|error| match error {
@@ -87,10 +93,17 @@ fn work(jobs: &Mutex<Receiver<Job>>) {
     }
 }
 
+fn elements(inputs: &[Tensor]) -> usize {
+    inputs.iter().map(|input| input.data().len()).sum()
+}
+
 /// Runs a model; a panic of the runtime is this request's error and nobody else's. A model is not changed by a run, so
 /// none can be left half-changed.
 fn run(servable: &Servable, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
-    catch_unwind(AssertUnwindSafe(|| servable.model.run(inputs))).unwrap_or_else(|_| {
+    let this = Run::begin();
+    let outputs = catch_unwind(AssertUnwindSafe(|| servable.model.run(inputs))).unwrap_or_else(|_| {
         Err(Error::Runtime { model: servable.name.clone(), problem: "it panicked; its log has the place".into() })
-    })
+    });
+    servable.pace.ran(elements(inputs), this.took());
+    outputs
 }

@@ -7,7 +7,11 @@ mod world;
 
 use std::{
     net::SocketAddr,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        mpsc::{Receiver, Sender, channel},
+    },
+    thread::{self, ThreadId},
     time::Duration,
 };
 
@@ -25,7 +29,8 @@ use sealwright_channel::{
 };
 use sealwright_evidence::Backend;
 use sealwright_serving::{
-    ATTEST_PATH, Engine, Limits, Registry, Rten, Runtime, SealedModel, StartupError, State, Transport, Version,
+    ATTEST_PATH, Engine, Limits, Model, Registry, Rten, Runtime, SealedModel, StartupError, State, Tensor, TensorSpec,
+    Transport, Version,
     client::{Client, QueryError, Report, Target},
     load_all,
     proto::inference::{ModelInferRequest, grpc_inference_service_client::GrpcInferenceServiceClient},
@@ -529,6 +534,52 @@ async fn a_server_that_is_refused_later_gets_no_more_from_the_proxy_and_what_it_
     assert_eq!(status, StatusCode::BAD_GATEWAY, "{body:?}");
     latch.open();
     under_way.await.unwrap().unwrap();
+}
+
+/// A model that tells where it ran, and takes its time once for each that it is told to.
+struct Tells {
+    ran: Mutex<Sender<ThreadId>>,
+    long: Mutex<Receiver<Duration>>,
+}
+
+impl Model for Tells {
+    fn inputs(&self) -> &[TensorSpec] {
+        &[]
+    }
+
+    fn outputs(&self) -> &[TensorSpec] {
+        &[]
+    }
+
+    fn run(&self, _: &[Tensor]) -> sealwright_serving::Result<Vec<Tensor>> {
+        self.ran.lock().unwrap().send(thread::current().id()).unwrap();
+        self.long.lock().unwrap().try_recv().into_iter().for_each(thread::sleep);
+        Ok(vec![])
+    }
+}
+
+#[tokio::test]
+async fn a_model_runs_where_its_connection_is_served_for_as_long_as_it_is_prompt() {
+    let running = Running::start().await;
+    let ((ran, threads), (take, long)) = (channel(), channel());
+    let model = Tells { ran: Mutex::new(ran), long: Mutex::new(long) };
+    running.engine.registry().insert(support::servable("tells", 1, Box::new(model)));
+    let mut client = running.client().await;
+    let mut run = async || {
+        let target = Target { model: "tells", version: None };
+        client.infer(target, Bytes::from_static(b"{}"), false).await.unwrap();
+        threads.recv().unwrap()
+    };
+    let worker = run().await;
+    // As soon as the machine lets it be prompt.
+    while run().await == worker {}
+    let here = run().await;
+    take.send(Duration::from_millis(100)).unwrap();
+    let _either = run().await;
+    for _ in 0..20 {
+        assert_eq!(run().await, worker, "one that took long is not waited for by the next connection");
+    }
+    assert_ne!(here, worker);
 }
 
 #[tokio::test]

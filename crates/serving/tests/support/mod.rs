@@ -19,8 +19,8 @@ use sealwright_serving::proto::inference::{
     InferTensorContents, ModelInferRequest, model_infer_request::InferInputTensor,
 };
 use sealwright_serving::{
-    ATTEST_PATH, Data, Engine, Exchange, Limits, Model, Pending, Registry, Result, Rten, Runtime, Servable, Session,
-    SessionHandle, Tensor, TensorSpec, router,
+    ATTEST_PATH, Data, Engine, Exchange, Limits, Model, Pace, Pending, Registry, Result, Rten, Runtime, Servable,
+    Session, SessionHandle, Tensor, TensorSpec, router,
 };
 use serde::Deserialize;
 use tokio::sync::Semaphore;
@@ -120,7 +120,7 @@ pub(crate) fn model_file(name: &str) -> PathBuf {
 }
 
 pub(crate) fn servable(name: &str, version: u64, model: Box<dyn Model>) -> Servable {
-    Servable { name: name.into(), version, sha384: Digest::ZERO, platform: "onnx_rten", model }
+    Servable { name: name.into(), version, sha384: Digest::ZERO, platform: "onnx_rten", model, pace: Pace::default() }
 }
 
 /// The solution's model.
