@@ -113,7 +113,7 @@ pub(crate) struct ServeLimits {
     /// How many in a hundred of all places one address may have; 100 where all clients come through one gateway.
     #[arg(long, value_name = "PERCENT", default_value_t = Limits::default().share, value_parser = within(10..=100))]
     max_share: usize,
-    /// Threads that compute, one prediction each [default: one for each processor].
+    /// Threads that compute, one prediction each, and as many that serve connections [default: one for each processor].
     #[arg(long, value_name = "N", value_parser = within(1..=1024))]
     threads: Option<usize>,
 }
@@ -133,7 +133,7 @@ impl ServeLimits {
         Limits { body_bytes, elements, batch, requests, held_bytes, connections, share, ..Limits::default() }
     }
 
-    /// How many threads compute.
+    /// How many threads compute, and how many serve connections.
     pub(crate) fn threads(self) -> usize {
         self.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
     }
