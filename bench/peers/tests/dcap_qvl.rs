@@ -24,7 +24,7 @@ fn ours(quote: &[u8], bundle: &Bundle, root: &[u8], at: UnixTime) -> Verdict {
     let evidence = Evidence::parse(quote, None).map_err(|error| error.to_string())?;
     let collateral = Collateral::verify(bundle, &anchors, at).map_err(|error| error.to_string())?;
     let facts = verify(&evidence, &collateral, at).map_err(|error| error.to_string())?;
-    Ok((facts.tcb().status.to_string(), facts.tcb().advisories.clone()))
+    Ok((facts.tcb().unwrap().status.to_string(), facts.tcb().unwrap().advisories.clone()))
 }
 
 fn theirs(quote: &[u8], bundle: &Bundle, root: &[u8], at: UnixTime) -> Verdict {

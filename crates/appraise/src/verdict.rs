@@ -23,11 +23,11 @@ impl Binding {
     }
 
     fn holds_for(&self, facts: &Facts) -> bool {
-        self.expected.0 == *facts.report_data()
+        facts.report_data() == self.expected.0
     }
 
     fn check(&self, facts: &Facts) -> Check {
-        let actual = Digest(*facts.report_data());
+        let actual = hex::encode(facts.report_data());
         let check = |outcome, code| {
             Check::new(outcome, code, "report_data").expected(self.expected).actual(actual).source(&self.recipe)
         };
@@ -86,12 +86,12 @@ impl Appraiser {
         let mut checks = vec![verified(facts), binding.check(facts)];
         checks.extend(judged);
         let anchor = facts.anchor();
+        let tcb = facts.tcb().map_or_else(String::new, |tcb| format!(", TCB {}", tcb.status));
         let affirmed = format!(
-            "policy {} affirms this {} environment (root {}, TCB {})",
+            "policy {} affirms this {} environment (root {}{tcb})",
             self.policy.id(),
             facts.tee().name(),
             anchor.name,
-            facts.tcb().status
         );
         let explanation = Explanation::new(checks, &affirmed, Some(anchor));
         let status = match vector.status() {

@@ -230,7 +230,7 @@ fn real(folder: &str, quote: &str, at: u64) -> Option<Facts> {
 }
 
 fn bound(facts: &Facts) -> Binding {
-    Binding::new("the vector's own", *facts.report_data())
+    Binding::new("the vector's own", facts.report_data().try_into().unwrap())
 }
 
 #[test]

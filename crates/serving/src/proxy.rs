@@ -134,7 +134,7 @@ impl Judged {
         let AttestedConnection { sender, appraisal, .. } = connection;
         // A clock before 1970 is before everything that expires.
         let now = UnixTime(SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs()));
-        let held = holds(age, appraisal.facts().tcb().collateral_expires, now);
+        let held = holds(age, appraisal.facts().collateral_expires(), now);
         Self { sender, until: Instant::now() + held }
     }
 

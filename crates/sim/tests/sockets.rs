@@ -76,7 +76,7 @@ impl Running {
         let collateral = Collateral::verify(&bundle, &Anchors::none().with(anchor), now)?;
         let collected = client.evidence(&[3; 64]).unwrap();
         let evidence = Evidence::parse(&collected.quote, collected.event_log.as_deref()).unwrap();
-        verify(&evidence, &collateral, now).map(|facts| facts.tcb().status)
+        verify(&evidence, &collateral, now).map(|facts| facts.tcb().unwrap().status)
     }
 }
 

@@ -44,7 +44,7 @@ fn judge(site: &Site, evidence: &Collected, at: UnixTime) -> Result<Facts, Error
 }
 
 fn status(site: &Site, td: &Td) -> TcbStatus {
-    judge(site, &td.evidence(&[0; 64]).unwrap(), NOW).unwrap().tcb().status
+    judge(site, &td.evidence(&[0; 64]).unwrap(), NOW).unwrap().tcb().unwrap().status
 }
 
 #[test]
@@ -54,11 +54,11 @@ fn quotes_of_every_layout_are_believed_under_the_sites_root() {
         let td = boot(&site, format);
         let evidence = td.evidence(&[0x5a; 64]).unwrap();
         let facts = judge(&site, &evidence, NOW).unwrap();
-        assert_eq!(facts.tcb().status, TcbStatus::UpToDate, "{format:?}");
-        assert_eq!(facts.tcb().advisories, [""; 0]);
-        assert_eq!(facts.tcb().fmspc, Digest(FMSPC));
+        assert_eq!(facts.tcb().unwrap().status, TcbStatus::UpToDate, "{format:?}");
+        assert_eq!(facts.tcb().unwrap().advisories, [""; 0]);
+        assert_eq!(facts.tcb().unwrap().fmspc, Digest(FMSPC));
         assert_eq!(facts.report_data(), &[0x5a; 64]);
-        assert_eq!(facts.quote_version(), if format == QuoteFormat::V4 { 4 } else { 5 });
+        assert_eq!(facts.quote_version(), Some(if format == QuoteFormat::V4 { 4 } else { 5 }));
         assert!(!facts.debug());
     }
 }
@@ -154,9 +154,9 @@ fn a_tcb_recovery_makes_the_platform_out_of_date_until_it_is_updated_and_its_mac
     let before = site.status();
     assert_eq!(site.age_tcb().unwrap(), before.evaluation_number + 1);
     let facts = judge(&site, &td10.evidence(&[0; 64]).unwrap(), NOW).unwrap();
-    assert_eq!(facts.tcb().status, TcbStatus::OutOfDate);
-    assert_eq!(facts.tcb().evaluation_number, before.evaluation_number + 1);
-    assert_eq!(facts.tcb().advisories, ["SEALWRIGHT-SIM-SA-00003"]);
+    assert_eq!(facts.tcb().unwrap().status, TcbStatus::OutOfDate);
+    assert_eq!(facts.tcb().unwrap().evaluation_number, before.evaluation_number + 1);
+    assert_eq!(facts.tcb().unwrap().advisories, ["SEALWRIGHT-SIM-SA-00003"]);
     assert_eq!(status(&site, &td15), TcbStatus::OutOfDate);
     assert!(!site.status().platform_up_to_date);
 
@@ -229,7 +229,10 @@ fn sgx_quotes_are_believed_with_sgx_collateral_and_no_other() {
     let collateral = Collateral::verify(&bundle, &anchors(&site), NOW).unwrap();
     let judge = |quote: &[u8]| verify(&Evidence::parse(quote, None).unwrap(), &collateral, NOW);
     let facts = judge(&site.sgx_quote(&enclave, &[9; 64]).unwrap()).unwrap();
-    assert_eq!((facts.tcb().status, facts.debug(), facts.quote_version()), (TcbStatus::UpToDate, false, 3));
+    assert_eq!(
+        (facts.tcb().unwrap().status, facts.debug(), facts.quote_version()),
+        (TcbStatus::UpToDate, false, Some(3))
+    );
     let Claims::Sgx(claims) = facts.claims() else { panic!("an enclave's claims") };
     assert_eq!((claims.mr_enclave, claims.mr_signer), (Digest([1; 32]), Digest([2; 32])));
     assert_eq!((claims.isv_prod_id, claims.isv_svn), (3, 4));
@@ -241,7 +244,7 @@ fn sgx_quotes_are_believed_with_sgx_collateral_and_no_other() {
     let aged = Collateral::verify(&site.collateral(Tee::Sgx).unwrap(), &anchors(&site), NOW).unwrap();
     let quote = site.sgx_quote(&enclave, &[9; 64]).unwrap();
     let facts = verify(&Evidence::parse(&quote, None).unwrap(), &aged, NOW).unwrap();
-    assert_eq!(facts.tcb().status, TcbStatus::OutOfDate);
+    assert_eq!(facts.tcb().unwrap().status, TcbStatus::OutOfDate);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The roots that a relying party trusts.
 
-use crate::{Error, Part, certificate::Certificate, collateral::chain, hash};
+use crate::certificate::{Certificate, Profile};
+use crate::{Error, Part, collateral::chain, hash};
 use sealwright_wire::Digest;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -87,9 +88,9 @@ impl Anchor {
     /// [`AnchorKind::Simulated`], one with the built-in key stays [`AnchorKind::Vendor`].
     ///
     /// # Errors
-    /// When it is no self-signed CA certificate with a P-256 key.
+    /// When it is no self-signed CA certificate of a PKI that is known here.
     pub fn from_certificate(name: &str, der: &[u8]) -> Result<Self, Error> {
-        let root = Certificate::parse(Part::RootCa, der)?;
+        let root = root(der)?;
         root.check_root()?;
         let kind = if root.is_simulation() {
             AnchorKind::Simulated
@@ -116,6 +117,18 @@ impl Anchor {
     fn new(name: &str, kind: AnchorKind, key: &[u8], certificate: Option<Digest<32>>) -> Self {
         let id = AnchorId { name: name.to_owned(), kind, sha256: hash::sha256(&[key]) };
         Self { id, key: key.to_vec(), certificate }
+    }
+}
+
+/// A root's certificate, read as that of the first PKI whose certificates look like it.
+fn root(der: &[u8]) -> Result<Certificate, Error> {
+    let [first, others @ ..] = Profile::ALL;
+    let parse = |rules| Certificate::parse(Part::RootCa, der, rules);
+    let as_first = parse(first);
+    if as_first.is_ok() {
+        as_first
+    } else {
+        others.into_iter().find_map(|rules| parse(rules).ok()).map_or(as_first, Ok)
     }
 }
 
@@ -153,7 +166,7 @@ impl Anchors {
     /// [`Error::UntrustedRoot`] when no anchor has the root's key, and when the chain or its root is malformed.
     pub fn above(&self, pck_chain: &[u8]) -> Result<AnchorId, Error> {
         let [_, _, root] = chain::<3>(Part::Pck, pck_chain)?;
-        self.trust(&Certificate::parse(Part::RootCa, &root)?)
+        self.trust(&Certificate::parse(Part::RootCa, &root, Profile::INTEL)?)
     }
 
     /// The anchor that has the root's key; the root itself must be well-formed and self-signed, or known to be.

@@ -1,9 +1,9 @@
-//! X.509 certificates of Intel's provisioning PKI (RFC 5280; Intel SGX PCK Certificate and CRL Profile Specification):
-//! version 3, ECDSA P-256 with SHA-256 throughout.
+//! X.509 certificates (RFC 5280), version 3, each read as its vendor's [`Profile`] has it.
 //!
 //! Signatures are checked and names compared over the bytes as received, never over a re-encoding.
 
-use crate::{Error, Part, SIMULATION, crypto, crypto::Point, window::Window};
+use crate::crypto::{Algorithm, KeyKind, Point, PublicKey};
+use crate::{Error, Part, SIMULATION, window::Window};
 use der::asn1::{BitStringRef, IntRef, ObjectIdentifier, OctetStringRef};
 use der::{Decode, Reader, Sequence, SliceReader, TagMode, TagNumber};
 use sealwright_wire::{Error as WireError, pck, pck::PckExtension, time::UnixTime};
@@ -11,8 +11,6 @@ use x509_cert::ext::pkix::{BasicConstraints, KeyUsage, KeyUsages};
 use x509_cert::name::Name;
 use x509_cert::time::{Time, Validity};
 
-/// AlgorithmIdentifier of ecdsa-with-SHA256 without parameters (RFC 5758, 3.2).
-pub(crate) const ECDSA_WITH_SHA256: &[u8] = &[0x30, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02];
 /// SubjectPublicKeyInfo of a P-256 key up to its point: id-ecPublicKey, prime256v1, a BIT STRING of 65 bytes (RFC 5480, 2).
 #[rustfmt::skip]
 pub const P256_KEY_INFO: [u8; 26] = [
@@ -21,8 +19,42 @@ pub const P256_KEY_INFO: [u8; 26] = [
 ];
 const KEY_USAGE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.15");
 const BASIC_CONSTRAINTS: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.19");
-/// Extensions that are looked at; any other that is critical makes a certificate unusable (RFC 5280, 4.2).
-const UNDERSTOOD: [ObjectIdentifier; 3] = [KEY_USAGE, BASIC_CONSTRAINTS, pck::SGX_EXTENSION];
+
+/// What the certificates and revocation lists of one PKI look like.
+#[derive(Debug)]
+pub(crate) struct Profile {
+    /// How they may be signed.
+    pub(crate) algorithms: &'static [Algorithm],
+    /// The same in words.
+    pub(crate) signed: &'static str,
+    /// The keys that certificates may have.
+    pub(crate) keys: &'static [KeyKind],
+    /// The same in words.
+    pub(crate) keyed: &'static str,
+    /// Extensions that are looked at beside basic constraints and key usage; any other that is critical makes a certificate unusable
+    /// (RFC 5280, 4.2).
+    pub(crate) extensions: &'static [ObjectIdentifier],
+    /// What the common name of the root contains.
+    pub(crate) root: &'static str,
+    /// The same in words.
+    pub(crate) rooted: &'static str,
+}
+
+impl Profile {
+    /// Intel's provisioning PKI (Intel SGX PCK Certificate and CRL Profile Specification): ECDSA P-256 with SHA-256 throughout.
+    pub(crate) const INTEL: &'static Self = &Self {
+        algorithms: &[Algorithm::EcdsaSha256],
+        signed: "signature algorithm ecdsa-with-SHA256",
+        keys: &[KeyKind::P256],
+        keyed: "an uncompressed P-256 public key",
+        extensions: &[pck::SGX_EXTENSION],
+        root: "SGX Root CA",
+        rooted: "common name containing \"SGX Root CA\"",
+    };
+
+    /// The PKIs whose roots may be named as anchors.
+    pub(crate) const ALL: [&'static Self; 1] = [Self::INTEL];
+}
 
 /// Largest certificate that is read, in bytes; Intel's have under 1.3 KB.
 pub(crate) const MAX_CERTIFICATE: usize = 16 << 10;
@@ -30,20 +62,22 @@ pub(crate) const MAX_CERTIFICATE: usize = 16 << 10;
 /// What a signed structure of X.509 is made of: the bytes that were signed, and the signature.
 pub(crate) struct SignedFrame<'a> {
     pub(crate) tbs: &'a [u8],
+    /// Its AlgorithmIdentifier in DER, which stands in the signed bytes too.
+    pub(crate) identifier: &'a [u8],
+    pub(crate) algorithm: Algorithm,
     pub(crate) signature: &'a [u8],
 }
 
 impl<'a> SignedFrame<'a> {
     /// Splits `SEQUENCE { tbs, AlgorithmIdentifier, BIT STRING }`.
-    pub(crate) fn parse(part: Part, der: &'a [u8]) -> Result<Self, Error> {
-        let (tbs, algorithm, signature) =
+    pub(crate) fn parse(part: Part, der: &'a [u8], rules: &Profile) -> Result<Self, Error> {
+        let (tbs, identifier, signature) =
             sequence(part, der, |inner| Ok((inner.tlv_bytes()?, inner.tlv_bytes()?, BitStringRef::decode(inner)?)))?;
-        if algorithm != ECDSA_WITH_SHA256 {
-            return Err(profile(part, "signature algorithm ecdsa-with-SHA256", hex::encode(algorithm)));
-        }
+        let algorithm = Algorithm::from_der(identifier).filter(|algorithm| rules.algorithms.contains(algorithm));
+        let algorithm = algorithm.ok_or_else(|| profile(part, rules.signed, hex::encode(identifier)))?;
         let signature =
             signature.as_bytes().ok_or_else(|| profile(part, "a signature of whole bytes", "unused bits".into()))?;
-        Ok(Self { tbs, signature })
+        Ok(Self { tbs, identifier, algorithm, signature })
     }
 }
 
@@ -94,8 +128,10 @@ pub(crate) fn name_text(name: &[u8]) -> String {
 #[derive(Debug)]
 pub(crate) struct Certificate {
     part: Part,
+    profile: &'static Profile,
     der: Vec<u8>,
     tbs: Vec<u8>,
+    algorithm: Algorithm,
     signature: Vec<u8>,
     serial: Vec<u8>,
     /// Both names in DER.
@@ -103,10 +139,10 @@ pub(crate) struct Certificate {
     subject: Vec<u8>,
     validity: Validity,
     key_info: Vec<u8>,
-    key: Point,
+    key: PublicKey,
     /// Basic constraints and key usage of a CA.
     is_ca: bool,
-    sgx_extension: Option<Vec<u8>>,
+    extensions: Vec<(ObjectIdentifier, Vec<u8>)>,
 }
 
 /// The fields of a TBSCertificate (RFC 5280, 4.1) that are looked at, borrowed.
@@ -144,16 +180,18 @@ impl<'a> Fields<'a> {
     }
 
     /// Version 3, one signature algorithm inside and outside, each extension once, and none critical that is unknown here.
-    fn check(&self, part: Part) -> Result<(), Error> {
+    fn check(&self, part: Part, identifier: &[u8], rules: &Profile) -> Result<(), Error> {
         if self.version != Some(2) {
             return Err(profile(part, "version 3", format!("{:?}", self.version)));
         }
-        if self.algorithm != ECDSA_WITH_SHA256 {
+        if self.algorithm != identifier {
             let rule = "the same signature algorithm inside as outside";
             return Err(profile(part, rule, hex::encode(self.algorithm)));
         }
         for (at, extension) in self.extensions.iter().enumerate() {
-            if extension.critical && !UNDERSTOOD.contains(&extension.id) {
+            let understood =
+                [KEY_USAGE, BASIC_CONSTRAINTS].contains(&extension.id) || rules.extensions.contains(&extension.id);
+            if extension.critical && !understood {
                 return Err(profile(part, "no unknown critical extension", extension.id.to_string()));
             }
             if self.extensions.iter().take(at).any(|other| other.id == extension.id) {
@@ -175,22 +213,23 @@ impl<'a> Fields<'a> {
 }
 
 impl Certificate {
-    pub(crate) fn parse(part: Part, der: &[u8]) -> Result<Self, Error> {
+    pub(crate) fn parse(part: Part, der: &[u8], rules: &'static Profile) -> Result<Self, Error> {
         if der.len() > MAX_CERTIFICATE {
             let source = WireError::too_long(part.name(), 0, MAX_CERTIFICATE, der.len());
             return Err(Error::Malformed { part, source });
         }
-        let frame = SignedFrame::parse(part, der)?;
+        let frame = SignedFrame::parse(part, der, rules)?;
         let fields = Fields::parse(part, frame.tbs)?;
-        fields.check(part)?;
-        let key = fields.key_info.strip_prefix(&P256_KEY_INFO).and_then(|point| Point::try_from(point).ok());
-        let Some(key @ [0x04, ..]) = key else {
-            return Err(profile(part, "an uncompressed P-256 public key", hex::encode(fields.key_info)));
-        };
+        fields.check(part, frame.identifier, rules)?;
+        let key = PublicKey::from_der(fields.key_info).filter(|key| rules.keys.contains(&key.kind()));
+        let key = key.ok_or_else(|| profile(part, rules.keyed, hex::encode(fields.key_info)))?;
+        let extensions = fields.extensions.iter().map(|extension| (extension.id, extension.value.as_bytes().to_vec()));
         Ok(Self {
             part,
+            profile: rules,
             der: der.to_vec(),
             tbs: frame.tbs.to_vec(),
+            algorithm: frame.algorithm,
             signature: frame.signature.to_vec(),
             serial: fields.serial.as_bytes().to_vec(),
             issuer: fields.issuer.to_vec(),
@@ -199,7 +238,7 @@ impl Certificate {
             key_info: fields.key_info.to_vec(),
             key,
             is_ca: fields.is_ca(part)?,
-            sgx_extension: fields.extension(pck::SGX_EXTENSION).map(<[u8]>::to_vec),
+            extensions: extensions.collect(),
         })
     }
 
@@ -207,12 +246,29 @@ impl Certificate {
         self.part
     }
 
+    pub(crate) const fn profile(&self) -> &'static Profile {
+        self.profile
+    }
+
     pub(crate) fn der(&self) -> &[u8] {
         &self.der
     }
 
-    pub(crate) const fn key(&self) -> &Point {
+    pub(crate) const fn key(&self) -> &PublicKey {
         &self.key
+    }
+
+    /// The key as a point of P-256, which every certificate of Intel's has.
+    pub(crate) fn p256(&self) -> Result<&Point, Error> {
+        match &self.key {
+            PublicKey::P256(point) => Ok(point),
+            _ => Err(profile(self.part, "a P-256 public key", hex::encode(&self.key_info))),
+        }
+    }
+
+    /// The value of an extension.
+    pub(crate) fn extension(&self, id: ObjectIdentifier) -> Option<&[u8]> {
+        self.extensions.iter().find(|(other, _)| *other == id).map(|(_, value)| value.as_slice())
     }
 
     /// SubjectPublicKeyInfo in DER.
@@ -265,7 +321,7 @@ impl Certificate {
 
     /// A root: named as such, a CA, and signed by itself.
     pub(crate) fn check_root(&self) -> Result<(), Error> {
-        self.check_role("common name containing \"SGX Root CA\"", "SGX Root CA")?;
+        self.check_role(self.profile.rooted, self.profile.root)?;
         self.check_ca()?;
         self.issued_by(self)
     }
@@ -276,7 +332,7 @@ impl Certificate {
             let found = name_text(&self.issuer);
             return Err(Error::Issuer { part: self.part, expected: issuer.subject(), found });
         }
-        if !crypto::verify_der(&issuer.key, &self.tbs, &self.signature) {
+        if !issuer.key.verify(self.algorithm, &self.tbs, &self.signature) {
             return Err(Error::Signature { part: self.part, signer: issuer.part.name() });
         }
         Ok(())
@@ -284,7 +340,7 @@ impl Certificate {
 
     /// The platform's identity and security versions.
     pub(crate) fn pck_extension(&self) -> Result<PckExtension, Error> {
-        let Some(extension) = &self.sgx_extension else {
+        let Some(extension) = self.extension(pck::SGX_EXTENSION) else {
             return Err(profile(self.part, "the SGX extension 1.2.840.113741.1.13.1", "none".into()));
         };
         PckExtension::from_der(extension).map_err(|source| Error::Malformed { part: self.part, source })

@@ -1,6 +1,6 @@
 //! The part of verification that does not depend on a quote.
 
-use crate::certificate::{Certificate, profile};
+use crate::certificate::{Certificate, Profile, profile};
 use crate::{AnchorId, Anchors, Error, Issue, Part, Platform, crl::Crl, crypto, hash, tcb, window::Window};
 use sealwright_wire::collateral::{Bundle, QeId, QeIdentity, TcbInfo, TcbInfoId, TcbStatus, pem_chain};
 use sealwright_wire::{Digest, Tee, time::UnixTime};
@@ -36,7 +36,7 @@ impl Collateral {
     /// or not valid at `at`; when no anchor has the root's key.
     pub fn verify(bundle: &Bundle, anchors: &Anchors, at: UnixTime) -> Result<Self, Error> {
         let [pck_ca, root] = chain(Part::PckCa, bundle.pck_crl_issuer_chain.as_bytes())?;
-        let root = Certificate::parse(Part::RootCa, &root)?;
+        let root = Certificate::parse(Part::RootCa, &root, Profile::INTEL)?;
         let anchor = anchors.trust(&root)?;
         let root_crl = Crl::verify(Part::RootCrl, &bundle.root_ca_crl, &root)?;
         let pck_ca = verify_pck_ca(Part::PckCa, &pck_ca, &root, &root_crl)?;
@@ -137,7 +137,7 @@ pub(crate) fn chain<const N: usize>(part: Part, pem: &[u8]) -> Result<[Vec<u8>; 
 
 /// The CA that issues PCK certificates.
 pub(crate) fn verify_pck_ca(part: Part, der: &[u8], root: &Certificate, root_crl: &Crl) -> Result<Certificate, Error> {
-    let pck_ca = Certificate::parse(part, der)?;
+    let pck_ca = Certificate::parse(part, der, Profile::INTEL)?;
     pck_ca.check_role("common name containing \"CA\"", "CA")?;
     pck_ca.check_ca()?;
     pck_ca.issued_by(root)?;
@@ -150,7 +150,7 @@ pub(crate) fn verify_same_root(part: Part, der: &[u8], root: &Certificate) -> Re
     if der == root.der() {
         return Ok(None);
     }
-    let other = Certificate::parse(part, der)?;
+    let other = Certificate::parse(part, der, Profile::INTEL)?;
     if other.key_info() != root.key_info() {
         let sha256 = hash::sha256(&[other.key_info()]).to_string();
         return Err(Error::UntrustedRoot { found: other.subject(), sha256, trusted: root.subject() });
@@ -200,7 +200,7 @@ impl Signers {
 fn verify_signer(part: Part, pem: &str, root: &Certificate, root_crl: &Crl) -> Result<(Certificate, Window), Error> {
     let [signer, its_root] = chain(part, pem.as_bytes())?;
     let renewed = verify_same_root(Part::RootCa, &its_root, root)?;
-    let signer = Certificate::parse(part, &signer)?;
+    let signer = Certificate::parse(part, &signer, Profile::INTEL)?;
     signer.check_role("common name containing \"SGX TCB Signing\"", "SGX TCB Signing")?;
     signer.issued_by(root)?;
     root_crl.check(&signer)?;
@@ -209,7 +209,7 @@ fn verify_signer(part: Part, pem: &str, root: &Certificate, root_crl: &Crl) -> R
 }
 
 fn verify_document(part: Part, signer: &Certificate, text: &str, signature: &[u8; 64]) -> Result<(), Error> {
-    if crypto::verify_fixed(signer.key(), text.as_bytes(), signature) {
+    if crypto::verify_fixed(signer.p256()?, text.as_bytes(), signature) {
         return Ok(());
     }
     Err(Error::Signature { part, signer: signer.part().name() })

@@ -1,9 +1,7 @@
 //! Certificate revocation lists (RFC 5280, section 5; Intel SGX PCK Certificate and CRL Profile Specification).
 
-use crate::certificate::{
-    Certificate, ECDSA_WITH_SHA256, Extension, SignedFrame, name_text, profile, seconds, sequence,
-};
-use crate::{CrlIssue, CrlNumber, Error, Part, crypto, window::Window};
+use crate::certificate::{Certificate, Extension, SignedFrame, name_text, profile, seconds, sequence};
+use crate::{CrlIssue, CrlNumber, Error, Part, window::Window};
 use der::asn1::{AnyRef, IntRef, ObjectIdentifier, UintRef};
 use der::{Decode, Reader, Sequence, TagMode, TagNumber};
 use sealwright_wire::Error as WireError;
@@ -62,10 +60,10 @@ impl<'a> Fields<'a> {
 
     /// A complete list of version 2: with its number and issuer's key, and nothing critical that would narrow what it
     /// covers (a delta list or a distribution point's).
-    fn check(&self, part: Part) -> Result<(), Error> {
-        if self.version != 1 || self.algorithm != ECDSA_WITH_SHA256 {
+    fn check(&self, part: Part, identifier: &[u8]) -> Result<(), Error> {
+        if self.version != 1 || self.algorithm != identifier {
             let found = format!("{} with {}", self.version, hex::encode(self.algorithm));
-            return Err(profile(part, "version 2 with ecdsa-with-SHA256", found));
+            return Err(profile(part, "version 2 with the same signature algorithm inside as outside", found));
         }
         let of_entries = self.revoked.iter().flat_map(|entry| entry.extensions.iter().flatten());
         if let Some(critical) = self.extensions.iter().chain(of_entries).find(|extension| extension.critical) {
@@ -94,16 +92,16 @@ impl Crl {
         if der.len() > MAX_CRL {
             return Err(Error::Malformed { part, source: WireError::too_long(part.name(), 0, MAX_CRL, der.len()) });
         }
-        let frame = SignedFrame::parse(part, der)?;
+        let frame = SignedFrame::parse(part, der, issuer.profile())?;
         let fields = Fields::parse(part, frame.tbs)?;
         if fields.issuer != issuer.name() {
             let found = name_text(fields.issuer);
             return Err(Error::Issuer { part, expected: issuer.subject(), found });
         }
-        if !crypto::verify_der(issuer.key(), frame.tbs, frame.signature) {
+        if !issuer.key().verify(frame.algorithm, frame.tbs, frame.signature) {
             return Err(Error::Signature { part, signer: issuer.part().name() });
         }
-        fields.check(part)?;
+        fields.check(part, frame.identifier)?;
         let Some(next_update) = fields.next_update else {
             return Err(profile(part, "a time of next update", "none".into()));
         };

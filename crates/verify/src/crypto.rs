@@ -1,7 +1,14 @@
-//! The two signature forms that Intel's evidence uses, on aws-lc-rs.
+//! The signatures that evidence and X.509 use, on aws-lc-rs.
 
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_FIXED, ParsedPublicKey, UnparsedPublicKey};
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_ASN1, ParsedPublicKey,
+    RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512, RSA_PSS_2048_8192_SHA256,
+    RSA_PSS_2048_8192_SHA384, RSA_PSS_2048_8192_SHA512, UnparsedPublicKey, VerificationAlgorithm,
+};
+use der::asn1::ObjectIdentifier;
+use der::{AnyRef, Decode, DecodeValue, FixedTag, Reader, SliceReader, TagMode, TagNumber};
 use std::fmt;
+use x509_cert::spki::{AlgorithmIdentifierRef, SubjectPublicKeyInfoRef};
 
 /// A point of P-256 in uncompressed form (SEC 1, 2.3.3): 0x04, x, y.
 pub(crate) type Point = [u8; 65];
@@ -15,9 +22,166 @@ pub(crate) fn point(coordinates: &[u8; 64]) -> Point {
     point
 }
 
-/// ECDSA P-256 with SHA-256, signature in DER (certificates, revocation lists).
-pub(crate) fn verify_der(key: &Point, message: &[u8], signature: &[u8]) -> bool {
-    UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, key).verify(message, signature).is_ok()
+/// How a certificate, a revocation list or a document is signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Algorithm {
+    /// ecdsa-with-SHA256 (RFC 5758, 3.2), by a key on P-256.
+    EcdsaSha256,
+    /// ecdsa-with-SHA384 (RFC 5758, 3.2), by a key on P-384.
+    EcdsaSha384,
+    /// RSASSA-PSS (RFC 4055, 3.1) whose mask generation is of the same hash, and whose salt is as long as it.
+    RsaPss(Hash),
+    /// sha256WithRSAEncryption and its like (RFC 4055, 5).
+    RsaPkcs1(Hash),
+}
+
+/// The hash of an RSA signature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hash {
+    Sha256,
+    Sha384,
+    Sha512,
+}
+
+const ECDSA_SHA256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.2");
+const ECDSA_SHA384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.3");
+const RSASSA_PSS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.10");
+const RSA_SHA256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.11");
+const RSA_SHA384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.12");
+const RSA_SHA512: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.13");
+const MGF1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.8");
+const SHA256: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.2.1");
+const SHA384: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.2.2");
+const SHA512: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.2.3");
+const EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
+const PRIME256V1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
+const SECP384R1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
+const RSA_ENCRYPTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
+
+impl Algorithm {
+    /// The algorithm of an AlgorithmIdentifier in DER, if it is one of these with the parameters that it must have.
+    pub(crate) fn from_der(identifier: &[u8]) -> Option<Self> {
+        let AlgorithmIdentifierRef { oid, parameters } = AlgorithmIdentifierRef::from_der(identifier).ok()?;
+        let none = parameters.is_none();
+        let null = parameters.is_some_and(|parameters| parameters == AnyRef::NULL);
+        match oid {
+            ECDSA_SHA256 if none => Some(Self::EcdsaSha256),
+            ECDSA_SHA384 if none => Some(Self::EcdsaSha384),
+            RSA_SHA256 if null => Some(Self::RsaPkcs1(Hash::Sha256)),
+            RSA_SHA384 if null => Some(Self::RsaPkcs1(Hash::Sha384)),
+            RSA_SHA512 if null => Some(Self::RsaPkcs1(Hash::Sha512)),
+            RSASSA_PSS => pss_hash(parameters?).map(Self::RsaPss),
+            _ => None,
+        }
+    }
+}
+
+impl Hash {
+    fn of(identifier: AlgorithmIdentifierRef<'_>) -> Option<Self> {
+        // Absent and NULL parameters mean the same (RFC 4055, 2.1).
+        if identifier.parameters.is_some_and(|parameters| parameters != AnyRef::NULL) {
+            return None;
+        }
+        match identifier.oid {
+            SHA256 => Some(Self::Sha256),
+            SHA384 => Some(Self::Sha384),
+            SHA512 => Some(Self::Sha512),
+            _ => None,
+        }
+    }
+
+    const fn size(self) -> u8 {
+        match self {
+            Self::Sha256 => 32,
+            Self::Sha384 => 48,
+            Self::Sha512 => 64,
+        }
+    }
+}
+
+/// RSASSA-PSS-params (RFC 4055, 3.1): one hash for message and mask, a salt of its length, and the one trailer field that there is,
+/// which some vendors write out although it is the default.
+fn pss_hash(parameters: AnyRef<'_>) -> Option<Hash> {
+    let mut reader = SliceReader::new(parameters.value()).ok()?;
+    let hash: Option<AlgorithmIdentifierRef<'_>> = explicit(&mut reader, 0)?;
+    let mask: Option<AlgorithmIdentifierRef<'_>> = explicit(&mut reader, 1)?;
+    let salt: Option<u8> = explicit(&mut reader, 2)?;
+    let trailer: Option<u8> = explicit(&mut reader, 3)?;
+    reader.finish().ok()?;
+    let (hash, mask) = (Hash::of(hash?)?, mask?);
+    let of_mask = mask.parameters?.decode_as().ok().and_then(Hash::of);
+    let sound =
+        mask.oid == MGF1 && of_mask == Some(hash) && salt == Some(hash.size()) && matches!(trailer, None | Some(1));
+    sound.then_some(hash)
+}
+
+/// The optional field of this number; `None` when it is malformed.
+fn explicit<'a, T>(reader: &mut SliceReader<'a>, number: u32) -> Option<Option<T>>
+where
+    T: DecodeValue<'a> + FixedTag + 'a,
+{
+    reader.context_specific(TagNumber(number), TagMode::Explicit).ok()
+}
+
+/// A public key of X.509.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum PublicKey {
+    /// A point of P-256.
+    P256(Point),
+    /// A point of P-384 in uncompressed form.
+    P384([u8; 97]),
+    /// An RSAPublicKey in DER (RFC 8017, A.1.1).
+    Rsa(Vec<u8>),
+}
+
+/// What kind of key [`PublicKey`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum KeyKind {
+    P256,
+    P384,
+    Rsa,
+}
+
+impl PublicKey {
+    /// The key of a SubjectPublicKeyInfo in DER, if it is of one of these kinds.
+    pub(crate) fn from_der(key_info: &[u8]) -> Option<Self> {
+        let SubjectPublicKeyInfoRef { algorithm, subject_public_key } =
+            SubjectPublicKeyInfoRef::from_der(key_info).ok()?;
+        let bits = subject_public_key.as_bytes()?;
+        match algorithm.oid {
+            EC_PUBLIC_KEY => match (algorithm.parameters_oid().ok()?, bits.first()) {
+                (PRIME256V1, Some(4)) => bits.try_into().ok().map(Self::P256),
+                (SECP384R1, Some(4)) => bits.try_into().ok().map(Self::P384),
+                _ => None,
+            },
+            RSA_ENCRYPTION if algorithm.parameters == Some(AnyRef::NULL) => Some(Self::Rsa(bits.to_vec())),
+            _ => None,
+        }
+    }
+
+    pub(crate) const fn kind(&self) -> KeyKind {
+        match self {
+            Self::P256(_) => KeyKind::P256,
+            Self::P384(_) => KeyKind::P384,
+            Self::Rsa(_) => KeyKind::Rsa,
+        }
+    }
+
+    /// Whether this key made the signature, an ECDSA one in DER. A key of another kind than the algorithm's never did.
+    pub(crate) fn verify(&self, algorithm: Algorithm, message: &[u8], signature: &[u8]) -> bool {
+        let (key, by): (&[u8], &'static dyn VerificationAlgorithm) = match (self, algorithm) {
+            (Self::P256(point), Algorithm::EcdsaSha256) => (point, &ECDSA_P256_SHA256_ASN1),
+            (Self::P384(point), Algorithm::EcdsaSha384) => (point, &ECDSA_P384_SHA384_ASN1),
+            (Self::Rsa(key), Algorithm::RsaPss(Hash::Sha256)) => (key, &RSA_PSS_2048_8192_SHA256),
+            (Self::Rsa(key), Algorithm::RsaPss(Hash::Sha384)) => (key, &RSA_PSS_2048_8192_SHA384),
+            (Self::Rsa(key), Algorithm::RsaPss(Hash::Sha512)) => (key, &RSA_PSS_2048_8192_SHA512),
+            (Self::Rsa(key), Algorithm::RsaPkcs1(Hash::Sha256)) => (key, &RSA_PKCS1_2048_8192_SHA256),
+            (Self::Rsa(key), Algorithm::RsaPkcs1(Hash::Sha384)) => (key, &RSA_PKCS1_2048_8192_SHA384),
+            (Self::Rsa(key), Algorithm::RsaPkcs1(Hash::Sha512)) => (key, &RSA_PKCS1_2048_8192_SHA512),
+            _ => return false,
+        };
+        UnparsedPublicKey::new(by, key).verify(message, signature).is_ok()
+    }
 }
 
 /// ECDSA P-256 with SHA-256, signature as (r, s) (quotes, TCB info, QE identity).

@@ -6,18 +6,23 @@ use serde::{Serialize, Serializer, ser::SerializeMap};
 
 /// What a vendor's hardware vouches for: made by verification alone, so that holding one proves that it happened.
 ///
-/// As JSON (the policy's input): `tee`, `anchor`, `at`, `tcb`, `debug`, `report_data`, `evidence_sha384`, `quote_version`,
-/// `trailing_bytes`, then `tdx` or `sgx`, then `log`. Bytes are lower-case hex, times RFC 3339.
+/// As JSON (the policy's input): `tee`, `anchor`, `at`, `collateral_expires`, `tcb` (where the vendor judges security versions), `debug`, `report_data`,
+/// `evidence_sha384`, `quote_version` (of a quote), `trailing_bytes`, then the claims under the name of their kind ([`Claims`]), then
+/// `log`. Bytes are lower-case hex, times RFC 3339.
 #[derive(Clone, Debug, Serialize)]
 pub struct Facts {
     pub(crate) tee: Tee,
     pub(crate) anchor: AnchorId,
     pub(crate) at: UnixTime,
-    pub(crate) tcb: Tcb,
+    pub(crate) collateral_expires: UnixTime,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) tcb: Option<Tcb>,
     pub(crate) debug: bool,
-    pub(crate) report_data: Digest<64>,
+    #[serde(serialize_with = "hex::serialize")]
+    pub(crate) report_data: Vec<u8>,
     pub(crate) evidence_sha384: Digest<48>,
-    pub(crate) quote_version: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) quote_version: Option<u16>,
     pub(crate) trailing_bytes: usize,
     #[serde(flatten)]
     pub(crate) claims: Claims,
@@ -41,9 +46,15 @@ impl Facts {
         self.at
     }
 
-    /// How the vendor judges the platform's security versions.
-    pub const fn tcb(&self) -> &Tcb {
-        &self.tcb
+    /// The last second at which all of the certificates, revocation lists and documents behind this are valid.
+    pub const fn collateral_expires(&self) -> UnixTime {
+        self.collateral_expires
+    }
+
+    /// How the vendor judges the platform's security versions: Intel does. Where a vendor does not, the versions are among the claims,
+    /// and which of them are good enough is for the policy to say.
+    pub const fn tcb(&self) -> Option<&Tcb> {
+        self.tcb.as_ref()
     }
 
     /// Whether the host may look into the environment: an enclave's DEBUG bit, or any bit of the "under debug" group of a
@@ -52,9 +63,9 @@ impl Facts {
         self.debug
     }
 
-    /// The 64 bytes of the environment's own choice.
-    pub const fn report_data(&self) -> &[u8; 64] {
-        &self.report_data.0
+    /// The bytes of the environment's own choice: 64 in a report, up to 64 in a TPM's quote.
+    pub fn report_data(&self) -> &[u8] {
+        &self.report_data
     }
 
     /// SHA-384 of the quote from its header to the end of its signature data: the name of this evidence.
@@ -62,8 +73,8 @@ impl Facts {
         self.evidence_sha384
     }
 
-    /// Version of the quote's layout.
-    pub const fn quote_version(&self) -> u16 {
+    /// Version of the quote's layout, where the evidence is a quote of Intel's.
+    pub const fn quote_version(&self) -> Option<u16> {
         self.quote_version
     }
 
@@ -98,18 +109,12 @@ pub enum Claims {
 impl Claims {
     /// The trust domain's claims, when it is one.
     pub const fn tdx(&self) -> Option<&TdxClaims> {
-        match self {
-            Self::Tdx(claims) => Some(claims),
-            Self::Sgx(_) => None,
-        }
+        if let Self::Tdx(claims) = self { Some(claims) } else { None }
     }
 
     /// The enclave's claims, when it is one.
     pub const fn sgx(&self) -> Option<&SgxClaims> {
-        match self {
-            Self::Tdx(_) => None,
-            Self::Sgx(claims) => Some(claims),
-        }
+        if let Self::Sgx(claims) = self { Some(claims) } else { None }
     }
 
     pub(crate) fn new(body: &Body<'_>) -> Self {
@@ -312,8 +317,6 @@ pub struct Tcb {
     /// Whether the vendor keeps the platform's root keys, where the certificate says so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cached_keys: Option<bool>,
-    /// The last second at which all of the collateral is valid.
-    pub collateral_expires: UnixTime,
 }
 
 /// `log` as the policy sees it: an absent log is an object too, so that a rule can ask for `log.present`.

@@ -1,6 +1,6 @@
 //! A platform whose certificate has been verified, and the quotes that it signs.
 
-use crate::certificate::Certificate;
+use crate::certificate::{Certificate, Profile};
 use crate::collateral::{Verified, chain, verify_pck_ca, verify_same_root};
 use crate::crypto::{self, FixedKey};
 use crate::tcb::{self, Evaluation, Versions};
@@ -75,10 +75,10 @@ impl Platform {
         window.check(at)?;
         let extension = pck.pck_extension()?;
         check_model(verified, &extension)?;
-        let key = FixedKey::new(pck.key()).ok_or(Error::Profile {
+        let key = FixedKey::new(pck.p256()?).ok_or_else(|| Error::Profile {
             part: Part::Pck,
             rule: "a point on P-256 as public key",
-            found: hex::encode(pck.key()),
+            found: hex::encode(pck.key_info()),
         })?;
         let (collateral, chain) = (collateral.clone(), pck_chain.to_vec());
         Ok(Self { collateral, chain, extension, key, window, enclave: OnceLock::new() })
@@ -133,11 +133,12 @@ impl Platform {
             tee: quote.tee(),
             anchor: verified.anchor.clone(),
             at,
-            tcb: self.evaluate(quote, qe_level)?,
+            collateral_expires: self.window.until(),
+            tcb: Some(self.evaluate(quote, qe_level)?),
             debug: debug(&quote.body),
-            report_data: Digest(*quote.body.report_data()),
+            report_data: quote.body.report_data().to_vec(),
             evidence_sha384: hash::sha384(&[quote.without_trailing()]),
-            quote_version: quote.header.version.get(),
+            quote_version: Some(quote.header.version.get()),
             trailing_bytes: quote.trailing.len(),
             claims: Claims::new(&quote.body),
             log,
@@ -203,7 +204,6 @@ impl Platform {
             smt_enabled: configuration.smt_enabled,
             dynamic_platform: configuration.dynamic_platform,
             cached_keys: configuration.cached_keys,
-            collateral_expires: self.window.until(),
         })
     }
 }
@@ -226,7 +226,7 @@ pub fn verify(evidence: &Evidence<'_>, collateral: &Collateral, at: UnixTime) ->
 
 /// The platform's own certificate.
 fn verify_pck(der: &[u8], verified: &Verified) -> Result<Certificate, Error> {
-    let pck = Certificate::parse(Part::Pck, der)?;
+    let pck = Certificate::parse(Part::Pck, der, Profile::INTEL)?;
     pck.check_role("common name containing \"SGX PCK Certificate\"", "SGX PCK Certificate")?;
     pck.issued_by(&verified.pck_ca)?;
     verified.pck_crl.check(&pck)?;

@@ -5,13 +5,29 @@ use serde::{Deserialize, Serialize};
 
 /// A kind of trusted execution environment. Text form: the name that `kbs-types` gives it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Tee {
     /// An Intel SGX enclave.
     Sgx,
     /// An Intel TDX trust domain.
     Tdx,
+    /// An AMD SEV-SNP guest.
+    Snp,
+    /// A Hygon CSV guest.
+    Csv,
+    /// A machine with a TPM 2.0.
+    Tpm,
+    /// An SEV-SNP guest of Azure, behind the vTPM of its paravisor.
+    AzSnpVtpm,
+    /// A TDX guest of Azure, behind the vTPM of its paravisor.
+    AzTdxVtpm,
+    /// A realm of Arm CCA.
+    Cca,
+    /// A GPU of NVIDIA.
+    Nvidia,
+    /// An AWS Nitro enclave.
+    Nitro,
 }
 
 impl Tee {
@@ -20,6 +36,14 @@ impl Tee {
         match self {
             Self::Sgx => "sgx",
             Self::Tdx => "tdx",
+            Self::Snp => "snp",
+            Self::Csv => "csv",
+            Self::Tpm => "tpm",
+            Self::AzSnpVtpm => "az-snp-vtpm",
+            Self::AzTdxVtpm => "az-tdx-vtpm",
+            Self::Cca => "cca",
+            Self::Nvidia => "nvidia",
+            Self::Nitro => "nitro",
         }
     }
 }

@@ -109,8 +109,10 @@ impl Request {
     /// When the name is none that this implementation verifies.
     pub fn tee(&self) -> Result<Tee, Error> {
         let name: StrDeserializer<'_, serde::de::value::Error> = self.tee.as_str().into_deserializer();
-        Tee::deserialize(name)
-            .map_err(|_| Error::unexpected("tee", 0, "a kind that is verified here: sgx, tdx", &self.tee))
+        match Tee::deserialize(name) {
+            Ok(tee @ (Tee::Sgx | Tee::Tdx)) => Ok(tee),
+            _ => Err(Error::unexpected("tee", 0, PROTOCOL_TEES, &self.tee)),
+        }
     }
 }
 
@@ -398,6 +400,9 @@ pub fn report_data(digest: &Digest<48>) -> [u8; 64] {
     data
 }
 
+/// The kinds of environment whose evidence this protocol carries here.
+const PROTOCOL_TEES: &str = "a kind that is verified here: sgx, tdx";
+
 /// The members of [`TeeEvidence::primary_evidence`] of a TDX domain or an SGX enclave.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PrimaryEvidence {
@@ -439,18 +444,20 @@ impl PrimaryEvidence {
                 let TdxMembers { quote, cc_eventlog } = serde_json::from_str(json.get()).map_err(malformed)?;
                 Ok(Self { quote, event_log: cc_eventlog })
             }
+            other => Err(Error::unexpected("tee", 0, PROTOCOL_TEES, other.name())),
         }
     }
 
     /// Writes the members that this kind of environment has.
     ///
     /// # Errors
-    /// When the JSON cannot be written, which no bytes cause.
+    /// When the protocol is not spoken for this kind here.
     pub fn into_json(self, tee: Tee) -> Result<JsonText, Error> {
         let Self { quote, event_log } = self;
         match tee {
             Tee::Sgx => JsonText::of(&SgxMembers { quote }),
             Tee::Tdx => JsonText::of(&TdxMembers { quote, cc_eventlog: event_log }),
+            other => Err(Error::unexpected("tee", 0, PROTOCOL_TEES, other.name())),
         }
     }
 }

@@ -46,7 +46,7 @@ fn slips_are_refused_by_name() {
     assert!(why(|json| json["values"] = serde_json::json!({})).contains("values must have"));
     assert!(why(|json| json["values"]["mrtd"][1] = json["values"]["mrtd"][0].clone()).contains("different"));
     assert!(why(|json| json["values"]["mrtd"][0] = "zz".into()).contains("hex"));
-    assert!(why(|json| json["tee"] = "snp".into()).contains("unknown variant"));
+    assert!(why(|json| json["tee"] = "sev".into()).contains("unknown variant"));
     assert!(why(|json| json["profile"]["vmm"] = "".into()).contains("printable"));
     assert!(why(|json| json["inputs"][0]["sha256"] = "00".into()).contains("64 hex digits"));
     assert!(why(|json| json["inputs"] = vec![json["inputs"][0].clone(); 65].into()).contains("at most 64"));

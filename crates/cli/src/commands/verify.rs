@@ -45,7 +45,7 @@ pub(crate) fn run(args: &args::Verify, output: Output) -> Result<Outcome> {
     let at = args.at.map_or_else(crate::clock::now, UnixTime);
     match verify(&quote, log.as_deref(), &bundle, &anchors, at) {
         Ok(facts) => {
-            let accepted = accepts(facts.tcb().status, required);
+            let accepted = facts.tcb().is_none_or(|tcb| accepts(tcb.status, required));
             let simulated = Some(is_simulated(facts.anchor()));
             let printed = Verified { genuine: true, accepted, simulated, facts: Some(&facts), reason: None };
             output.result(&printed, Genuine { facts: &facts, accepted, required })?;
@@ -113,24 +113,29 @@ struct Genuine<'a> {
 
 impl Display for Genuine<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (facts, tcb) = (self.facts, self.facts.tcb());
+        let facts = self.facts;
         if is_simulated(facts.anchor()) {
             writeln!(f, "{SIMULATED}")?;
         }
         let verdict = if self.accepted { "yes" } else { "no" };
-        writeln!(f, "{verdict}: a genuine {} quote, {}", facts.tee().name().to_uppercase(), tcb.status)?;
+        let status =
+            facts.tcb().map_or_else(|| "which its vendor does not rate".to_owned(), |tcb| tcb.status.to_string());
+        writeln!(f, "{verdict}: a genuine {} quote, {status}", facts.tee().name().to_uppercase())?;
         if !self.accepted {
             writeln!(f, "the worst status accepted is {}", self.required)?;
         }
-        let fields = Fields::new()
-            .with("root", facts.anchor().name.as_str())
-            .with("status", tcb.status.to_string())
-            .with("advisories", tcb.advisories.clone())
-            .with("tcb_date", tcb.date.to_string())
-            .with("fmspc", tcb.fmspc.to_string())
+        let mut fields = Fields::new().with("root", facts.anchor().name.as_str());
+        if let Some(tcb) = facts.tcb() {
+            fields = fields
+                .with("status", tcb.status.to_string())
+                .with("advisories", tcb.advisories.clone())
+                .with("tcb_date", tcb.date.to_string())
+                .with("fmspc", tcb.fmspc.to_string());
+        }
+        let fields = fields
             .with("debug", facts.debug())
             .with("verified_at", facts.at().to_string())
-            .with("collateral_expires", tcb.collateral_expires.to_string())
+            .with("collateral_expires", facts.collateral_expires().to_string())
             .with("trailing_bytes", facts.trailing_bytes());
         write!(f, "\n{fields}")?;
         match facts.log() {

@@ -445,7 +445,7 @@ impl Site {
     /// The verdict and its advisories.
     pub(crate) fn status(&self) -> (TcbStatus, Vec<String>) {
         let facts = self.verify().unwrap();
-        (facts.tcb().status, facts.tcb().advisories.clone())
+        (facts.tcb().unwrap().status, facts.tcb().unwrap().advisories.clone())
     }
 }
 
