@@ -160,18 +160,19 @@ impl Library {
     /// The book for a quote.
     fn book<'s>(&self, shelf: &'s Shelf, quote: &Quote<'_>) -> Result<&'s Book, Error> {
         let tee = quote.tee();
-        let CertificationData::PckChain(chain) = quote.certification else {
+        let (CertificationData::PckChain(chain) | CertificationData::PckCertificate(chain)) = quote.certification
+        else {
             return with_chain(tee, shelf.books.values());
         };
         let wanted = Key::wanted(tee, chain)?;
-        match shelf.books.get(&wanted) {
-            Some(book) => Ok(book),
-            None => {
-                // No bundle could help a platform whose root is not trusted.
-                self.anchors.above(chain)?;
-                Err(Error::Missing { wanted, held: held(shelf) })
-            }
+        if let Some(book) = shelf.books.get(&wanted) {
+            return Ok(book);
         }
+        if let CertificationData::PckChain(chain) = quote.certification {
+            // No bundle could help a platform whose root is not trusted.
+            self.anchors.above(chain)?;
+        }
+        Err(Error::Missing { wanted, held: held(shelf) })
     }
 
     /// The platform that made a quote, verified now or before.
@@ -180,17 +181,17 @@ impl Library {
     /// When there is no collateral for it, or its certificates do not hold at `at`.
     pub fn platform(&self, quote: &Quote<'_>, at: UnixTime) -> Result<Arc<Platform>, Error> {
         let known = match quote.certification {
-            CertificationData::PckChain(chain) => Some((quote.tee().name(), Arc::from(chain))),
-            CertificationData::Other { .. } => None,
+            CertificationData::PckChain(own) | CertificationData::PckCertificate(own) => {
+                Some((quote.tee().name(), Arc::from(own)))
+            }
+            CertificationData::Platform(_) | CertificationData::Other { .. } => None,
         };
         let found = known.as_ref().and_then(|chain: &Chain| self.platforms().get(chain));
         if let Some(platform) = found.filter(|platform| platform.expires() >= at) {
             return Ok(platform);
         }
         let (collateral, generation) = self.collateral_of_generation(quote)?;
-        let brought = collateral.pck_chain().map(str::as_bytes).unwrap_or_default();
-        let chain = known.as_ref().map_or(brought, |(_, chain)| chain);
-        let platform = Arc::new(collateral.platform(chain, at)?);
+        let platform = Arc::new(collateral.platform(&collateral.chain_of(quote)?, at)?);
         if let Some(chain) = known {
             self.keep(chain, &platform, generation);
         }

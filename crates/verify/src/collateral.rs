@@ -2,8 +2,12 @@
 
 use crate::certificate::{Certificate, Profile, profile};
 use crate::{AnchorId, Anchors, Error, Issue, Part, Platform, crl::Crl, crypto, hash, tcb, window::Window};
-use sealwright_wire::collateral::{Bundle, QeId, QeIdentity, TcbInfo, TcbInfoId, TcbStatus, pem_chain};
+use sealwright_wire::collateral::{
+    Bundle, QeId, QeIdentity, TcbInfo, TcbInfoId, TcbStatus, encode_pem_chain, pem_chain,
+};
+use sealwright_wire::quote::{CertificationData, Quote};
 use sealwright_wire::{Digest, Tee, time::UnixTime};
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// Collateral whose signatures, chains, revocation lists and dates have been verified: for one platform model and kind of
@@ -22,7 +26,9 @@ pub(crate) struct Verified {
     /// Levels sorted, highest first.
     pub(crate) tcb_info: TcbInfo,
     pub(crate) qe_identity: QeIdentity,
-    /// For quotes that carry no chain.
+    /// The PCK CA and the root in PEM, for quotes that carry a PCK certificate alone.
+    pub(crate) pck_issuers: String,
+    /// For quotes that carry no certificate.
     pub(crate) pck_chain: Option<String>,
     pub(crate) window: Window,
 }
@@ -48,7 +54,7 @@ impl Collateral {
             .chain([Window::new(Part::TcbInfo, tcb_info.issue_date, tcb_info.next_update)])
             .fold(Window::new(Part::QeIdentity, qe_identity.issue_date, qe_identity.next_update), Window::and);
         window.check(at)?;
-        let pck_chain = bundle.pck_certificate_chain.clone();
+        let (pck_issuers, pck_chain) = (bundle.pck_crl_issuer_chain.clone(), bundle.pck_certificate_chain.clone());
         Ok(Self(Arc::new(Verified {
             anchor,
             root,
@@ -57,6 +63,7 @@ impl Collateral {
             pck_crl,
             tcb_info,
             qe_identity,
+            pck_issuers,
             pck_chain,
             window,
         })))
@@ -125,6 +132,26 @@ impl Collateral {
     /// The PCK certificate chain that came with the bundle, for quotes that carry none.
     pub fn pck_chain(&self) -> Option<&str> {
         self.0.pck_chain.as_deref()
+    }
+
+    /// The PCK certificate chain of the platform that made a quote, to be verified by [`platform`](Self::platform): the quote's own; the PCK
+    /// certificate that it carries, with the issuers of this collateral; or, only where it carries neither, the chain that came with
+    /// the bundle.
+    ///
+    /// # Errors
+    /// [`Error::CertificationData`] when there is none, and when a PCK certificate is no PEM.
+    pub fn chain_of<'a>(&'a self, quote: &Quote<'a>) -> Result<Cow<'a, [u8]>, Error> {
+        match quote.certification {
+            CertificationData::PckChain(chain) => Ok(Cow::Borrowed(chain)),
+            CertificationData::PckCertificate(pem) => {
+                let leaf = chain::<1>(Part::Pck, pem)?;
+                Ok(Cow::Owned((encode_pem_chain(&leaf) + &self.0.pck_issuers).into_bytes()))
+            }
+            ref named @ (CertificationData::Platform(_) | CertificationData::Other { .. }) => {
+                let brought = self.pck_chain().ok_or(Error::CertificationData { kind: named.kind() })?;
+                Ok(Cow::Borrowed(brought.as_bytes()))
+            }
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use crate::tcb::{self, Evaluation, Versions};
 use crate::{Claims, Collateral, Error, Facts, Part, Tcb, hash, qe, replay, tdx, window::Window};
 use sealwright_wire::collateral::QeTcbLevel;
 use sealwright_wire::pck::PckExtension;
-use sealwright_wire::quote::{Body, CertificationData, Quote, VENDOR_INTEL};
+use sealwright_wire::quote::{Body, CertificationData, PlatformId, Ppid, Quote, VENDOR_INTEL};
 use sealwright_wire::{Digest, Evidence, Tee, sgx, time::UnixTime};
 use std::sync::OnceLock;
 
@@ -99,14 +99,9 @@ impl Platform {
         self.window.until()
     }
 
-    /// Whether a quote belongs to this platform: it carries the same chain, or none at all.
+    /// Whether a quote belongs to this platform: its chain ([`Collateral::chain_of`]) is this one's.
     pub fn covers(&self, quote: &Quote<'_>) -> bool {
-        match quote.certification {
-            CertificationData::PckChain(chain) => chain == self.chain,
-            CertificationData::Other { .. } => {
-                self.collateral.pck_chain().is_some_and(|given| given.as_bytes() == self.chain)
-            }
-        }
+        self.collateral.chain_of(quote).is_ok_and(|chain| *chain == self.chain)
     }
 
     /// Verifies a quote of this platform: its own two signatures, the quoting enclave's identity, the TCB level, and the
@@ -120,6 +115,9 @@ impl Platform {
         self.window.check(at)?;
         if !self.covers(quote) {
             return Err(Error::OtherPlatform { fmspc: hex::encode(self.extension.fmspc) });
+        }
+        if let CertificationData::Platform(id) = &quote.certification {
+            check_platform_id(id, &self.extension)?;
         }
         self.check_signatures(quote)?;
         let verified = &*self.collateral.0;
@@ -208,20 +206,15 @@ impl Platform {
     }
 }
 
-/// Verifies one quote with everything behind it: the chain that it carries (or, only where it carries none, the one that came
-/// with the collateral), then the quote. Where more quotes of the platform are to come, keep the [`Platform`].
+/// Verifies one quote with everything behind it: its chain ([`Collateral::chain_of`]), then the quote. Where more quotes of the platform are
+/// to come, keep the [`Platform`].
 ///
 /// # Errors
-/// As [`Collateral::platform`] and [`Platform::verify`]; and when there is no chain.
+/// As [`Collateral::chain_of`], [`Collateral::platform`] and [`Platform::verify`].
 pub fn verify(evidence: &Evidence<'_>, collateral: &Collateral, at: UnixTime) -> Result<Facts, Error> {
-    let chain = match evidence.quote.certification {
-        CertificationData::PckChain(chain) => chain,
-        CertificationData::Other { kind, .. } => {
-            collateral.pck_chain().ok_or(Error::CertificationData { kind })?.as_bytes()
-        }
-    };
+    let chain = collateral.chain_of(&evidence.quote)?;
     check_tee(collateral, &evidence.quote)?;
-    collateral.platform(chain, at)?.verify(evidence, at)
+    collateral.platform(&chain, at)?.verify(evidence, at)
 }
 
 /// The platform's own certificate.
@@ -259,6 +252,25 @@ fn check_model(verified: &Verified, extension: &PckExtension) -> Result<(), Erro
         return mismatch("pceId", &extension.pce_id, &info.pce_id);
     }
     Ok(())
+}
+
+/// A quote that names its platform must name the one whose certificate was looked up: the PCK key is derived for these very versions.
+fn check_platform_id(id: &PlatformId<'_>, extension: &PckExtension) -> Result<(), Error> {
+    let check = |field, expected: &[u8], found: &[u8]| {
+        if expected == found {
+            return Ok(());
+        }
+        let (expected, found) = (hex::encode(expected), hex::encode(found));
+        Err(Error::CollateralMismatch { part: Part::Pck, field, expected, found })
+    };
+    if let Ppid::Plain(ppid) = id.ppid {
+        check("PPID", ppid, &extension.ppid)?;
+    }
+    if let Some(pce_id) = id.pce_id {
+        check("PCEID", pce_id, &extension.pce_id)?;
+    }
+    check("CPUSVN", id.cpu_svn, &extension.tcb.cpu_svn)?;
+    check("PCESVN", &id.pce_svn.to_be_bytes(), &extension.tcb.pce_svn.to_be_bytes())
 }
 
 fn check_tee(collateral: &Collateral, quote: &Quote<'_>) -> Result<(), Error> {

@@ -21,6 +21,14 @@ pub const TEE_TYPE_TDX: u32 = 0x81;
 pub const VENDOR_INTEL: [u8; 16] =
     [0x93, 0x9a, 0x72, 0x33, 0xf7, 0x9c, 0x4c, 0xa9, 0x94, 0x0a, 0x0d, 0xb3, 0x95, 0x7f, 0x06, 0x07];
 
+/// Certification data type 1: the PPID in the clear.
+const PPID: u16 = 1;
+/// Certification data type 2: the PPID encrypted with RSA-2048-OAEP.
+const PPID_RSA2048: u16 = 2;
+/// Certification data type 3: the PPID encrypted with RSA-3072-OAEP.
+const PPID_RSA3072: u16 = 3;
+/// Certification data type 4: the PCK certificate alone.
+const PCK_CERT: u16 = 4;
 /// Certification data type 5: the PCK certificate chain in PEM, leaf first.
 const PCK_CERT_CHAIN: u16 = 5;
 /// Certification data type 6: the QE's report, in the signature data of versions 4 and 5.
@@ -141,10 +149,13 @@ impl<'a> Body<'a> {
 /// How the quote names the platform's key (QuoteLibReference A.4 "QE Certification Data").
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CertificationData<'a> {
+    /// Types 1 to 3: an identity of the platform by which its PCK certificate must be looked up.
+    Platform(PlatformId<'a>),
+    /// Type 4: the PCK certificate in PEM, without its issuers.
+    PckCertificate(&'a [u8]),
     /// Type 5: the PCK certificate chain in PEM, leaf first, perhaps with a NUL at its end.
     PckChain(&'a [u8]),
-    /// Another type: an identity of the platform by which its PCK certificate must be looked up (types 1 to 3), its PCK
-    /// certificate alone (4), or a manifest (7).
+    /// Another type: a platform manifest (7), or one that is not known here.
     Other {
         /// The type's number.
         kind: u16,
@@ -153,10 +164,70 @@ pub enum CertificationData<'a> {
     },
 }
 
+/// The platform and the security versions whose PCK key signed, by which its certificate is looked up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PlatformId<'a> {
+    /// Identity of the processor package.
+    pub ppid: Ppid<'a>,
+    /// CPUSVN for which the PCK key was derived.
+    pub cpu_svn: &'a [u8; 16],
+    /// PCESVN for which the PCK key was derived.
+    pub pce_svn: u16,
+    /// Identity of the provisioning certification enclave; the first quotes were made without.
+    pub pce_id: Option<&'a [u8; 2]>,
+    data: &'a [u8],
+}
+
+/// A PPID, as the quote carries it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ppid<'a> {
+    /// In the clear (type 1).
+    Plain(&'a [u8; 16]),
+    /// Encrypted to a key of Intel's with RSA-2048-OAEP (type 2).
+    Rsa2048(&'a [u8; 256]),
+    /// Encrypted to a key of Intel's with RSA-3072-OAEP (type 3).
+    Rsa3072(&'a [u8; 384]),
+}
+
+impl<'a> PlatformId<'a> {
+    /// Parses the data of type 1, 2 or 3. Offsets in errors count from the start of `reader`'s input.
+    fn read(kind: u16, mut reader: Reader<'a>) -> Result<Self, Error> {
+        let data = reader.rest();
+        let ppid = match kind {
+            PPID => Ppid::Plain(reader.array("PPID")?),
+            PPID_RSA2048 => Ppid::Rsa2048(reader.array("PPID encrypted with RSA-2048")?),
+            _ => Ppid::Rsa3072(reader.array("PPID encrypted with RSA-3072")?),
+        };
+        let cpu_svn = reader.array("CPUSVN")?;
+        let pce_svn = reader.u16("PCESVN")?;
+        let pce_id = if reader.is_empty() { None } else { Some(reader.array("PCEID")?) };
+        reader.finish("certification data")?;
+        Ok(Self { ppid, cpu_svn, pce_svn, pce_id, data })
+    }
+
+    const fn kind(&self) -> u16 {
+        match self.ppid {
+            Ppid::Plain(_) => PPID,
+            Ppid::Rsa2048(_) => PPID_RSA2048,
+            Ppid::Rsa3072(_) => PPID_RSA3072,
+        }
+    }
+}
+
 impl<'a> CertificationData<'a> {
+    /// Parses the data of a type.
+    ///
+    /// # Errors
+    /// When the data of types 1 to 3 has not the length of its type.
+    pub fn parse(kind: u16, data: &'a [u8]) -> Result<Self, Error> {
+        Self::read(kind, Reader::new(data))
+    }
+
     /// The type's number.
     pub const fn kind(&self) -> u16 {
         match self {
+            Self::Platform(id) => id.kind(),
+            Self::PckCertificate(_) => PCK_CERT,
             Self::PckChain(_) => PCK_CERT_CHAIN,
             Self::Other { kind, .. } => *kind,
         }
@@ -165,14 +236,17 @@ impl<'a> CertificationData<'a> {
     /// The data as it stands in the quote.
     pub const fn data(&self) -> &'a [u8] {
         match self {
-            Self::PckChain(data) | Self::Other { data, .. } => data,
+            Self::Platform(id) => id.data,
+            Self::PckCertificate(data) | Self::PckChain(data) | Self::Other { data, .. } => data,
         }
     }
 
-    const fn new(kind: u16, data: &'a [u8]) -> Self {
+    fn read(kind: u16, reader: Reader<'a>) -> Result<Self, Error> {
         match kind {
-            PCK_CERT_CHAIN => Self::PckChain(data),
-            _ => Self::Other { kind, data },
+            PPID | PPID_RSA2048 | PPID_RSA3072 => PlatformId::read(kind, reader).map(Self::Platform),
+            PCK_CERT => Ok(Self::PckCertificate(reader.rest())),
+            PCK_CERT_CHAIN => Ok(Self::PckChain(reader.rest())),
+            _ => Ok(Self::Other { kind, data: reader.rest() }),
         }
     }
 }
@@ -318,7 +392,7 @@ impl<'a> QeData<'a> {
         let auth_data = data.bytes("QE authentication data", auth_len.into())?;
         let kind = data.u16("certification data type")?;
         let len = data.len32("certification data length")?;
-        let certification = CertificationData::new(kind, data.bytes("certification data", len)?);
+        let certification = CertificationData::read(kind, data.sub("certification data", len)?)?;
         Ok(Self { report, signature, auth_data, certification })
     }
 

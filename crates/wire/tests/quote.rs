@@ -4,7 +4,7 @@
 mod support;
 
 use proptest::prelude::*;
-use sealwright_wire::quote::{self, Body, Builder, CertificationData, Header, Quote};
+use sealwright_wire::quote::{self, Body, Builder, CertificationData, Header, Ppid, Quote};
 use sealwright_wire::{Kind, Tee, sgx, tdx};
 use std::fs;
 use std::path::Path;
@@ -300,6 +300,29 @@ fn what_is_not_supported_is_named() {
     }
 }
 
+#[test]
+fn a_platform_s_identity_has_the_length_of_its_type() {
+    for (kind, ppid) in [(1, 16), (2, 256), (3, 384)] {
+        let data: Vec<u8> = (0u8..=255).cycle().take(ppid + 20).collect();
+        for len in 0..=data.len() {
+            let read = CertificationData::parse(kind, &data[..len]);
+            assert_eq!(read.is_ok(), len == ppid + 18 || len == ppid + 20, "type {kind}, {len} bytes");
+        }
+        let CertificationData::Platform(id) = CertificationData::parse(kind, &data).unwrap() else { panic!("{kind}") };
+        let read = match id.ppid {
+            Ppid::Plain(ppid) => ppid.as_slice(),
+            Ppid::Rsa2048(encrypted) => encrypted,
+            Ppid::Rsa3072(encrypted) => encrypted,
+        };
+        assert_eq!(read, &data[..ppid]);
+        assert_eq!(id.cpu_svn, &data[ppid..ppid + 16]);
+        assert_eq!(id.pce_svn.to_le_bytes(), data[ppid + 16..ppid + 18]);
+        assert_eq!(id.pce_id.unwrap(), &data[ppid + 18..]);
+        let longer = [&data[..], &[0]].concat();
+        assert_eq!(CertificationData::parse(kind, &longer).unwrap_err().offset, ppid + 20);
+    }
+}
+
 proptest! {
     #[test]
     fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..2048)) {
@@ -311,7 +334,7 @@ proptest! {
         report in proptest::array::uniform32(any::<u8>()),
         auth in proptest::collection::vec(any::<u8>(), 0..100),
         chain in proptest::collection::vec(any::<u8>(), 0..300),
-        kind in 1u16..8,
+        kind in 4u16..9,
         trailing in proptest::collection::vec(any::<u8>(), 0..80),
     ) {
         let mut body = tdx::ReportBody15::new_zeroed();
@@ -320,10 +343,7 @@ proptest! {
         header.version.set(5);
         header.att_key_type.set(quote::KEY_TYPE_ECDSA_P256);
         header.tee_type.set(quote::TEE_TYPE_TDX);
-        let certification = match kind {
-            5 => CertificationData::PckChain(&chain),
-            kind => CertificationData::Other { kind, data: &chain },
-        };
+        let certification = CertificationData::parse(kind, &chain).unwrap();
         let builder = Builder {
             header: &header,
             body: Body::Td15(&body),

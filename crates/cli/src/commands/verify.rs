@@ -77,7 +77,7 @@ fn verify(
         Quote::parse(quote).map_err(|error| Refused { error: Error::malformed_quote(error), simulated: None })?;
     let simulated = match &quote.certification {
         CertificationData::PckChain(pem) => anchors.above(pem).ok().as_ref().map(is_simulated),
-        CertificationData::Other { .. } => None,
+        _ => None,
     };
     Collateral::verify(bundle, anchors, at)
         .and_then(|collateral| sealwright_verify::verify(&Evidence { quote, event_log }, &collateral, at))

@@ -1,7 +1,7 @@
 //! Quotes and reports, field by field.
 
 use crate::fields::Fields;
-use sealwright_wire::quote::{Body, CertificationData, Quote};
+use sealwright_wire::quote::{Body, CertificationData, Ppid, Quote};
 use sealwright_wire::{sgx, tdx};
 
 /// A quote's fields.
@@ -91,10 +91,21 @@ fn trust_domain_15(report: &tdx::ReportBody15) -> Fields {
 fn certification(data: &CertificationData<'_>) -> Fields {
     let fields = Fields::new().with("type", data.kind()).with("bytes", data.data().len());
     match data {
-        CertificationData::PckChain(pem) => match super::certificate::chain(pem) {
-            Ok(certificates) => fields.with("certificates", certificates),
-            Err(error) => fields.with("unreadable", error.to_string()),
-        },
+        CertificationData::PckChain(pem) | CertificationData::PckCertificate(pem) => {
+            match super::certificate::chain(pem) {
+                Ok(certificates) => fields.with("certificates", certificates),
+                Err(error) => fields.with("unreadable", error.to_string()),
+            }
+        }
+        CertificationData::Platform(id) => {
+            let fields = match id.ppid {
+                Ppid::Plain(ppid) => fields.hex("ppid", ppid),
+                Ppid::Rsa2048(encrypted) => fields.hex("ppid_rsa2048_oaep", encrypted),
+                Ppid::Rsa3072(encrypted) => fields.hex("ppid_rsa3072_oaep", encrypted),
+            };
+            let fields = fields.hex("cpu_svn", id.cpu_svn).with("pce_svn", id.pce_svn);
+            id.pce_id.map_or(fields.clone(), |pce_id| fields.hex("pce_id", pce_id))
+        }
         CertificationData::Other { data, .. } => fields.hex("data", data),
     }
 }

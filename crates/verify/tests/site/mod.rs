@@ -178,8 +178,10 @@ pub(crate) enum Certification {
     Chain,
     /// This text as a chain.
     Text(Vec<u8>),
-    /// Another type, with data of no meaning.
+    /// Another type, as this platform's quoting enclave would write it; what the type does not encrypt is true.
     Type(u16),
+    /// Another type with this data.
+    Data(u16, Vec<u8>),
 }
 
 /// The whole site. Every field can be changed before [`bundle`](Self::bundle) and [`quote`](Self::quote) are made.
@@ -358,13 +360,17 @@ impl Site {
 
     /// The PCK certificate chain as a quote carries it.
     pub(crate) fn chain(&self) -> Vec<u8> {
+        let chain = [self.pck_certificate(), self.pck_ca.der(&self.root), self.root_der()];
+        let mut pem = encode_pem_chain(&chain).into_bytes();
+        pem.push(0);
+        pem
+    }
+
+    fn pck_certificate(&self) -> Vec<u8> {
         let mut pck = self.pck.clone();
         let id: Vec<u64> = pck::SGX_EXTENSION.arcs().map(u64::from).collect();
         pck.extensions.push(CustomExtension::from_oid_content(&id, self.extension.to_der().unwrap()));
-        let pck = pck.der(self.pck_issuer.as_ref().unwrap_or(&self.pck_ca));
-        let mut pem = encode_pem_chain(&[pck, self.pck_ca.der(&self.root), self.root_der()]).into_bytes();
-        pem.push(0);
-        pem
+        pck.der(self.pck_issuer.as_ref().unwrap_or(&self.pck_ca))
     }
 
     pub(crate) fn bundle(&self) -> Bundle {
@@ -387,6 +393,19 @@ impl Site {
         }
     }
 
+    /// What certification data of this type says about the platform.
+    pub(crate) fn certification_data(&self, kind: u16) -> Vec<u8> {
+        let PckExtension { ppid, tcb, pce_id, .. } = &self.extension;
+        let ppid = match kind {
+            1 => ppid.to_vec(),
+            2 => vec![0xee; 256],
+            3 => vec![0xee; 384],
+            4 => return encode_pem_chain(&[self.pck_certificate()]).into_bytes(),
+            _ => return vec![0; 36],
+        };
+        [&ppid[..], &tcb.cpu_svn, &tcb.pce_svn.to_le_bytes(), pce_id].concat()
+    }
+
     pub(crate) fn quote(&self) -> Vec<u8> {
         let mut qe_report = self.qe_report;
         let attestation_key = self.attestation_point.unwrap_or(self.attestation.point());
@@ -396,14 +415,18 @@ impl Site {
         if let Some(data) = self.qe_report_data {
             qe_report.report_data = data;
         }
-        let chain;
+        let (chain, data);
         let certification = match &self.certification {
             Certification::Chain => {
                 chain = self.chain();
                 CertificationData::PckChain(&chain)
             }
             Certification::Text(text) => CertificationData::PckChain(text),
-            Certification::Type(kind) => CertificationData::Other { kind: *kind, data: &[0; 36] },
+            Certification::Type(kind) => {
+                data = self.certification_data(*kind);
+                CertificationData::parse(*kind, &data).unwrap()
+            }
+            Certification::Data(kind, data) => CertificationData::parse(*kind, data).unwrap(),
         };
         let body = self.report.body();
         let signed = quote::signed_bytes(&self.header, &body);
