@@ -1,6 +1,6 @@
 //! What an SGX enclave's report says, as it stands in quotes and as the quoting enclave's own report.
 
-use crate::Tee;
+use crate::{Error, Reader, Tee};
 use zerocopy::little_endian::{U16, U32};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
@@ -52,5 +52,39 @@ impl ReportBody {
     /// Whether the enclave can be read by a debugger (ATTRIBUTES.DEBUG, bit 1).
     pub const fn debug(&self) -> bool {
         self.attributes[0] & 0x02 != 0
+    }
+}
+
+/// REPORT (Intel SDM volume 3D, "REPORT structure"), 432 bytes: what EREPORT writes. Its authentication code holds on the processor that
+/// made it and for the enclave that it was made for; the quoting enclave turns it into a quote.
+#[repr(C)]
+#[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned, Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// What the code authenticates (offset 0x000).
+    pub body: ReportBody,
+    /// KEYID: the wear-out protection of the report key (0x180).
+    pub key_id: [u8; 32],
+    /// MAC: AES-CMAC over the body under the target's report key (0x1A0).
+    pub mac: [u8; 16],
+}
+
+const _: () = assert!(size_of::<Report>() == 432);
+
+impl Report {
+    /// Reads a report: exactly its bytes, with zeros wherever the layout is reserved. Nothing else tells it from any 432 bytes.
+    ///
+    /// # Errors
+    /// When the length is another, or a reserved field is not zero.
+    pub fn parse(bytes: &[u8]) -> Result<&Self, Error> {
+        let mut reader = Reader::new(bytes);
+        let report: &Self = reader.structure("REPORT")?;
+        reader.finish("REPORT")?;
+        let body = &report.body;
+        let reserved: [(usize, &[u8]); 4] =
+            [(0x14, &body.reserved1), (0x60, &body.reserved2), (0xa0, &body.reserved3), (0x106, &body.reserved4)];
+        match reserved.into_iter().find(|(_, field)| field.iter().any(|byte| *byte != 0)) {
+            None => Ok(report),
+            Some((at, field)) => Err(Error::unexpected("reserved field of REPORT", at, "zeros", hex::encode(field))),
+        }
     }
 }

@@ -301,6 +301,25 @@ fn what_is_not_supported_is_named() {
 }
 
 #[test]
+fn an_enclave_s_report_is_as_long_as_it_is_and_zero_where_it_is_reserved() {
+    let mut report = sgx::Report::new_zeroed();
+    report.body.mr_enclave = [7; 32];
+    report.mac = [9; 16];
+    let bytes = report.as_bytes().to_vec();
+    assert_eq!(sgx::Report::parse(&bytes), Ok(&report));
+    for len in 0..bytes.len() {
+        assert!(sgx::Report::parse(&bytes[..len]).is_err(), "{len} bytes");
+    }
+    assert!(sgx::Report::parse(&[&bytes[..], &[0]].concat()).is_err());
+    let reserved = |at| matches!(at, 0x14..0x20 | 0x60..0x80 | 0xa0..0xc0 | 0x106..0x130);
+    for at in 0..bytes.len() {
+        let mut flipped = bytes.clone();
+        flipped[at] ^= 0x41;
+        assert_eq!(sgx::Report::parse(&flipped).is_err(), reserved(at), "byte {at}");
+    }
+}
+
+#[test]
 fn a_platform_s_identity_has_the_length_of_its_type() {
     for (kind, ppid) in [(1, 16), (2, 256), (3, 384)] {
         let data: Vec<u8> = (0u8..=255).cycle().take(ppid + 20).collect();

@@ -14,6 +14,7 @@ use sealwright_channel::seal::{self, Sealed};
 use sealwright_wire::acpi::Ccel;
 use sealwright_wire::quote::Quote;
 use sealwright_wire::sealed::MAGIC;
+use sealwright_wire::sgx;
 use sealwright_wire::tdx::{ReportMac, TdReport};
 use std::io::{BufRead, Read};
 use std::path::Path;
@@ -43,8 +44,19 @@ impl Inspected {
 type Recogniser = fn(&[u8]) -> Option<Result<Inspected>>;
 
 /// From the most to the least telling first bytes.
-const RECOGNISERS: [Recogniser; 10] =
-    [ccel_table, event_log, td_report, quote_file, pem, der, json, jws::compact, ima_list, headless_td_report];
+const RECOGNISERS: [Recogniser; 11] = [
+    ccel_table,
+    event_log,
+    td_report,
+    quote_file,
+    pem,
+    der,
+    json,
+    jws::compact,
+    ima_list,
+    headless_td_report,
+    sgx_report,
+];
 
 /// Says what a file is.
 pub(crate) fn file(path: &Path) -> Result<Inspected> {
@@ -140,6 +152,12 @@ fn headless_td_report(bytes: &[u8]) -> Option<Result<Inspected>> {
             Ok(Inspected::new(kind, quote::td_report(&report)))
         })
     })
+}
+
+/// A REPORT of an enclave, which has nothing of its own to be known by but its length and its reserved fields: one of zeros is no report.
+fn sgx_report(bytes: &[u8]) -> Option<Result<Inspected>> {
+    let report = sgx::Report::parse(bytes).ok().filter(|report| report.body.mr_enclave != [0; 32])?;
+    Some(Ok(Inspected::new("Intel SGX report (REPORT)", quote::sgx_report(report))))
 }
 
 fn quote_file(bytes: &[u8]) -> Option<Result<Inspected>> {

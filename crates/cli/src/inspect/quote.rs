@@ -110,6 +110,11 @@ fn certification(data: &CertificationData<'_>) -> Fields {
     }
 }
 
+/// A REPORT's fields.
+pub(super) fn sgx_report(report: &sgx::Report) -> Fields {
+    Fields::new().with("body", enclave(&report.body)).hex("key_id", report.key_id).hex("mac", report.mac)
+}
+
 /// A TDREPORT's fields.
 pub(super) fn td_report(report: &tdx::TdReport) -> Fields {
     let [rtmr0, rtmr1, rtmr2, rtmr3] = &report.td_info.rt_mr;
