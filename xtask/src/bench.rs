@@ -46,12 +46,18 @@ enum Target {
 /// A clean build takes at most so many seconds.
 const BUILD_TARGET: f64 = 300.0;
 
-const RATIOS: [Ratio; 7] = [
+const RATIOS: [Ratio; 9] = [
     Ratio {
         what: "verify the real TDX v4 quote, collateral and platform verified before (two signatures), against dcap-qvl 0.7.1",
         ours: "verify/tdx-v4/sealwright warm, first quote",
         against: &["verify/tdx-v4/dcap-qvl"],
         target: Target::Faster(5.0),
+    },
+    Ratio {
+        what: "the same, against these two signatures alone",
+        ours: "verify/tdx-v4/sealwright warm, first quote",
+        against: &["verify/tdx-v4/its two signatures"],
+        target: Target::AtMost(1.3),
     },
     Ratio {
         what: "verify a further quote of its quoting enclave (one signature), against dcap-qvl 0.7.1",
@@ -64,6 +70,12 @@ const RATIOS: [Ratio; 7] = [
         ours: "verify/tdx-v4/sealwright cold",
         against: &["verify/tdx-v4/dcap-qvl"],
         target: Target::Faster(1.0),
+    },
+    Ratio {
+        what: "verify 10,000 quotes of SGX, TDX 1.0 and TDX 1.5 with two threads, against one",
+        ours: "verify/10,000 mixed quotes/two threads",
+        against: &["verify/10,000 mixed quotes/one thread"],
+        target: Target::Faster(1.8),
     },
     Ratio {
         what: "/auth and /attest on a kept-alive connection, server CPU, against the sum of its own cryptography",

@@ -6,13 +6,19 @@
 #[path = "../../../crates/wire/tests/support/mod.rs"]
 mod support;
 
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, ParsedPublicKey};
 use criterion::measurement::{Measurement, ValueFormatter, WallTime};
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use dcap_qvl::{QuoteCollateralV3, quote::Quote as TheirQuote, verify::QuoteVerifier};
 use rustix::time::{ClockId, clock_gettime};
-use sealwright_verify::{Anchors, Collateral, Platform, verify};
-use sealwright_wire::{Evidence, collateral::Bundle, quote::Quote, time::UnixTime};
+use sealwright_evidence::Backend;
+use sealwright_sim::{Enclave, QuoteFormat, Site, TdConfig, files, fixed_clock};
+use sealwright_verify::{Anchor, Anchors, Collateral, P256_KEY_INFO, Platform, verify};
+use sealwright_wire::collateral::{Bundle, pem_chain};
+use sealwright_wire::quote::{Body, Quote};
+use sealwright_wire::{Evidence, Tee, time::UnixTime};
 use std::hint::black_box;
+use std::thread;
 use std::time::Duration;
 
 /// Seconds since 1970 at which the evidence was fresh (`vectors/quote/expected.json`).
@@ -63,7 +69,68 @@ fn benches(criterion: &mut Criterion<ThreadTime>) {
     let (quote, json) = (std::fs::read(folder.join("tdx_quote")), std::fs::read(folder.join("collateral.json")));
     let (quote, json) = (quote.expect("the quote"), json.expect("the collateral"));
     ours(criterion, &quote, &json);
+    floor(criterion, &quote);
     theirs(criterion, &quote, &json);
+}
+
+/// The two signatures of a quote whose platform is known, and nothing else: by the PCK key over the quoting enclave's report, by the
+/// attestation key over the quote. The keys are decoded before, as a verified platform keeps them, but for the attestation key, which every
+/// quote brings.
+fn floor(criterion: &mut Criterion<ThreadTime>, quote: &[u8]) {
+    let quote = Quote::parse(quote).expect("a quote");
+    let chain = pem_chain("chain", quote.certification.data()).expect("a chain");
+    let pck = ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point_of(&chain[0])).expect("a key");
+    let report = Body::Sgx(quote.qe_report).as_bytes();
+    let attestation_key = [&[4][..], quote.attestation_key].concat();
+    criterion.bench_function("verify/tdx-v4/its two signatures", |bencher| {
+        bencher.iter(|| {
+            pck.verify_sig(black_box(report), quote.qe_report_signature).expect("genuine");
+            let key = ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, black_box(&attestation_key)).expect("a key");
+            key.verify_sig(black_box(quote.signed), quote.signature).expect("genuine");
+        });
+    });
+}
+
+/// The public key of a certificate with a key on P-256.
+fn point_of(certificate: &[u8]) -> &[u8] {
+    let at = certificate.windows(26).position(|window| window == P256_KEY_INFO).expect("a P-256 key") + 26;
+    &certificate[at..at + 65]
+}
+
+/// Ten thousand quotes of several kinds and platforms that are known, by one thread and by two.
+fn many(criterion: &mut Criterion) {
+    const QUOTES: usize = 10_000;
+    let site = Site::found(fixed_clock(AT)).expect("a site");
+    let anchors = Anchors::none().with(Anchor::from_certificate("site", site.root()).expect("a root"));
+    let of = |tee| Collateral::verify(&site.collateral(tee).expect("collateral"), &anchors, AT).expect("genuine");
+    let (tdx, sgx) = (of(Tee::Tdx), of(Tee::Sgx));
+    let enclave = Enclave { mr_enclave: [1; 32], mr_signer: [2; 32], isv_prod_id: 3, isv_svn: 4, debug: false };
+    let mut quotes = vec![(&sgx, site.sgx_quote(&enclave, &[9; 64]).expect("a quote"))];
+    for (name, quote) in [("one", QuoteFormat::V4), ("two", QuoteFormat::V5Td15)] {
+        let config = TdConfig { quote, ..TdConfig::new(name, files::generate(name)) };
+        let td = site.boot(&config).expect("a machine");
+        quotes.push((&tdx, td.quote(&[1; 64]).expect("a quote")));
+    }
+    let known: Vec<_> = quotes
+        .iter()
+        .map(|(collateral, quote)| {
+            let chain = Quote::parse(quote).expect("a quote").certification.data();
+            (collateral.platform(chain, AT).expect("genuine"), quote)
+        })
+        .collect();
+    let share = |count: usize| {
+        for (platform, quote) in known.iter().cycle().take(count) {
+            let evidence = Evidence::parse(black_box(quote), None).expect("a quote");
+            black_box(platform.verify(&evidence, AT).expect("genuine"));
+        }
+    };
+    let mut group = criterion.benchmark_group("verify/10,000 mixed quotes");
+    group.sample_size(10);
+    group.bench_function("one thread", |bencher| bencher.iter(|| share(QUOTES)));
+    group.bench_function("two threads", |bencher| {
+        bencher.iter(|| thread::scope(|scope| (0..2).for_each(|_| drop(scope.spawn(|| share(QUOTES / 2))))));
+    });
+    group.finish();
 }
 
 fn ours(criterion: &mut Criterion<ThreadTime>, quote: &[u8], json: &[u8]) {
@@ -117,4 +184,5 @@ criterion_group! {
     config = Criterion::default().with_measurement(ThreadTime);
     targets = benches
 }
-criterion_main!(verify_benches);
+criterion_group!(many_benches, many);
+criterion_main!(verify_benches, many_benches);
