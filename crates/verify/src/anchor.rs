@@ -1,8 +1,8 @@
 //! The roots that a relying party trusts.
 
 use crate::certificate::{Certificate, Profile};
-use crate::{Error, Part, collateral::chain, hash};
-use sealwright_wire::Digest;
+use crate::{Error, Part, collateral::chain, hash, snp::roots};
+use sealwright_wire::{Digest, snp::Product};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -84,8 +84,19 @@ impl Anchor {
         Self::new(INTEL_NAME, AnchorKind::Vendor, &INTEL_KEY, INTEL_CERTIFICATE.parse().ok())
     }
 
+    /// The built-in AMD Root Key of a product line, named `amd-ark-milan` and so on; none for a product line whose root is not built in.
+    pub fn amd(product: Product) -> Option<Self> {
+        let root = roots::of(product)?;
+        Some(Self::new(root.name, AnchorKind::Vendor, root.key, root.certificate.parse().ok()))
+    }
+
+    /// The roots of hardware vendors that are built in.
+    fn vendors() -> impl Iterator<Item = Self> {
+        std::iter::once(Self::intel()).chain(Product::ALL.into_iter().filter_map(Self::amd))
+    }
+
     /// A root that the relying party trusts, from its certificate in DER. One with a simulation's organisation becomes
-    /// [`AnchorKind::Simulated`], one with the built-in key stays [`AnchorKind::Vendor`].
+    /// [`AnchorKind::Simulated`], one with a built-in key stays [`AnchorKind::Vendor`].
     ///
     /// # Errors
     /// When it is no self-signed CA certificate of a PKI that is known here.
@@ -94,7 +105,7 @@ impl Anchor {
         root.check_root()?;
         let kind = if root.is_simulation() {
             AnchorKind::Simulated
-        } else if root.key_info() == INTEL_KEY {
+        } else if Self::vendors().any(|vendor| vendor.key == root.key_info()) {
             AnchorKind::Vendor
         } else {
             AnchorKind::Configured
@@ -144,7 +155,7 @@ impl Anchors {
 
     /// The roots of hardware vendors that are built in.
     pub fn vendor() -> Self {
-        Self(vec![Anchor::intel()])
+        Self(Anchor::vendors().collect())
     }
 
     /// These roots and one more. The first anchor with a chain's key is the one that facts name.

@@ -2,11 +2,11 @@
 //!
 //! Signatures are checked and names compared over the bytes as received, never over a re-encoding.
 
-use crate::crypto::{Algorithm, KeyKind, Point, PublicKey};
+use crate::crypto::{Algorithm, Hash, KeyKind, Point, PublicKey};
 use crate::{Error, Part, SIMULATION, window::Window};
 use der::asn1::{BitStringRef, IntRef, ObjectIdentifier, OctetStringRef};
 use der::{Decode, Reader, Sequence, SliceReader, TagMode, TagNumber};
-use sealwright_wire::{Error as WireError, pck, pck::PckExtension, time::UnixTime};
+use sealwright_wire::{Error as WireError, pck, pck::PckExtension, snp, time::UnixTime};
 use x509_cert::ext::pkix::{BasicConstraints, KeyUsage, KeyUsages};
 use x509_cert::name::Name;
 use x509_cert::time::{Time, Validity};
@@ -52,8 +52,20 @@ impl Profile {
         rooted: "common name containing \"SGX Root CA\"",
     };
 
+    /// AMD's key distribution service (57230, chapter "Certificates"): RSASSA-PSS with SHA-384 throughout, over RSA keys of CAs and P-384
+    /// keys of chips.
+    pub(crate) const AMD: &'static Self = &Self {
+        algorithms: &[Algorithm::RsaPss(Hash::Sha384)],
+        signed: "signature algorithm RSASSA-PSS with SHA-384 and a salt of 48 bytes",
+        keys: &[KeyKind::Rsa, KeyKind::P384],
+        keyed: "an RSA or an uncompressed P-384 public key",
+        extensions: &snp::EXTENSIONS,
+        root: "ARK-",
+        rooted: "common name containing \"ARK-\"",
+    };
+
     /// The PKIs whose roots may be named as anchors.
-    pub(crate) const ALL: [&'static Self; 1] = [Self::INTEL];
+    pub(crate) const ALL: [&'static Self; 2] = [Self::INTEL, Self::AMD];
 }
 
 /// Largest certificate that is read, in bytes; Intel's have under 1.3 KB.
@@ -140,8 +152,10 @@ pub(crate) struct Certificate {
     validity: Validity,
     key_info: Vec<u8>,
     key: PublicKey,
-    /// Basic constraints and key usage of a CA.
-    is_ca: bool,
+    /// Basic constraints of a CA and key usage keyCertSign.
+    signs_certificates: bool,
+    /// Basic constraints of a CA and key usage cRLSign.
+    signs_lists: bool,
     extensions: Vec<(ObjectIdentifier, Vec<u8>)>,
 }
 
@@ -201,14 +215,15 @@ impl<'a> Fields<'a> {
         Ok(())
     }
 
-    /// Whether it may sign certificates and revocation lists.
-    fn is_ca(&self, part: Part) -> Result<bool, Error> {
+    /// Whether it may sign certificates, and whether it may sign revocation lists.
+    fn signs(&self, part: Part) -> Result<(bool, bool), Error> {
         let constraints = self.extension(BASIC_CONSTRAINTS).map(BasicConstraints::from_der).transpose();
         let usage = self.extension(KEY_USAGE).map(KeyUsage::from_der).transpose();
         let (constraints, usage) =
             constraints.and_then(|constraints| Ok((constraints, usage?))).map_err(|error| malformed(part, &error))?;
-        let signs = |usage: KeyUsage| usage.0.contains(KeyUsages::KeyCertSign | KeyUsages::CRLSign);
-        Ok(constraints.is_some_and(|constraints| constraints.ca) && usage.is_some_and(signs))
+        let is_ca = constraints.is_some_and(|constraints| constraints.ca);
+        let signs = |what| is_ca && usage.is_some_and(|usage| usage.0.contains(what));
+        Ok((signs(KeyUsages::KeyCertSign), signs(KeyUsages::CRLSign)))
     }
 }
 
@@ -223,6 +238,7 @@ impl Certificate {
         fields.check(part, frame.identifier, rules)?;
         let key = PublicKey::from_der(fields.key_info).filter(|key| rules.keys.contains(&key.kind()));
         let key = key.ok_or_else(|| profile(part, rules.keyed, hex::encode(fields.key_info)))?;
+        let (signs_certificates, signs_lists) = fields.signs(part)?;
         let extensions = fields.extensions.iter().map(|extension| (extension.id, extension.value.as_bytes().to_vec()));
         Ok(Self {
             part,
@@ -237,7 +253,8 @@ impl Certificate {
             validity: fields.validity,
             key_info: fields.key_info.to_vec(),
             key,
-            is_ca: fields.is_ca(part)?,
+            signs_certificates,
+            signs_lists,
             extensions: extensions.collect(),
         })
     }
@@ -256,6 +273,14 @@ impl Certificate {
 
     pub(crate) const fn key(&self) -> &PublicKey {
         &self.key
+    }
+
+    /// The key as a point of P-384, which every certificate of a VCEK or VLEK has.
+    pub(crate) fn p384(&self) -> Result<&[u8; 97], Error> {
+        match &self.key {
+            PublicKey::P384(point) => Ok(point),
+            _ => Err(profile(self.part, "a P-384 public key", hex::encode(&self.key_info))),
+        }
     }
 
     /// The key as a point of P-256, which every certificate of Intel's has.
@@ -300,23 +325,37 @@ impl Certificate {
         name.is_ok_and(|name| matches!(name.organization(), Ok(Some(name)) if name.value() == SIMULATION))
     }
 
+    /// The subject's common name.
+    pub(crate) fn common_name(&self) -> Result<Option<String>, Error> {
+        let common = Name::from_der(&self.subject).and_then(|name| name.common_name());
+        let common = common.map_err(|error| malformed(self.part, &error))?;
+        Ok(common.map(|name| name.value().into_owned()))
+    }
+
     /// The subject's common name must contain the phrase by which Intel tells its certificates apart.
     pub(crate) fn check_role(&self, rule: &'static str, phrase: &str) -> Result<(), Error> {
-        let common = Name::from_der(&self.subject).and_then(|name| name.common_name());
-        match common.map_err(|error| malformed(self.part, &error))? {
-            Some(name) if name.value().contains(phrase) => Ok(()),
-            Some(name) => Err(profile(self.part, rule, name.value().into_owned())),
+        match self.common_name()? {
+            Some(name) if name.contains(phrase) => Ok(()),
+            Some(name) => Err(profile(self.part, rule, name)),
             None => Err(profile(self.part, rule, "no common name".into())),
         }
     }
 
     /// It may sign certificates and revocation lists.
     pub(crate) fn check_ca(&self) -> Result<(), Error> {
-        if self.is_ca {
+        if self.signs_certificates && self.signs_lists {
             return Ok(());
         }
         let rule = "a CA's basic constraints and key usage keyCertSign and cRLSign";
         Err(profile(self.part, rule, "another use".into()))
+    }
+
+    /// It may sign certificates; its root alone keeps the revocation list.
+    pub(crate) fn check_signs_certificates(&self) -> Result<(), Error> {
+        if self.signs_certificates {
+            return Ok(());
+        }
+        Err(profile(self.part, "a CA's basic constraints and key usage keyCertSign", "another use".into()))
     }
 
     /// A root: named as such, a CA, and signed by itself.

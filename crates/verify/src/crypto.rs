@@ -1,12 +1,12 @@
 //! The signatures that evidence and X.509 use, on aws-lc-rs.
 
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_ASN1, ParsedPublicKey,
+    ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_ASN1, ECDSA_P384_SHA384_FIXED, ParsedPublicKey,
     RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512, RSA_PSS_2048_8192_SHA256,
     RSA_PSS_2048_8192_SHA384, RSA_PSS_2048_8192_SHA512, UnparsedPublicKey, VerificationAlgorithm,
 };
 use der::asn1::ObjectIdentifier;
-use der::{AnyRef, Decode, DecodeValue, FixedTag, Reader, SliceReader, TagMode, TagNumber};
+use der::{AnyRef, Decode, DecodeValue, FixedTag, Reader, SliceReader, Tag, TagMode, TagNumber, Tagged};
 use std::fmt;
 use x509_cert::spki::{AlgorithmIdentifierRef, SubjectPublicKeyInfoRef};
 
@@ -102,6 +102,7 @@ impl Hash {
 /// RSASSA-PSS-params (RFC 4055, 3.1): one hash for message and mask, a salt of its length, and the one trailer field that there is,
 /// which some vendors write out although it is the default.
 fn pss_hash(parameters: AnyRef<'_>) -> Option<Hash> {
+    parameters.tag().assert_eq(Tag::Sequence).ok()?;
     let mut reader = SliceReader::new(parameters.value()).ok()?;
     let hash: Option<AlgorithmIdentifierRef<'_>> = explicit(&mut reader, 0)?;
     let mask: Option<AlgorithmIdentifierRef<'_>> = explicit(&mut reader, 1)?;
@@ -207,3 +208,25 @@ impl fmt::Debug for FixedKey {
         f.write_str("FixedKey(P-256)")
     }
 }
+
+/// A P-384 key that verifies many (r, s) signatures with SHA-384, likewise.
+pub(crate) struct FixedKey384(ParsedPublicKey);
+
+impl FixedKey384 {
+    pub(crate) fn new(key: &[u8; 97]) -> Option<Self> {
+        ParsedPublicKey::new(&ECDSA_P384_SHA384_FIXED, key).ok().map(Self)
+    }
+
+    pub(crate) fn verify(&self, message: &[u8], signature: &[u8; 96]) -> bool {
+        self.0.verify_sig(message, signature).is_ok()
+    }
+}
+
+impl fmt::Debug for FixedKey384 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("FixedKey384(P-384)")
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,6 @@
 //! Why evidence is not believed.
 
-use crate::replay;
+use crate::{replay, snp};
 use sealwright_wire::{Error as WireError, time::UnixTime};
 use std::fmt;
 
@@ -34,6 +34,14 @@ pub enum Part {
     QeReport,
     /// The quote itself.
     Quote,
+    /// The certificate of the CA that issued the VCEK's (ASK) or the VLEK's (ASVK) certificate.
+    Ask,
+    /// The certificate of the key that a chip of AMD's derives.
+    Vcek,
+    /// The certificate of the key that AMD gave to a cloud provider.
+    Vlek,
+    /// The attestation report of an SEV-SNP guest.
+    Report,
 }
 
 impl Part {
@@ -53,6 +61,10 @@ impl Part {
             Self::QeIdentity => "QE identity",
             Self::QeReport => "QE report",
             Self::Quote => "quote",
+            Self::Ask => "ASK or ASVK certificate",
+            Self::Vcek => "VCEK certificate",
+            Self::Vlek => "VLEK certificate",
+            Self::Report => "attestation report",
         }
     }
 }
@@ -61,6 +73,11 @@ impl Part {
     /// Whether this is a certificate of the chain that comes with the quote.
     const fn is_of_platform(self) -> bool {
         matches!(self, Self::Pck | Self::ChainPckCa | Self::ChainRootCa)
+    }
+
+    /// Whether this is the certificate of the key that signs an SEV-SNP guest's report.
+    const fn is_vek(self) -> bool {
+        matches!(self, Self::Vcek | Self::Vlek)
     }
 }
 
@@ -242,6 +259,9 @@ pub enum Error {
         /// The kind of environment.
         tee: &'static str,
     },
+    /// A reason that only evidence of SEV-SNP has.
+    #[error(transparent)]
+    Snp(#[from] snp::Error),
 }
 
 impl Error {
@@ -250,10 +270,16 @@ impl Error {
         Self::Malformed { part: Part::Quote, source }
     }
 
+    /// Evidence that is none: its bytes are not in the format of an SEV-SNP guest's report.
+    pub const fn malformed_report(source: WireError) -> Self {
+        Self::Malformed { part: Part::Report, source }
+    }
+
     /// The reason as a stable word for programs: kebab-case, never reused for another meaning.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Malformed { part: Part::Quote, .. } => "malformed-evidence",
+            Self::Malformed { part: Part::Quote | Part::Report, .. } => "malformed-evidence",
+            Self::Malformed { part, .. } if part.is_vek() => "malformed-vek",
             Self::Malformed { part, .. } if part.is_of_platform() => "malformed-pck-chain",
             Self::Malformed { .. } => "malformed-collateral",
             Self::Profile { part: Part::TcbInfo | Part::QeIdentity, .. } => "malformed-collateral",
@@ -263,6 +289,8 @@ impl Error {
             Self::Issuer { .. } => "wrong-issuer",
             Self::Signature { part: Part::Quote, .. } => "quote-signature",
             Self::Signature { part: Part::QeReport, .. } => "qe-report-signature",
+            Self::Signature { part: Part::Report, .. } => "report-signature",
+            Self::Signature { part, .. } if part.is_vek() => "vek-signature",
             Self::Signature { part, .. } if part.is_of_platform() => "pck-chain-signature",
             Self::Signature { .. } => "collateral-signature",
             Self::Expired { .. } => "collateral-expired",
@@ -278,6 +306,7 @@ impl Error {
             Self::NotSupported { .. } => "tcb-not-supported",
             Self::EventLog { source } => log_code(source),
             Self::UnexpectedLog { .. } => "unexpected-event-log",
+            Self::Snp(reason) => reason.code(),
         }
     }
 
@@ -303,6 +332,7 @@ impl Error {
                 _ => "event log",
             },
             Self::UnexpectedLog { .. } => "event log",
+            Self::Snp(reason) => reason.claim(),
         }
     }
 
@@ -330,6 +360,7 @@ impl Error {
             Self::Revoked { crl, .. } => Some(format!("a certificate that the {crl} does not list")),
             Self::CertificationData { .. } => Some("a PCK certificate chain (type 5)".to_owned()),
             Self::OtherPlatform { fmspc } => Some(format!("the chain of the platform with FMSPC {fmspc}")),
+            Self::Snp(reason) => reason.expected(),
             Self::Malformed { .. } | Self::UnexpectedLog { .. } => None,
         }
     }
@@ -356,6 +387,7 @@ impl Error {
             Self::Revoked { serial, .. } => Some(format!("serial number {serial}")),
             Self::CertificationData { kind } => Some(format!("certification data of type {kind}")),
             Self::Malformed { source, .. } => Some(source.to_string()),
+            Self::Snp(reason) => reason.actual(),
             Self::Signature { .. } | Self::OtherPlatform { .. } | Self::UnexpectedLog { .. } => None,
         }
     }
@@ -365,6 +397,18 @@ impl Error {
         match self {
             Self::Malformed { part: Part::Quote, .. } => {
                 "send the quote's bytes exactly as the platform made them (not hex, not base64, not cut short)"
+            }
+            Self::Malformed { part: Part::Report, .. } => {
+                "send the report's bytes exactly as the firmware made them (not hex, not base64, not cut short)"
+            }
+            Self::Malformed { part, .. }
+            | Self::Profile { part, .. }
+            | Self::Signature { part, .. }
+            | Self::Issuer { part, .. }
+                if part.is_vek() =>
+            {
+                "the certificate of the key that signed the report was changed, or is of another CA than the collateral's: fetch it \
+                 again from AMD's key distribution service, with the collateral of its product line and kind of key"
             }
             Self::Malformed { part, .. } | Self::Profile { part, .. } | Self::Signature { part, .. }
                 if part.is_of_platform() =>
@@ -387,6 +431,10 @@ impl Error {
             Self::Signature { part: Part::Quote | Part::QeReport, .. } | Self::QeReportData { .. } => {
                 "the evidence was changed after it was signed, or pieces of different evidence were put together: have \
                  the platform make a new quote, and look at what carries it here"
+            }
+            Self::Signature { part: Part::Report, .. } => {
+                "the report was changed after it was signed, or another key signed it: have the guest ask for a new report, and fetch \
+                 the certificate for its CHIP_ID and REPORTED_TCB"
             }
             Self::Signature { .. } => {
                 "the collateral was changed after it was signed: fetch it again and keep the signed documents byte for \
@@ -421,6 +469,7 @@ impl Error {
             }
             Self::EventLog { source } => log_remedy(source),
             Self::UnexpectedLog { .. } => "send SGX evidence without an event log",
+            Self::Snp(reason) => reason.remedy(),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What verified evidence says.
 
-use crate::{AnchorId, TcbStatus, replay::Replayed};
+use crate::{AnchorId, TcbStatus, replay::Replayed, snp::SnpClaims};
 use sealwright_wire::{Digest, Tee, quote::Body, sgx, tdx, time::UnixTime};
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
@@ -57,8 +57,8 @@ impl Facts {
         self.tcb.as_ref()
     }
 
-    /// Whether the host may look into the environment: an enclave's DEBUG bit, or any bit of the "under debug" group of a
-    /// trust domain (debug, profiling).
+    /// Whether the host may look into the environment: an enclave's DEBUG bit, any bit of the "under debug" group of a
+    /// trust domain (debug, profiling), or DEBUG in the policy of an SEV-SNP guest.
     pub const fn debug(&self) -> bool {
         self.debug
     }
@@ -68,7 +68,7 @@ impl Facts {
         &self.report_data
     }
 
-    /// SHA-384 of the quote from its header to the end of its signature data: the name of this evidence.
+    /// SHA-384 of the quote or report from its first byte to the end of its signature data: the name of this evidence.
     pub const fn evidence_sha384(&self) -> Digest<48> {
         self.evidence_sha384
     }
@@ -104,6 +104,8 @@ pub enum Claims {
     Tdx(TdxClaims),
     /// An enclave.
     Sgx(SgxClaims),
+    /// An SEV-SNP guest.
+    Snp(SnpClaims),
 }
 
 impl Claims {
@@ -115,6 +117,11 @@ impl Claims {
     /// The enclave's claims, when it is one.
     pub const fn sgx(&self) -> Option<&SgxClaims> {
         if let Self::Sgx(claims) = self { Some(claims) } else { None }
+    }
+
+    /// The SEV-SNP guest's claims, when it is one.
+    pub const fn snp(&self) -> Option<&SnpClaims> {
+        if let Self::Snp(claims) = self { Some(claims) } else { None }
     }
 
     pub(crate) fn new(body: &Body<'_>) -> Self {

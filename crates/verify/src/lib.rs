@@ -13,6 +13,8 @@
 //! - [`Platform::verify`] then costs a quote its own two signatures, or one where the quoting enclave is known from an earlier
 //!   quote. [`verify`] does all of it for a single quote.
 //!
+//! Evidence of other vendors has values of its own: [`snp`].
+//!
 //! Each value refuses to be used at a time outside its window.
 //!
 //! ```no_run
@@ -51,6 +53,7 @@ mod issue;
 mod platform;
 mod qe;
 pub mod replay;
+pub mod snp;
 mod tcb;
 mod tdx;
 mod window;

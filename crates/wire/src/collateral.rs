@@ -120,7 +120,7 @@ impl<'a> Signed<'a> {
 }
 
 /// Parses `json` of bounded size; the error names `field` and the place.
-fn parse_json<'a, T: Deserialize<'a>>(field: &'static str, json: &'a [u8]) -> Result<T, Error> {
+pub(crate) fn parse_json<'a, T: Deserialize<'a>>(field: &'static str, json: &'a [u8]) -> Result<T, Error> {
     if json.len() > MAX_JSON {
         return Err(Error::too_long(field, 0, MAX_JSON, json.len()));
     }

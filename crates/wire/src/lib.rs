@@ -34,6 +34,7 @@ pub mod receipt;
 pub mod reference;
 pub mod sealed;
 pub mod sgx;
+pub mod snp;
 pub mod tcg2;
 pub mod tdx;
 pub mod time;
