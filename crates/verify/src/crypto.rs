@@ -1,12 +1,14 @@
 //! The signatures that evidence and X.509 use, on aws-lc-rs.
 
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_ASN1, ParsedPublicKey,
-    RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512, RSA_PSS_2048_8192_SHA256,
-    RSA_PSS_2048_8192_SHA384, RSA_PSS_2048_8192_SHA512, UnparsedPublicKey, VerificationAlgorithm,
+    ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_ASN1, ECDSA_P384_SHA384_FIXED,
+    ECDSA_P521_SHA512_FIXED, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384,
+    RSA_PKCS1_2048_8192_SHA512, RSA_PSS_2048_8192_SHA256, RSA_PSS_2048_8192_SHA384, RSA_PSS_2048_8192_SHA512,
+    UnparsedPublicKey, VerificationAlgorithm,
 };
 use der::asn1::ObjectIdentifier;
 use der::{AnyRef, Decode, DecodeValue, FixedTag, Reader, SliceReader, TagMode, TagNumber};
+use sealwright_wire::cose;
 use std::fmt;
 use x509_cert::spki::{AlgorithmIdentifierRef, SubjectPublicKeyInfoRef};
 
@@ -182,6 +184,23 @@ impl PublicKey {
         };
         UnparsedPublicKey::new(by, key).verify(message, signature).is_ok()
     }
+}
+
+/// An ECDSA signature as (r, s), by a key given as its uncompressed point: with the curve of COSE's algorithm, as evidence has them, although
+/// COSE itself leaves the choice (RFC 9053, 2.1).
+pub(crate) fn verify_cose(algorithm: cose::Algorithm, point: &[u8], message: &[u8], signature: &[u8]) -> bool {
+    let by = match algorithm {
+        cose::Algorithm::Es256 => &ECDSA_P256_SHA256_FIXED,
+        cose::Algorithm::Es384 => &ECDSA_P384_SHA384_FIXED,
+        cose::Algorithm::Es512 => &ECDSA_P521_SHA512_FIXED,
+        _ => return false,
+    };
+    UnparsedPublicKey::new(by, point).verify(message, signature).is_ok()
+}
+
+/// ECDSA P-384 with SHA-384, signature as (r, s) (Nitro documents, reports of GPUs).
+pub(crate) fn verify_p384(key: &PublicKey, message: &[u8], signature: &[u8]) -> bool {
+    matches!(key, PublicKey::P384(point) if verify_cose(cose::Algorithm::Es384, point, message, signature))
 }
 
 /// ECDSA P-256 with SHA-256, signature as (r, s) (quotes, TCB info, QE identity).

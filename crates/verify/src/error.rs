@@ -34,6 +34,14 @@ pub enum Part {
     QeReport,
     /// The quote itself.
     Quote,
+    /// The root's certificate in the evidence.
+    EvidenceRoot,
+    /// A CA's certificate in the evidence.
+    EvidenceCa,
+    /// The certificate in the evidence whose key signed it.
+    EvidenceLeaf,
+    /// The attestation document of a Nitro enclave.
+    NitroDocument,
 }
 
 impl Part {
@@ -53,6 +61,10 @@ impl Part {
             Self::QeIdentity => "QE identity",
             Self::QeReport => "QE report",
             Self::Quote => "quote",
+            Self::EvidenceRoot => "root certificate in the evidence",
+            Self::EvidenceCa => "CA certificate in the evidence",
+            Self::EvidenceLeaf => "signer's certificate in the evidence",
+            Self::NitroDocument => "Nitro attestation document",
         }
     }
 }
@@ -61,6 +73,16 @@ impl Part {
     /// Whether this is a certificate of the chain that comes with the quote.
     const fn is_of_platform(self) -> bool {
         matches!(self, Self::Pck | Self::ChainPckCa | Self::ChainRootCa)
+    }
+
+    /// Whether this is a certificate that comes inside evidence other than a quote.
+    const fn is_of_evidence_chain(self) -> bool {
+        matches!(self, Self::EvidenceRoot | Self::EvidenceCa | Self::EvidenceLeaf)
+    }
+
+    /// Whether this is evidence itself, other than a quote.
+    const fn is_evidence(self) -> bool {
+        matches!(self, Self::NitroDocument)
     }
 }
 
@@ -254,18 +276,27 @@ impl Error {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Malformed { part: Part::Quote, .. } => "malformed-evidence",
+            Self::Malformed { part, .. } if part.is_evidence() => "malformed-evidence",
+            Self::Malformed { part, .. } if part.is_of_evidence_chain() => "malformed-evidence-chain",
             Self::Malformed { part, .. } if part.is_of_platform() => "malformed-pck-chain",
             Self::Malformed { .. } => "malformed-collateral",
             Self::Profile { part: Part::TcbInfo | Part::QeIdentity, .. } => "malformed-collateral",
+            Self::Profile { part, .. } if part.is_evidence() => "evidence-profile",
             Self::Profile { .. } => "certificate-profile",
             Self::ChainLength { .. } => "chain-length",
             Self::UntrustedRoot { .. } => "untrusted-root",
             Self::Issuer { .. } => "wrong-issuer",
             Self::Signature { part: Part::Quote, .. } => "quote-signature",
             Self::Signature { part: Part::QeReport, .. } => "qe-report-signature",
+            Self::Signature { part, .. } if part.is_evidence() => "evidence-signature",
+            Self::Signature { part, .. } if part.is_of_evidence_chain() => "evidence-chain-signature",
             Self::Signature { part, .. } if part.is_of_platform() => "pck-chain-signature",
             Self::Signature { .. } => "collateral-signature",
+            Self::Expired { part, .. } if part.is_evidence() || part.is_of_evidence_chain() => "evidence-expired",
             Self::Expired { .. } => "collateral-expired",
+            Self::NotYetValid { part, .. } if part.is_evidence() || part.is_of_evidence_chain() => {
+                "evidence-not-yet-valid"
+            }
             Self::NotYetValid { .. } => "collateral-not-yet-valid",
             Self::Revoked { .. } => "certificate-revoked",
             Self::QeVendor { .. } => "qe-vendor",
@@ -365,6 +396,18 @@ impl Error {
         match self {
             Self::Malformed { part: Part::Quote, .. } => {
                 "send the quote's bytes exactly as the platform made them (not hex, not base64, not cut short)"
+            }
+            Self::Malformed { part, .. } | Self::Profile { part, .. } | Self::Signature { part, .. }
+                if part.is_evidence() || part.is_of_evidence_chain() =>
+            {
+                "the evidence is not as its maker signed it: take fresh evidence, send its bytes unchanged (not hex, not base64, not cut \
+                 short), and look at what carries it here"
+            }
+            Self::ChainLength { part, .. } | Self::Issuer { part, .. } if part.is_of_evidence_chain() => {
+                "the certificates in the evidence are incomplete or in another order: send them as the device or service gives them"
+            }
+            Self::Expired { part, .. } if part.is_evidence() || part.is_of_evidence_chain() => {
+                "take fresh evidence and send it at once; if it is fresh, compare the clocks of this machine and of the one that made it"
             }
             Self::Malformed { part, .. } | Self::Profile { part, .. } | Self::Signature { part, .. }
                 if part.is_of_platform() =>

@@ -1,6 +1,6 @@
 //! What verified evidence says.
 
-use crate::{AnchorId, TcbStatus, replay::Replayed};
+use crate::{AnchorId, NitroClaims, TcbStatus, replay::Replayed};
 use sealwright_wire::{Digest, Tee, quote::Body, sgx, tdx, time::UnixTime};
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
@@ -104,6 +104,8 @@ pub enum Claims {
     Tdx(TdxClaims),
     /// An enclave.
     Sgx(SgxClaims),
+    /// A Nitro enclave.
+    Nitro(NitroClaims),
 }
 
 impl Claims {
@@ -115,6 +117,11 @@ impl Claims {
     /// The enclave's claims, when it is one.
     pub const fn sgx(&self) -> Option<&SgxClaims> {
         if let Self::Sgx(claims) = self { Some(claims) } else { None }
+    }
+
+    /// The Nitro enclave's claims, when it is one.
+    pub const fn nitro(&self) -> Option<&NitroClaims> {
+        if let Self::Nitro(claims) = self { Some(claims) } else { None }
     }
 
     pub(crate) fn new(body: &Body<'_>) -> Self {

@@ -41,6 +41,7 @@
 
 mod anchor;
 mod certificate;
+mod chain;
 mod collateral;
 mod crl;
 mod crypto;
@@ -48,6 +49,7 @@ mod error;
 mod facts;
 pub mod hash;
 mod issue;
+pub mod nitro;
 mod platform;
 mod qe;
 pub mod replay;
@@ -61,5 +63,6 @@ pub use collateral::Collateral;
 pub use error::{Error, Part};
 pub use facts::{Claims, Facts, SgxClaims, Tcb, TdxClaims, TdxExtendedClaims};
 pub use issue::{CrlIssue, CrlNumber, Issue};
+pub use nitro::NitroClaims;
 pub use platform::{Platform, verify};
 pub use sealwright_wire::collateral::TcbStatus;

@@ -16,6 +16,7 @@
     )
 )]
 
+mod cbor;
 mod digest;
 mod error;
 mod evidence;
@@ -24,9 +25,11 @@ mod reader;
 pub mod aael;
 pub mod acpi;
 pub mod collateral;
+pub mod cose;
 pub mod ima;
 pub mod jws;
 pub mod kbs;
+pub mod nitro;
 pub mod pck;
 pub mod quote;
 pub mod ratls;

@@ -16,7 +16,7 @@
 //! | member | meaning |
 //! |---|---|
 //! | `version` | 1; another is refused |
-//! | `tee` | `tdx` or `sgx` |
+//! | `tee` | `tdx`, `sgx` or `nitro` |
 //! | `profile` | what the prediction assumed, by name: firmware, VMM, RAM in bytes; at most 32 words |
 //! | `inputs` | the files that were measured, each with its SHA-256 and size in bytes; at most 64 |
 //! | `values` | per claim the values of which one must be seen, in lower-case hex; see [`width`] for the claims. A claim without an entry here has no reference value, which a policy may refuse; an empty list is refused |
@@ -46,7 +46,7 @@ pub const MAX_PROFILE: usize = 32;
 pub const MAX_WORD: usize = 256;
 
 /// The claims that can have reference values, with the width of each in bytes. The names are those of the facts that `verify` states.
-const CLAIMS: [(Tee, &str, usize); 24] = [
+const CLAIMS: [(Tee, &str, usize); 40] = [
     (Tee::Tdx, "mrtd", 48),
     (Tee::Tdx, "rtmr0", 48),
     (Tee::Tdx, "rtmr1", 48),
@@ -71,6 +71,22 @@ const CLAIMS: [(Tee, &str, usize); 24] = [
     (Tee::Sgx, "attributes", 16),
     (Tee::Sgx, "misc_select", 4),
     (Tee::Sgx, "cpu_svn", 16),
+    (Tee::Nitro, "pcr0", 48),
+    (Tee::Nitro, "pcr1", 48),
+    (Tee::Nitro, "pcr2", 48),
+    (Tee::Nitro, "pcr3", 48),
+    (Tee::Nitro, "pcr4", 48),
+    (Tee::Nitro, "pcr5", 48),
+    (Tee::Nitro, "pcr6", 48),
+    (Tee::Nitro, "pcr7", 48),
+    (Tee::Nitro, "pcr8", 48),
+    (Tee::Nitro, "pcr9", 48),
+    (Tee::Nitro, "pcr10", 48),
+    (Tee::Nitro, "pcr11", 48),
+    (Tee::Nitro, "pcr12", 48),
+    (Tee::Nitro, "pcr13", 48),
+    (Tee::Nitro, "pcr14", 48),
+    (Tee::Nitro, "pcr15", 48),
 ];
 
 /// The width in bytes of a claim's values; `None` when the environment has no such claim.
