@@ -10,6 +10,8 @@ const MAX_CERTIFICATES: usize = 9;
 #[derive(Debug)]
 pub(crate) struct Chain {
     pub(crate) leaf: Certificate,
+    /// SubjectPublicKeyInfo in DER of the leaf's issuer.
+    pub(crate) issuer_key_info: Vec<u8>,
     pub(crate) anchor: AnchorId,
     /// When all of its certificates are valid.
     pub(crate) window: Window,
@@ -38,6 +40,6 @@ impl Chain {
         leaf.issued_by(&issuer)?;
         leaf.check_end_entity()?;
         let window = window.and(issuer.window()).and(leaf.window());
-        Ok(Self { leaf, anchor, window })
+        Ok(Self { leaf, issuer_key_info: issuer.key_info().to_vec(), anchor, window })
     }
 }

@@ -1,6 +1,6 @@
 //! Why evidence is not believed.
 
-use crate::replay;
+use crate::{NvidiaError, replay};
 use sealwright_wire::{Error as WireError, time::UnixTime};
 use std::fmt;
 
@@ -42,6 +42,8 @@ pub enum Part {
     EvidenceLeaf,
     /// The attestation document of a Nitro enclave.
     NitroDocument,
+    /// The attestation report of a GPU.
+    GpuReport,
 }
 
 impl Part {
@@ -65,6 +67,7 @@ impl Part {
             Self::EvidenceCa => "CA certificate in the evidence",
             Self::EvidenceLeaf => "signer's certificate in the evidence",
             Self::NitroDocument => "Nitro attestation document",
+            Self::GpuReport => "GPU attestation report",
         }
     }
 }
@@ -82,7 +85,7 @@ impl Part {
 
     /// Whether this is evidence itself, other than a quote.
     const fn is_evidence(self) -> bool {
-        matches!(self, Self::NitroDocument)
+        matches!(self, Self::NitroDocument | Self::GpuReport)
     }
 }
 
@@ -264,6 +267,9 @@ pub enum Error {
         /// The kind of environment.
         tee: &'static str,
     },
+    /// A GPU's report contradicts its certificate.
+    #[error(transparent)]
+    Nvidia(#[from] NvidiaError),
 }
 
 impl Error {
@@ -309,6 +315,7 @@ impl Error {
             Self::NotSupported { .. } => "tcb-not-supported",
             Self::EventLog { source } => log_code(source),
             Self::UnexpectedLog { .. } => "unexpected-event-log",
+            Self::Nvidia(error) => error.code(),
         }
     }
 
@@ -334,6 +341,7 @@ impl Error {
                 _ => "event log",
             },
             Self::UnexpectedLog { .. } => "event log",
+            Self::Nvidia(error) => error.claim(),
         }
     }
 
@@ -361,6 +369,7 @@ impl Error {
             Self::Revoked { crl, .. } => Some(format!("a certificate that the {crl} does not list")),
             Self::CertificationData { .. } => Some("a PCK certificate chain (type 5)".to_owned()),
             Self::OtherPlatform { fmspc } => Some(format!("the chain of the platform with FMSPC {fmspc}")),
+            Self::Nvidia(error) => error.expected(),
             Self::Malformed { .. } | Self::UnexpectedLog { .. } => None,
         }
     }
@@ -387,6 +396,7 @@ impl Error {
             Self::Revoked { serial, .. } => Some(format!("serial number {serial}")),
             Self::CertificationData { kind } => Some(format!("certification data of type {kind}")),
             Self::Malformed { source, .. } => Some(source.to_string()),
+            Self::Nvidia(error) => error.actual(),
             Self::Signature { .. } | Self::OtherPlatform { .. } | Self::UnexpectedLog { .. } => None,
         }
     }
@@ -464,6 +474,7 @@ impl Error {
             }
             Self::EventLog { source } => log_remedy(source),
             Self::UnexpectedLog { .. } => "send SGX evidence without an event log",
+            Self::Nvidia(error) => error.remedy(),
         }
     }
 }

@@ -30,6 +30,7 @@ pub mod ima;
 pub mod jws;
 pub mod kbs;
 pub mod nitro;
+pub mod nvidia;
 pub mod pck;
 pub mod quote;
 pub mod ratls;
