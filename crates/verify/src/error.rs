@@ -1,6 +1,6 @@
 //! Why evidence is not believed.
 
-use crate::{NvidiaError, replay};
+use crate::{CcaError, NvidiaError, replay};
 use sealwright_wire::{Error as WireError, time::UnixTime};
 use std::fmt;
 
@@ -44,6 +44,14 @@ pub enum Part {
     NitroDocument,
     /// The attestation report of a GPU.
     GpuReport,
+    /// A token of Arm CCA as a whole.
+    CcaToken,
+    /// The platform's part of a token of Arm CCA.
+    CcaPlatformToken,
+    /// The realm's part of a token of Arm CCA.
+    CcaRealmToken,
+    /// The enrolled key of a platform of Arm CCA.
+    CcaPlatformKey,
 }
 
 impl Part {
@@ -68,6 +76,10 @@ impl Part {
             Self::EvidenceLeaf => "signer's certificate in the evidence",
             Self::NitroDocument => "Nitro attestation document",
             Self::GpuReport => "GPU attestation report",
+            Self::CcaToken => "CCA attestation token",
+            Self::CcaPlatformToken => "CCA platform token",
+            Self::CcaRealmToken => "CCA realm token",
+            Self::CcaPlatformKey => "enrolled key of the CCA platform",
         }
     }
 }
@@ -85,7 +97,10 @@ impl Part {
 
     /// Whether this is evidence itself, other than a quote.
     const fn is_evidence(self) -> bool {
-        matches!(self, Self::NitroDocument | Self::GpuReport)
+        matches!(
+            self,
+            Self::NitroDocument | Self::GpuReport | Self::CcaToken | Self::CcaPlatformToken | Self::CcaRealmToken
+        )
     }
 }
 
@@ -267,6 +282,9 @@ pub enum Error {
         /// The kind of environment.
         tee: &'static str,
     },
+    /// A token of Arm CCA is of an unknown platform, or not of one piece.
+    #[error(transparent)]
+    Cca(#[from] CcaError),
     /// A GPU's report contradicts its certificate.
     #[error(transparent)]
     Nvidia(#[from] NvidiaError),
@@ -288,6 +306,7 @@ impl Error {
             Self::Malformed { .. } => "malformed-collateral",
             Self::Profile { part: Part::TcbInfo | Part::QeIdentity, .. } => "malformed-collateral",
             Self::Profile { part, .. } if part.is_evidence() => "evidence-profile",
+            Self::Profile { part: Part::CcaPlatformKey, .. } => "enrolled-key",
             Self::Profile { .. } => "certificate-profile",
             Self::ChainLength { .. } => "chain-length",
             Self::UntrustedRoot { .. } => "untrusted-root",
@@ -299,6 +318,7 @@ impl Error {
             Self::Signature { part, .. } if part.is_of_platform() => "pck-chain-signature",
             Self::Signature { .. } => "collateral-signature",
             Self::Expired { part, .. } if part.is_evidence() || part.is_of_evidence_chain() => "evidence-expired",
+            Self::Expired { part: Part::CcaPlatformKey, .. } => "enrolment-expired",
             Self::Expired { .. } => "collateral-expired",
             Self::NotYetValid { part, .. } if part.is_evidence() || part.is_of_evidence_chain() => {
                 "evidence-not-yet-valid"
@@ -315,6 +335,7 @@ impl Error {
             Self::NotSupported { .. } => "tcb-not-supported",
             Self::EventLog { source } => log_code(source),
             Self::UnexpectedLog { .. } => "unexpected-event-log",
+            Self::Cca(error) => error.code(),
             Self::Nvidia(error) => error.code(),
         }
     }
@@ -341,6 +362,7 @@ impl Error {
                 _ => "event log",
             },
             Self::UnexpectedLog { .. } => "event log",
+            Self::Cca(error) => error.claim(),
             Self::Nvidia(error) => error.claim(),
         }
     }
@@ -369,6 +391,7 @@ impl Error {
             Self::Revoked { crl, .. } => Some(format!("a certificate that the {crl} does not list")),
             Self::CertificationData { .. } => Some("a PCK certificate chain (type 5)".to_owned()),
             Self::OtherPlatform { fmspc } => Some(format!("the chain of the platform with FMSPC {fmspc}")),
+            Self::Cca(error) => error.expected(),
             Self::Nvidia(error) => error.expected(),
             Self::Malformed { .. } | Self::UnexpectedLog { .. } => None,
         }
@@ -396,6 +419,7 @@ impl Error {
             Self::Revoked { serial, .. } => Some(format!("serial number {serial}")),
             Self::CertificationData { kind } => Some(format!("certification data of type {kind}")),
             Self::Malformed { source, .. } => Some(source.to_string()),
+            Self::Cca(error) => error.actual(),
             Self::Nvidia(error) => error.actual(),
             Self::Signature { .. } | Self::OtherPlatform { .. } | Self::UnexpectedLog { .. } => None,
         }
@@ -425,6 +449,9 @@ impl Error {
                 "the certificates that came with the quote were changed: have the platform make a new quote, and look at what \
                  carries it here (or fetch pck_certificate_chain again, if the collateral brought the chain)"
             }
+            Self::Profile { part: Part::CcaPlatformKey, .. } => {
+                "enrol the key that the platform's maker or owner states, unchanged"
+            }
             Self::Malformed { .. } | Self::Profile { .. } | Self::ChainLength { .. } => {
                 "fetch the collateral again from the vendor's service; if the damaged part came with the quote, have the \
                  platform make a new quote"
@@ -444,6 +471,9 @@ impl Error {
             Self::Signature { .. } => {
                 "the collateral was changed after it was signed: fetch it again and keep the signed documents byte for \
                  byte as the vendor sends them"
+            }
+            Self::Expired { part: Part::CcaPlatformKey, .. } => {
+                "ask the platform's maker or owner whether its key still holds, and enrol it anew"
             }
             Self::Expired { .. } => {
                 "refresh the collateral; if it is fresh, compare the clock of this machine with the time above"
@@ -474,6 +504,7 @@ impl Error {
             }
             Self::EventLog { source } => log_remedy(source),
             Self::UnexpectedLog { .. } => "send SGX evidence without an event log",
+            Self::Cca(error) => error.remedy(),
             Self::Nvidia(error) => error.remedy(),
         }
     }

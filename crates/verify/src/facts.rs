@@ -1,6 +1,6 @@
 //! What verified evidence says.
 
-use crate::{AnchorId, NitroClaims, NvidiaClaims, TcbStatus, replay::Replayed};
+use crate::{AnchorId, CcaClaims, NitroClaims, NvidiaClaims, TcbStatus, replay::Replayed};
 use sealwright_wire::{Digest, Tee, quote::Body, sgx, tdx, time::UnixTime};
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
@@ -106,6 +106,8 @@ pub enum Claims {
     Sgx(SgxClaims),
     /// A Nitro enclave.
     Nitro(NitroClaims),
+    /// A realm of Arm CCA.
+    Cca(Box<CcaClaims>),
     /// A GPU.
     Nvidia(Box<NvidiaClaims>),
 }
@@ -124,6 +126,11 @@ impl Claims {
     /// The Nitro enclave's claims, when it is one.
     pub const fn nitro(&self) -> Option<&NitroClaims> {
         if let Self::Nitro(claims) = self { Some(claims) } else { None }
+    }
+
+    /// The realm's claims, when it is one.
+    pub const fn cca(&self) -> Option<&CcaClaims> {
+        if let Self::Cca(claims) = self { Some(claims) } else { None }
     }
 
     /// The GPU's claims, when it is one.

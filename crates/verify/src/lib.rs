@@ -40,6 +40,7 @@
 )]
 
 mod anchor;
+pub mod cca;
 mod certificate;
 mod chain;
 mod collateral;
@@ -59,6 +60,7 @@ mod tdx;
 mod window;
 
 pub use anchor::{Anchor, AnchorId, AnchorKind, Anchors, SIMULATION};
+pub use cca::{CcaClaims, CcaComponent, CcaError};
 pub use certificate::P256_KEY_INFO;
 pub use collateral::Collateral;
 pub use error::{Error, Part};

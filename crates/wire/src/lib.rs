@@ -24,6 +24,7 @@ mod reader;
 
 pub mod aael;
 pub mod acpi;
+pub mod cca;
 pub mod collateral;
 pub mod cose;
 pub mod ima;
