@@ -10,8 +10,10 @@ use std::fmt;
 /// was declared as, so that no configuration can pass a simulation off as hardware.
 pub const SIMULATION: &str = "Sealwright Simulation";
 
-/// Name of the built-in anchor.
+/// Names of the built-in anchors.
 const INTEL_NAME: &str = "intel-sgx-root";
+const NITRO_NAME: &str = "aws-nitro-enclaves-root";
+const NVIDIA_NAME: &str = "nvidia-device-identity-root";
 
 /// Public key of the Intel SGX Root CA as SubjectPublicKeyInfo: the root of SGX's and TDX's provisioning certificates.
 /// Published by Intel as a certificate at <https://certificates.trustedservices.intel.com/>.
@@ -27,6 +29,40 @@ const INTEL_KEY: [u8; 91] = [
 
 /// SHA-256 of the certificate that Intel publishes for this key since 2018, valid to the end of 2049.
 const INTEL_CERTIFICATE: &str = "44a0196b2b99f889b8e149e95b807a350e7424964399e885a7cbb8ccfab674d3";
+
+/// Public key of the AWS Nitro Enclaves root (G1) as SubjectPublicKeyInfo. Published by AWS as a certificate at
+/// <https://aws-nitro-enclaves.amazonaws.com/AWS_NitroEnclaves_Root-G1.zip>.
+#[rustfmt::skip]
+const NITRO_KEY: [u8; 120] = [
+    0x30, 0x76, 0x30, 0x10, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x05, 0x2b,
+    0x81, 0x04, 0x00, 0x22, 0x03, 0x62, 0x00, 0x04, 0xfc, 0x02, 0x54, 0xeb, 0xa6, 0x08, 0xc1, 0xf3,
+    0x68, 0x70, 0xe2, 0x9a, 0xda, 0x90, 0xbe, 0x46, 0x38, 0x32, 0x92, 0x73, 0x6e, 0x89, 0x4b, 0xff,
+    0xf6, 0x72, 0xd9, 0x89, 0x44, 0x4b, 0x50, 0x51, 0xe5, 0x34, 0xa4, 0xb1, 0xf6, 0xdb, 0xe3, 0xc0,
+    0xbc, 0x58, 0x1a, 0x32, 0xb7, 0xb1, 0x76, 0x07, 0x0e, 0xde, 0x12, 0xd6, 0x9a, 0x3f, 0xea, 0x21,
+    0x1b, 0x66, 0xe7, 0x52, 0xcf, 0x7d, 0xd1, 0xdd, 0x09, 0x5f, 0x6f, 0x13, 0x70, 0xf4, 0x17, 0x08,
+    0x43, 0xd9, 0xdc, 0x10, 0x01, 0x21, 0xe4, 0xcf, 0x63, 0x01, 0x28, 0x09, 0x66, 0x44, 0x87, 0xc9,
+    0x79, 0x62, 0x84, 0x30, 0x4d, 0xc5, 0x3f, 0xf4,
+];
+
+/// SHA-256 of that certificate, valid to October 2049, as the AWS Nitro Enclaves user guide states it ("Verifying the root of trust").
+const NITRO_CERTIFICATE: &str = "641a0321a3e244efe456463195d606317ed7cdcc3c1756e09893f3c68f79bb5b";
+
+/// Public key of the NVIDIA Device Identity CA as SubjectPublicKeyInfo: the root of the certificates of NVIDIA's GPUs. NVIDIA publishes the
+/// certificate with its attestation tools (`verifier_device_root.pem` of nvtrust).
+#[rustfmt::skip]
+const NVIDIA_KEY: [u8; 120] = [
+    0x30, 0x76, 0x30, 0x10, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x05, 0x2b,
+    0x81, 0x04, 0x00, 0x22, 0x03, 0x62, 0x00, 0x04, 0x0e, 0x4c, 0x14, 0xa3, 0x3b, 0xf8, 0xa5, 0x62,
+    0x66, 0x58, 0xdb, 0x41, 0x29, 0x60, 0x7e, 0x4c, 0xbf, 0x45, 0x19, 0xc4, 0x41, 0x27, 0x16, 0xf4,
+    0xd0, 0xd9, 0x17, 0xc4, 0x97, 0x80, 0x05, 0xbd, 0xea, 0xbe, 0xae, 0xfd, 0x57, 0xbc, 0x66, 0x08,
+    0x2d, 0x71, 0x8a, 0x4f, 0x8b, 0x60, 0x52, 0xe1, 0x51, 0x6e, 0xe8, 0xa7, 0xc4, 0x22, 0xb8, 0x4d,
+    0xe8, 0x57, 0x07, 0x1b, 0xb5, 0x8f, 0xd3, 0x95, 0xbe, 0xa0, 0xcf, 0xa1, 0xc6, 0x3e, 0xe7, 0xc8,
+    0x0d, 0x6b, 0xd6, 0x39, 0x01, 0xd9, 0x1c, 0xbb, 0xd1, 0x87, 0xd3, 0x85, 0x7d, 0xc1, 0x6b, 0x5c,
+    0xce, 0xaf, 0x23, 0x8f, 0xf8, 0xc2, 0x7d, 0xbd,
+];
+
+/// SHA-256 of that certificate, which does not expire.
+const NVIDIA_CERTIFICATE: &str = "102bf659d5419614c9d8e6aecebc80454eb26b1df6a769ac720b9a690b167b48";
 
 /// Where trust in a root comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -90,9 +126,20 @@ impl Anchor {
         Some(Self::new(root.name, AnchorKind::Vendor, root.key, root.certificate.parse().ok()))
     }
 
+    /// The built-in AWS Nitro Enclaves root, named `aws-nitro-enclaves-root`.
+    pub fn nitro() -> Self {
+        Self::new(NITRO_NAME, AnchorKind::Vendor, &NITRO_KEY, NITRO_CERTIFICATE.parse().ok())
+    }
+
+    /// The built-in NVIDIA Device Identity CA, named `nvidia-device-identity-root`.
+    pub fn nvidia() -> Self {
+        Self::new(NVIDIA_NAME, AnchorKind::Vendor, &NVIDIA_KEY, NVIDIA_CERTIFICATE.parse().ok())
+    }
+
     /// The roots of hardware vendors that are built in.
     fn vendors() -> impl Iterator<Item = Self> {
-        std::iter::once(Self::intel()).chain(Product::ALL.into_iter().filter_map(Self::amd))
+        let amd = Product::ALL.into_iter().filter_map(Self::amd);
+        [Self::intel(), Self::nitro(), Self::nvidia()].into_iter().chain(amd)
     }
 
     /// A root that the relying party trusts, from its certificate in DER. One with a simulation's organisation becomes
@@ -102,7 +149,6 @@ impl Anchor {
     /// When it is no self-signed CA certificate of a PKI that is known here.
     pub fn from_certificate(name: &str, der: &[u8]) -> Result<Self, Error> {
         let root = root(der)?;
-        root.check_root()?;
         let kind = if root.is_simulation() {
             AnchorKind::Simulated
         } else if Self::vendors().any(|vendor| vendor.key == root.key_info()) {
@@ -131,16 +177,14 @@ impl Anchor {
     }
 }
 
-/// A root's certificate, read as that of the first PKI whose certificates look like it.
+/// A root's certificate, read as that of the first PKI to which it is a root.
 fn root(der: &[u8]) -> Result<Certificate, Error> {
+    let as_root = |rules| {
+        let root = Certificate::parse(Part::RootCa, der, rules)?;
+        root.check_root().map(|()| root)
+    };
     let [first, others @ ..] = Profile::ALL;
-    let parse = |rules| Certificate::parse(Part::RootCa, der, rules);
-    let as_first = parse(first);
-    if as_first.is_ok() {
-        as_first
-    } else {
-        others.into_iter().find_map(|rules| parse(rules).ok()).map_or(as_first, Ok)
-    }
+    as_root(first).or_else(|error| others.into_iter().find_map(|rules| as_root(rules).ok()).ok_or(error))
 }
 
 /// The set of trusted roots.
@@ -190,6 +234,8 @@ impl Anchors {
                 trusted: if trusted.is_empty() { "none".to_owned() } else { trusted.join(", ") },
             });
         };
+        // One key may be an anchor of several PKIs: the root's name tells which one this is.
+        root.check_root_name()?;
         if anchor.certificate != Some(hash::sha256(&[root.der()])) {
             root.check_root()?;
         }

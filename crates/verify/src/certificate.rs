@@ -5,6 +5,7 @@
 use crate::crypto::{Algorithm, Hash, KeyKind, Point, PublicKey};
 use crate::{Error, Part, SIMULATION, window::Window};
 use der::asn1::{BitStringRef, IntRef, ObjectIdentifier, OctetStringRef};
+use der::flagset::FlagSet;
 use der::{Decode, Reader, Sequence, SliceReader, TagMode, TagNumber};
 use sealwright_wire::{Error as WireError, pck, pck::PckExtension, snp, time::UnixTime};
 use x509_cert::ext::pkix::{BasicConstraints, KeyUsage, KeyUsages};
@@ -64,8 +65,30 @@ impl Profile {
         rooted: "common name containing \"ARK-\"",
     };
 
+    /// The PKI of AWS Nitro enclaves (AWS Nitro Enclaves NSM API, "Verifying the root of trust"): ECDSA P-384 with SHA-384 throughout.
+    pub(crate) const NITRO: &'static Self = &Self {
+        algorithms: &[Algorithm::EcdsaSha384],
+        signed: "signature algorithm ecdsa-with-SHA384",
+        keys: &[KeyKind::P384],
+        keyed: "an uncompressed P-384 public key",
+        extensions: &[],
+        root: "aws.nitro-enclaves",
+        rooted: "common name containing \"aws.nitro-enclaves\"",
+    };
+
+    /// The PKI of NVIDIA's devices: ECDSA P-384 with SHA-384 throughout.
+    pub(crate) const NVIDIA: &'static Self = &Self {
+        algorithms: &[Algorithm::EcdsaSha384],
+        signed: "signature algorithm ecdsa-with-SHA384",
+        keys: &[KeyKind::P384],
+        keyed: "an uncompressed P-384 public key",
+        extensions: &[],
+        root: "NVIDIA Device Identity CA",
+        rooted: "common name containing \"NVIDIA Device Identity CA\"",
+    };
+
     /// The PKIs whose roots may be named as anchors.
-    pub(crate) const ALL: [&'static Self; 2] = [Self::INTEL, Self::AMD];
+    pub(crate) const ALL: [&'static Self; 4] = [Self::INTEL, Self::AMD, Self::NITRO, Self::NVIDIA];
 }
 
 /// Largest certificate that is read, in bytes; Intel's have under 1.3 KB.
@@ -152,11 +175,23 @@ pub(crate) struct Certificate {
     validity: Validity,
     key_info: Vec<u8>,
     key: PublicKey,
-    /// Basic constraints of a CA and key usage keyCertSign.
-    signs_certificates: bool,
-    /// Basic constraints of a CA and key usage cRLSign.
-    signs_lists: bool,
+    role: Role,
     extensions: Vec<(ObjectIdentifier, Vec<u8>)>,
+}
+
+/// What basic constraints (RFC 5280, 4.2.1.9) and key usage (4.2.1.3) allow a certificate's key.
+#[derive(Clone, Copy, Debug)]
+struct Role {
+    is_ca: bool,
+    /// How many CAs may follow between this one and the last certificate.
+    path_length: Option<u8>,
+    usage: Option<KeyUsage>,
+}
+
+impl Role {
+    fn allows(&self, usage: impl Into<FlagSet<KeyUsages>>) -> bool {
+        self.usage.is_some_and(|allowed| allowed.0.contains(usage))
+    }
 }
 
 /// The fields of a TBSCertificate (RFC 5280, 4.1) that are looked at, borrowed.
@@ -215,15 +250,17 @@ impl<'a> Fields<'a> {
         Ok(())
     }
 
-    /// Whether it may sign certificates, and whether it may sign revocation lists.
-    fn signs(&self, part: Part) -> Result<(bool, bool), Error> {
+    /// Whose key it is.
+    fn role(&self, part: Part) -> Result<Role, Error> {
         let constraints = self.extension(BASIC_CONSTRAINTS).map(BasicConstraints::from_der).transpose();
         let usage = self.extension(KEY_USAGE).map(KeyUsage::from_der).transpose();
         let (constraints, usage) =
             constraints.and_then(|constraints| Ok((constraints, usage?))).map_err(|error| malformed(part, &error))?;
-        let is_ca = constraints.is_some_and(|constraints| constraints.ca);
-        let signs = |what| is_ca && usage.is_some_and(|usage| usage.0.contains(what));
-        Ok((signs(KeyUsages::KeyCertSign), signs(KeyUsages::CRLSign)))
+        Ok(Role {
+            is_ca: constraints.as_ref().is_some_and(|constraints| constraints.ca),
+            path_length: constraints.and_then(|constraints| constraints.path_len_constraint),
+            usage,
+        })
     }
 }
 
@@ -238,7 +275,6 @@ impl Certificate {
         fields.check(part, frame.identifier, rules)?;
         let key = PublicKey::from_der(fields.key_info).filter(|key| rules.keys.contains(&key.kind()));
         let key = key.ok_or_else(|| profile(part, rules.keyed, hex::encode(fields.key_info)))?;
-        let (signs_certificates, signs_lists) = fields.signs(part)?;
         let extensions = fields.extensions.iter().map(|extension| (extension.id, extension.value.as_bytes().to_vec()));
         Ok(Self {
             part,
@@ -253,8 +289,7 @@ impl Certificate {
             validity: fields.validity,
             key_info: fields.key_info.to_vec(),
             key,
-            signs_certificates,
-            signs_lists,
+            role: fields.role(part)?,
             extensions: extensions.collect(),
         })
     }
@@ -343,24 +378,45 @@ impl Certificate {
 
     /// It may sign certificates and revocation lists.
     pub(crate) fn check_ca(&self) -> Result<(), Error> {
-        if self.signs_certificates && self.signs_lists {
+        if self.role.is_ca && self.role.allows(KeyUsages::KeyCertSign | KeyUsages::CRLSign) {
             return Ok(());
         }
         let rule = "a CA's basic constraints and key usage keyCertSign and cRLSign";
         Err(profile(self.part, rule, "another use".into()))
     }
 
-    /// It may sign certificates; its root alone keeps the revocation list.
-    pub(crate) fn check_signs_certificates(&self) -> Result<(), Error> {
-        if self.signs_certificates {
+    /// It may sign certificates, and may have this many CAs below it before the last certificate (RFC 5280, 4.2.1.9). Not every such CA has
+    /// revocation lists to sign.
+    pub(crate) fn check_issuer(&self, below: usize) -> Result<(), Error> {
+        if !self.role.is_ca || !self.role.allows(KeyUsages::KeyCertSign) {
+            let rule = "a CA's basic constraints and key usage keyCertSign";
+            return Err(profile(self.part, rule, "another use".into()));
+        }
+        match self.role.path_length {
+            Some(most) if below > usize::from(most) => {
+                let found = format!("{below} above a path length of {most}");
+                Err(profile(self.part, "no more CAs below it than its path length allows", found))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Its key signs statements, not certificates.
+    pub(crate) fn check_end_entity(&self) -> Result<(), Error> {
+        if !self.role.is_ca && self.role.allows(KeyUsages::DigitalSignature) {
             return Ok(());
         }
-        Err(profile(self.part, "a CA's basic constraints and key usage keyCertSign", "another use".into()))
+        Err(profile(self.part, "no CA, and key usage digitalSignature", "another use".into()))
+    }
+
+    /// Named as a root of its PKI.
+    pub(crate) fn check_root_name(&self) -> Result<(), Error> {
+        self.check_role(self.profile.rooted, self.profile.root)
     }
 
     /// A root: named as such, a CA, and signed by itself.
     pub(crate) fn check_root(&self) -> Result<(), Error> {
-        self.check_role(self.profile.rooted, self.profile.root)?;
+        self.check_root_name()?;
         self.check_ca()?;
         self.issued_by(self)
     }

@@ -1,12 +1,14 @@
 //! The signatures that evidence and X.509 use, on aws-lc-rs.
 
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_ASN1, ECDSA_P384_SHA384_FIXED, ParsedPublicKey,
-    RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512, RSA_PSS_2048_8192_SHA256,
-    RSA_PSS_2048_8192_SHA384, RSA_PSS_2048_8192_SHA512, UnparsedPublicKey, VerificationAlgorithm,
+    ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_ASN1, ECDSA_P384_SHA384_FIXED,
+    ECDSA_P521_SHA512_FIXED, EcdsaVerificationAlgorithm, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256,
+    RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512, RSA_PSS_2048_8192_SHA256, RSA_PSS_2048_8192_SHA384,
+    RSA_PSS_2048_8192_SHA512, UnparsedPublicKey, VerificationAlgorithm,
 };
 use der::asn1::ObjectIdentifier;
 use der::{AnyRef, Decode, DecodeValue, FixedTag, Reader, SliceReader, Tag, TagMode, TagNumber, Tagged};
+use sealwright_wire::cose;
 use std::fmt;
 use x509_cert::spki::{AlgorithmIdentifierRef, SubjectPublicKeyInfoRef};
 
@@ -183,6 +185,32 @@ impl PublicKey {
         };
         UnparsedPublicKey::new(by, key).verify(message, signature).is_ok()
     }
+}
+
+/// ECDSA with the curve that evidence uses with this algorithm of COSE, which itself leaves the choice (RFC 9053, 2.1).
+fn cose_algorithm(algorithm: cose::Algorithm) -> Option<&'static EcdsaVerificationAlgorithm> {
+    match algorithm {
+        cose::Algorithm::Es256 => Some(&ECDSA_P256_SHA256_FIXED),
+        cose::Algorithm::Es384 => Some(&ECDSA_P384_SHA384_FIXED),
+        cose::Algorithm::Es512 => Some(&ECDSA_P521_SHA512_FIXED),
+        _ => None,
+    }
+}
+
+/// An ECDSA signature as (r, s), by a key given as its uncompressed point.
+pub(crate) fn verify_cose(algorithm: cose::Algorithm, point: &[u8], message: &[u8], signature: &[u8]) -> bool {
+    let by = cose_algorithm(algorithm);
+    by.is_some_and(|by| UnparsedPublicKey::new(by, point).verify(message, signature).is_ok())
+}
+
+/// Whether this is an uncompressed point of the algorithm's curve.
+pub(crate) fn is_point(algorithm: cose::Algorithm, point: &[u8]) -> bool {
+    cose_algorithm(algorithm).is_some_and(|by| ParsedPublicKey::new(by, point).is_ok())
+}
+
+/// ECDSA P-384 with SHA-384, signature as (r, s) (Nitro documents, reports of GPUs).
+pub(crate) fn verify_p384(key: &PublicKey, message: &[u8], signature: &[u8]) -> bool {
+    matches!(key, PublicKey::P384(point) if verify_cose(cose::Algorithm::Es384, point, message, signature))
 }
 
 /// ECDSA P-256 with SHA-256, signature as (r, s) (quotes, TCB info, QE identity).

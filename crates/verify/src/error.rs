@@ -1,6 +1,6 @@
 //! Why evidence is not believed.
 
-use crate::{replay, snp};
+use crate::{CcaError, NvidiaError, replay, snp};
 use sealwright_wire::{Error as WireError, time::UnixTime};
 use std::fmt;
 
@@ -42,6 +42,24 @@ pub enum Part {
     Vlek,
     /// The attestation report of an SEV-SNP guest.
     Report,
+    /// The root's certificate in the evidence.
+    EvidenceRoot,
+    /// A CA's certificate in the evidence.
+    EvidenceCa,
+    /// The certificate in the evidence whose key signed it.
+    EvidenceLeaf,
+    /// The attestation document of a Nitro enclave.
+    NitroDocument,
+    /// The attestation report of a GPU.
+    GpuReport,
+    /// A token of Arm CCA as a whole.
+    CcaToken,
+    /// The platform's part of a token of Arm CCA.
+    CcaPlatformToken,
+    /// The realm's part of a token of Arm CCA.
+    CcaRealmToken,
+    /// The enrolled key of a platform of Arm CCA.
+    CcaPlatformKey,
 }
 
 impl Part {
@@ -65,6 +83,15 @@ impl Part {
             Self::Vcek => "VCEK certificate",
             Self::Vlek => "VLEK certificate",
             Self::Report => "attestation report",
+            Self::EvidenceRoot => "root certificate in the evidence",
+            Self::EvidenceCa => "CA certificate in the evidence",
+            Self::EvidenceLeaf => "signer's certificate in the evidence",
+            Self::NitroDocument => "Nitro attestation document",
+            Self::GpuReport => "GPU attestation report",
+            Self::CcaToken => "CCA attestation token",
+            Self::CcaPlatformToken => "CCA platform token",
+            Self::CcaRealmToken => "CCA realm token",
+            Self::CcaPlatformKey => "enrolled key of the CCA platform",
         }
     }
 }
@@ -78,6 +105,19 @@ impl Part {
     /// Whether this is the certificate of the key that signs an SEV-SNP guest's report.
     const fn is_vek(self) -> bool {
         matches!(self, Self::Vcek | Self::Vlek)
+    }
+
+    /// Whether this is a certificate that comes inside evidence other than a quote.
+    const fn is_of_evidence_chain(self) -> bool {
+        matches!(self, Self::EvidenceRoot | Self::EvidenceCa | Self::EvidenceLeaf)
+    }
+
+    /// Whether this is evidence itself, other than a quote.
+    const fn is_evidence(self) -> bool {
+        matches!(
+            self,
+            Self::NitroDocument | Self::GpuReport | Self::CcaToken | Self::CcaPlatformToken | Self::CcaRealmToken
+        )
     }
 }
 
@@ -262,6 +302,12 @@ pub enum Error {
     /// A reason that only evidence of SEV-SNP has.
     #[error(transparent)]
     Snp(#[from] snp::Error),
+    /// A token of Arm CCA is of an unknown platform, or not of one piece.
+    #[error(transparent)]
+    Cca(#[from] CcaError),
+    /// A GPU's report contradicts its certificate.
+    #[error(transparent)]
+    Nvidia(#[from] NvidiaError),
 }
 
 impl Error {
@@ -280,9 +326,13 @@ impl Error {
         match self {
             Self::Malformed { part: Part::Quote | Part::Report, .. } => "malformed-evidence",
             Self::Malformed { part, .. } if part.is_vek() => "malformed-vek",
+            Self::Malformed { part, .. } if part.is_evidence() => "malformed-evidence",
+            Self::Malformed { part, .. } if part.is_of_evidence_chain() => "malformed-evidence-chain",
             Self::Malformed { part, .. } if part.is_of_platform() => "malformed-pck-chain",
             Self::Malformed { .. } => "malformed-collateral",
             Self::Profile { part: Part::TcbInfo | Part::QeIdentity, .. } => "malformed-collateral",
+            Self::Profile { part, .. } if part.is_evidence() => "evidence-profile",
+            Self::Profile { part: Part::CcaPlatformKey, .. } => "enrolled-key",
             Self::Profile { .. } => "certificate-profile",
             Self::ChainLength { .. } => "chain-length",
             Self::UntrustedRoot { .. } => "untrusted-root",
@@ -291,9 +341,16 @@ impl Error {
             Self::Signature { part: Part::QeReport, .. } => "qe-report-signature",
             Self::Signature { part: Part::Report, .. } => "report-signature",
             Self::Signature { part, .. } if part.is_vek() => "vek-signature",
+            Self::Signature { part, .. } if part.is_evidence() => "evidence-signature",
+            Self::Signature { part, .. } if part.is_of_evidence_chain() => "evidence-chain-signature",
             Self::Signature { part, .. } if part.is_of_platform() => "pck-chain-signature",
             Self::Signature { .. } => "collateral-signature",
+            Self::Expired { part, .. } if part.is_evidence() || part.is_of_evidence_chain() => "evidence-expired",
+            Self::Expired { part: Part::CcaPlatformKey, .. } => "enrolment-expired",
             Self::Expired { .. } => "collateral-expired",
+            Self::NotYetValid { part, .. } if part.is_evidence() || part.is_of_evidence_chain() => {
+                "evidence-not-yet-valid"
+            }
             Self::NotYetValid { .. } => "collateral-not-yet-valid",
             Self::Revoked { .. } => "certificate-revoked",
             Self::QeVendor { .. } => "qe-vendor",
@@ -307,6 +364,8 @@ impl Error {
             Self::EventLog { source } => log_code(source),
             Self::UnexpectedLog { .. } => "unexpected-event-log",
             Self::Snp(reason) => reason.code(),
+            Self::Cca(error) => error.code(),
+            Self::Nvidia(error) => error.code(),
         }
     }
 
@@ -333,6 +392,8 @@ impl Error {
             },
             Self::UnexpectedLog { .. } => "event log",
             Self::Snp(reason) => reason.claim(),
+            Self::Cca(error) => error.claim(),
+            Self::Nvidia(error) => error.claim(),
         }
     }
 
@@ -361,6 +422,8 @@ impl Error {
             Self::CertificationData { .. } => Some("a PCK certificate chain (type 5)".to_owned()),
             Self::OtherPlatform { fmspc } => Some(format!("the chain of the platform with FMSPC {fmspc}")),
             Self::Snp(reason) => reason.expected(),
+            Self::Cca(error) => error.expected(),
+            Self::Nvidia(error) => error.expected(),
             Self::Malformed { .. } | Self::UnexpectedLog { .. } => None,
         }
     }
@@ -388,6 +451,8 @@ impl Error {
             Self::CertificationData { kind } => Some(format!("certification data of type {kind}")),
             Self::Malformed { source, .. } => Some(source.to_string()),
             Self::Snp(reason) => reason.actual(),
+            Self::Cca(error) => error.actual(),
+            Self::Nvidia(error) => error.actual(),
             Self::Signature { .. } | Self::OtherPlatform { .. } | Self::UnexpectedLog { .. } => None,
         }
     }
@@ -411,10 +476,25 @@ impl Error {
                  again from AMD's key distribution service, with the collateral of its product line and kind of key"
             }
             Self::Malformed { part, .. } | Self::Profile { part, .. } | Self::Signature { part, .. }
+                if part.is_evidence() || part.is_of_evidence_chain() =>
+            {
+                "the evidence is not as its maker signed it: take fresh evidence, send its bytes unchanged (not hex, not base64, not cut \
+                 short), and look at what carries it here"
+            }
+            Self::ChainLength { part, .. } | Self::Issuer { part, .. } if part.is_of_evidence_chain() => {
+                "the certificates in the evidence are incomplete or in another order: send them as the device or service gives them"
+            }
+            Self::Expired { part, .. } if part.is_evidence() || part.is_of_evidence_chain() => {
+                "take fresh evidence and send it at once; if it is fresh, compare the clocks of this machine and of the one that made it"
+            }
+            Self::Malformed { part, .. } | Self::Profile { part, .. } | Self::Signature { part, .. }
                 if part.is_of_platform() =>
             {
                 "the certificates that came with the quote were changed: have the platform make a new quote, and look at what \
                  carries it here (or fetch pck_certificate_chain again, if the collateral brought the chain)"
+            }
+            Self::Profile { part: Part::CcaPlatformKey, .. } => {
+                "enrol the key that the platform's maker or owner states, unchanged"
             }
             Self::Malformed { .. } | Self::Profile { .. } | Self::ChainLength { .. } => {
                 "fetch the collateral again from the vendor's service; if the damaged part came with the quote, have the \
@@ -439,6 +519,9 @@ impl Error {
             Self::Signature { .. } => {
                 "the collateral was changed after it was signed: fetch it again and keep the signed documents byte for \
                  byte as the vendor sends them"
+            }
+            Self::Expired { part: Part::CcaPlatformKey, .. } => {
+                "ask the platform's maker or owner whether its key still holds, and enrol it anew"
             }
             Self::Expired { .. } => {
                 "refresh the collateral; if it is fresh, compare the clock of this machine with the time above"
@@ -470,6 +553,8 @@ impl Error {
             Self::EventLog { source } => log_remedy(source),
             Self::UnexpectedLog { .. } => "send SGX evidence without an event log",
             Self::Snp(reason) => reason.remedy(),
+            Self::Cca(error) => error.remedy(),
+            Self::Nvidia(error) => error.remedy(),
         }
     }
 }

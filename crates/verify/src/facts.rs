@@ -1,6 +1,6 @@
 //! What verified evidence says.
 
-use crate::{AnchorId, TcbStatus, replay::Replayed, snp::SnpClaims};
+use crate::{AnchorId, CcaClaims, NitroClaims, NvidiaClaims, TcbStatus, replay::Replayed, snp::SnpClaims};
 use sealwright_wire::{Digest, Tee, quote::Body, sgx, tdx, time::UnixTime};
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
@@ -106,6 +106,12 @@ pub enum Claims {
     Sgx(SgxClaims),
     /// An SEV-SNP guest.
     Snp(SnpClaims),
+    /// A Nitro enclave.
+    Nitro(NitroClaims),
+    /// A realm of Arm CCA.
+    Cca(Box<CcaClaims>),
+    /// A GPU.
+    Nvidia(Box<NvidiaClaims>),
 }
 
 impl Claims {
@@ -122,6 +128,21 @@ impl Claims {
     /// The SEV-SNP guest's claims, when it is one.
     pub const fn snp(&self) -> Option<&SnpClaims> {
         if let Self::Snp(claims) = self { Some(claims) } else { None }
+    }
+
+    /// The Nitro enclave's claims, when it is one.
+    pub const fn nitro(&self) -> Option<&NitroClaims> {
+        if let Self::Nitro(claims) = self { Some(claims) } else { None }
+    }
+
+    /// The realm's claims, when it is one.
+    pub const fn cca(&self) -> Option<&CcaClaims> {
+        if let Self::Cca(claims) = self { Some(claims) } else { None }
+    }
+
+    /// The GPU's claims, when it is one.
+    pub const fn nvidia(&self) -> Option<&NvidiaClaims> {
+        if let Self::Nvidia(claims) = self { Some(claims) } else { None }
     }
 
     pub(crate) fn new(body: &Body<'_>) -> Self {

@@ -42,7 +42,9 @@
 )]
 
 mod anchor;
+pub mod cca;
 mod certificate;
+mod chain;
 mod collateral;
 mod crl;
 mod crypto;
@@ -50,6 +52,8 @@ mod error;
 mod facts;
 pub mod hash;
 mod issue;
+pub mod nitro;
+pub mod nvidia;
 mod platform;
 mod qe;
 pub mod replay;
@@ -59,10 +63,13 @@ mod tdx;
 mod window;
 
 pub use anchor::{Anchor, AnchorId, AnchorKind, Anchors, SIMULATION};
+pub use cca::{CcaClaims, CcaComponent, CcaError};
 pub use certificate::P256_KEY_INFO;
 pub use collateral::Collateral;
 pub use error::{Error, Part};
 pub use facts::{Claims, Facts, SgxClaims, Tcb, TdxClaims, TdxExtendedClaims};
 pub use issue::{CrlIssue, CrlNumber, Issue};
+pub use nitro::NitroClaims;
+pub use nvidia::{NvidiaClaims, NvidiaError};
 pub use platform::{Platform, verify};
 pub use sealwright_wire::collateral::TcbStatus;

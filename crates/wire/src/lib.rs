@@ -16,6 +16,7 @@
     )
 )]
 
+mod cbor;
 mod digest;
 mod error;
 mod evidence;
@@ -23,10 +24,14 @@ mod reader;
 
 pub mod aael;
 pub mod acpi;
+pub mod cca;
 pub mod collateral;
+pub mod cose;
 pub mod ima;
 pub mod jws;
 pub mod kbs;
+pub mod nitro;
+pub mod nvidia;
 pub mod pck;
 pub mod quote;
 pub mod ratls;

@@ -18,6 +18,7 @@
 
 use crate::{
     Error,
+    cbor::{self, Cbor},
     kbs::{
         Message,
         encoding::{base64_standard, base64_standard_option},
@@ -25,7 +26,6 @@ use crate::{
 };
 use const_oid::ObjectIdentifier;
 use der::{AnyRef, Decode, Reader as _, SliceReader, Tag, TagNumber, asn1::OctetStringRef};
-use minicbor::{Decoder, Encoder, data::Type};
 use serde::{Deserialize, Serialize};
 
 /// `tcg-dice-TaggedEvidence`: the extension of CCC's interoperable RA-TLS profile.
@@ -203,17 +203,17 @@ impl<'a> TaggedEvidence<'a> {
     /// # Errors
     /// When the tag is unknown or the array has another shape.
     pub fn parse(cbor: &'a [u8]) -> Result<Self, Error> {
-        let mut decoder = Decoder::new(cbor);
-        let kind = match decoder.tag().map_err(|error| malformed("tag", &decoder, &error))?.as_u64() {
+        let mut cbor = Cbor::new(cbor);
+        let kind = match cbor.tag("tag")? {
             60_000 => EvidenceKind::Quote,
             60_001 => EvidenceKind::TeeReport,
             60_002 => EvidenceKind::LegacySgxReport,
             other => return Err(Error::unexpected("tag", 0, "60000, 60001 or 60002", other)),
         };
-        pair(&mut decoder, "tagged evidence")?;
-        let evidence = bytes(&mut decoder, "evidence")?;
-        let claims = bytes(&mut decoder, "claims")?;
-        end(&decoder, "tagged evidence")?;
+        cbor.elements("tagged evidence", 2)?;
+        let evidence = cbor.bytes("evidence")?;
+        let claims = cbor.bytes("claims")?;
+        cbor.end("tagged evidence")?;
         Ok(Self { kind, evidence, claims })
     }
 
@@ -222,7 +222,7 @@ impl<'a> TaggedEvidence<'a> {
     /// # Errors
     /// None that memory does not cause.
     pub fn encode(&self) -> Result<Vec<u8>, Error> {
-        write_cbor("tagged evidence", |encoder| {
+        cbor::write("tagged evidence", |encoder| {
             encoder.tag(minicbor::data::Tag::new(self.kind.tag()))?.array(2)?;
             encoder.bytes(self.evidence)?.bytes(self.claims)?;
             Ok(())
@@ -274,24 +274,19 @@ impl<'a> HashEntry<'a> {
         Self { algorithm: HashAlgorithm::Sha256, digest }
     }
 
-    fn parse(cbor: &'a [u8], base: usize) -> Result<Self, Error> {
-        let mut decoder = Decoder::new(cbor);
-        let hash = Self::decode(&mut decoder).map_err(|error| error.at(base))?;
-        end(&decoder, "hash entry").map_err(|error| error.at(base))?;
-        Ok(hash)
-    }
-
-    fn decode(decoder: &mut Decoder<'a>) -> Result<Self, Error> {
-        pair(decoder, "hash entry")?;
-        let at = decoder.position();
-        let algorithm = match decoder.u64().map_err(|error| malformed("hash algorithm", decoder, &error))? {
+    /// Reads the CBOR of a hash entry, which is all that is left.
+    fn read(cbor: &mut Cbor<'a>) -> Result<Self, Error> {
+        cbor.elements("hash entry", 2)?;
+        let at = cbor.offset();
+        let algorithm = match cbor.unsigned("hash algorithm")? {
             1 => HashAlgorithm::Sha256,
             7 => HashAlgorithm::Sha384,
             8 => HashAlgorithm::Sha512,
             other => return Err(Error::unexpected("hash algorithm", at, "1, 7 or 8", other)),
         };
-        let at = decoder.position();
-        let digest = bytes(decoder, "hash")?;
+        let at = cbor.offset();
+        let digest = cbor.bytes("hash")?;
+        cbor.end("hash entry")?;
         if digest.len() != algorithm.len() {
             return Err(Error::unexpected("hash", at, "as many bytes as the algorithm makes", digest.len()));
         }
@@ -299,7 +294,7 @@ impl<'a> HashEntry<'a> {
     }
 
     fn encode(&self) -> Result<Vec<u8>, Error> {
-        write_cbor("hash entry", |encoder| {
+        cbor::write("hash entry", |encoder| {
             encoder.array(2)?.u8(self.algorithm.number())?.bytes(self.digest)?;
             Ok(())
         })
@@ -327,16 +322,15 @@ impl<'a> Claims<'a> {
     /// # Errors
     /// When the CBOR is malformed, a known claim has another type, or `pubkey-hash` is missing.
     pub fn parse(cbor: &'a [u8]) -> Result<Self, Error> {
-        let mut decoder = Decoder::new(cbor);
-        let count = decoder.map().map_err(|error| malformed("claims", &decoder, &error))?;
-        let Some(count) = count.filter(|count| *count <= MAX_CLAIMS) else {
+        let mut cbor = Cbor::new(cbor);
+        let Some(count) = cbor.entries("claims")?.filter(|count| *count <= MAX_CLAIMS) else {
             return Err(Error::unexpected("claims", 0, "a map of at most 64 claims and definite length", "another"));
         };
         let mut claims = Partial::default();
         for _ in 0..count {
-            claims.read_one(&mut decoder)?;
+            claims.read_one(&mut cbor)?;
         }
-        end(&decoder, "claims")?;
+        cbor.end("claims")?;
         let Some(pubkey_hash) = claims.pubkey_hash else {
             return Err(Error::unexpected("claims", 0, "the claim pubkey-hash", "none"));
         };
@@ -365,7 +359,7 @@ impl<'a> Claims<'a> {
             ("event-log-hash", event_log.as_deref()),
         ];
         let present = || members.iter().filter_map(|(name, value)| value.map(|value| (*name, value)));
-        write_cbor("claims", |encoder| {
+        cbor::write("claims", |encoder| {
             encoder.map(u64::try_from(present().count()).unwrap_or(MAX_CLAIMS))?;
             for (name, value) in present() {
                 encoder.str(name)?.bytes(value)?;
@@ -386,74 +380,23 @@ struct Partial<'a> {
 }
 
 impl<'a> Partial<'a> {
-    fn read_one(&mut self, decoder: &mut Decoder<'a>) -> Result<(), Error> {
-        let at = decoder.position();
-        let twice = match claim_name(decoder)? {
-            Some("pubkey-hash") => self.pubkey_hash.replace(hash_entry(decoder, "pubkey-hash")?).is_some(),
-            Some("receipt-key") => self.receipt_key.replace(hash_entry(decoder, "receipt-key")?).is_some(),
-            Some("event-log-hash") => self.event_log.replace(hash_entry(decoder, "event-log-hash")?).is_some(),
-            Some("nonce") => self.nonce.replace(bytes(decoder, "nonce")?).is_some(),
-            Some("tls-exporter") => self.tls_exporter.replace(bytes(decoder, "tls-exporter")?).is_some(),
-            _ => {
-                decoder.skip().map_err(|error| malformed("claims", decoder, &error))?;
-                false
-            }
-        };
-        if twice {
-            return Err(Error::unexpected("claims", at, "each claim once", "a claim twice"));
+    fn read_one(&mut self, cbor: &mut Cbor<'a>) -> Result<(), Error> {
+        const FIELD: &str = "claims";
+        let at = cbor.offset();
+        match cbor.name(FIELD)? {
+            Some("pubkey-hash") => cbor::once(FIELD, at, &mut self.pubkey_hash, hash_entry(cbor, "pubkey-hash")?),
+            Some("receipt-key") => cbor::once(FIELD, at, &mut self.receipt_key, hash_entry(cbor, "receipt-key")?),
+            Some("event-log-hash") => cbor::once(FIELD, at, &mut self.event_log, hash_entry(cbor, "event-log-hash")?),
+            Some("nonce") => cbor::once(FIELD, at, &mut self.nonce, cbor.bytes("nonce")?),
+            Some("tls-exporter") => cbor::once(FIELD, at, &mut self.tls_exporter, cbor.bytes("tls-exporter")?),
+            _ => cbor.skip(FIELD),
         }
-        Ok(())
     }
-}
-
-/// The next key of the map, if it is text.
-fn claim_name<'a>(decoder: &mut Decoder<'a>) -> Result<Option<&'a str>, Error> {
-    let kind = decoder.datatype().map_err(|error| malformed("claims", decoder, &error))?;
-    if kind == Type::String {
-        return decoder.str().map(Some).map_err(|error| malformed("claims", decoder, &error));
-    }
-    decoder.skip().map_err(|error| malformed("claims", decoder, &error))?;
-    Ok(None)
 }
 
 /// A byte string that wraps the CBOR of a hash entry.
-fn hash_entry<'a>(decoder: &mut Decoder<'a>, field: &'static str) -> Result<HashEntry<'a>, Error> {
-    let wrapped = bytes(decoder, field)?;
-    HashEntry::parse(wrapped, decoder.position().saturating_sub(wrapped.len()))
-}
-
-fn bytes<'a>(decoder: &mut Decoder<'a>, field: &'static str) -> Result<&'a [u8], Error> {
-    decoder.bytes().map_err(|error| malformed(field, decoder, &error))
-}
-
-/// The head of an array of two elements.
-fn pair(decoder: &mut Decoder<'_>, field: &'static str) -> Result<(), Error> {
-    let at = decoder.position();
-    match decoder.array().map_err(|error| malformed(field, decoder, &error))? {
-        Some(2) => Ok(()),
-        _ => Err(Error::unexpected(field, at, "an array of two elements", "another length")),
-    }
-}
-
-fn end(decoder: &Decoder<'_>, field: &'static str) -> Result<(), Error> {
-    let left = decoder.input().len().saturating_sub(decoder.position());
-    if left == 0 {
-        return Ok(());
-    }
-    Err(Error { field, offset: decoder.position(), kind: crate::Kind::Trailing { left } })
-}
-
-fn malformed(field: &'static str, decoder: &Decoder<'_>, error: &minicbor::decode::Error) -> Error {
-    Error::unexpected(field, decoder.position(), "CBOR of this profile", error)
-}
-
-type CborResult = Result<(), minicbor::encode::Error<std::convert::Infallible>>;
-
-fn write_cbor(field: &'static str, write: impl Fn(&mut Encoder<&mut Vec<u8>>) -> CborResult) -> Result<Vec<u8>, Error> {
-    let mut written = Vec::new();
-    write(&mut Encoder::new(&mut written))
-        .map_err(|error| Error::unexpected(field, 0, "a value that CBOR can write", error))?;
-    Ok(written)
+fn hash_entry<'a>(cbor: &mut Cbor<'a>, field: &'static str) -> Result<HashEntry<'a>, Error> {
+    HashEntry::read(&mut cbor.wrapped(field)?)
 }
 
 /// The report data that vouches for claims: their SHA-256, then zeros.

@@ -16,10 +16,10 @@
 //! | member | meaning |
 //! |---|---|
 //! | `version` | 1; another is refused |
-//! | `tee` | `tdx`, `sgx` or `snp` |
+//! | `tee` | `tdx`, `sgx`, `snp`, `nitro` or `cca` |
 //! | `profile` | what the prediction assumed, by name: firmware, VMM, RAM in bytes; at most 32 words |
 //! | `inputs` | the files that were measured, each with its SHA-256 and size in bytes; at most 64 |
-//! | `values` | per claim the values of which one must be seen, in lower-case hex; see [`width`] for the claims. A claim without an entry here has no reference value, which a policy may refuse; an empty list is refused |
+//! | `values` | per claim the values of which one must be seen, in lower-case hex; see [`width`] and [`is_hash`] for the claims. A claim without an entry here has no reference value, which a policy may refuse; an empty list is refused |
 //! | `taken_from_log` | the events whose digests were taken from a log instead of a file, and are therefore *not* a check; may be left out |
 //! | `not_after` | the last moment at which the values hold; may be left out |
 //!
@@ -46,7 +46,7 @@ pub const MAX_PROFILE: usize = 32;
 pub const MAX_WORD: usize = 256;
 
 /// The claims that can have reference values, with the width of each in bytes. The names are those of the facts that `verify` states.
-const CLAIMS: [(Tee, &str, usize); 31] = [
+const CLAIMS: [(Tee, &str, usize); 50] = [
     (Tee::Tdx, "mrtd", 48),
     (Tee::Tdx, "rtmr0", 48),
     (Tee::Tdx, "rtmr1", 48),
@@ -78,11 +78,42 @@ const CLAIMS: [(Tee, &str, usize); 31] = [
     (Tee::Snp, "family_id", 16),
     (Tee::Snp, "image_id", 16),
     (Tee::Snp, "report_id", 32),
+    (Tee::Nitro, "pcr0", 48),
+    (Tee::Nitro, "pcr1", 48),
+    (Tee::Nitro, "pcr2", 48),
+    (Tee::Nitro, "pcr3", 48),
+    (Tee::Nitro, "pcr4", 48),
+    (Tee::Nitro, "pcr5", 48),
+    (Tee::Nitro, "pcr6", 48),
+    (Tee::Nitro, "pcr7", 48),
+    (Tee::Nitro, "pcr8", 48),
+    (Tee::Nitro, "pcr9", 48),
+    (Tee::Nitro, "pcr10", 48),
+    (Tee::Nitro, "pcr11", 48),
+    (Tee::Nitro, "pcr12", 48),
+    (Tee::Nitro, "pcr13", 48),
+    (Tee::Nitro, "pcr14", 48),
+    (Tee::Nitro, "pcr15", 48),
+    (Tee::Cca, "personalization_value", 64),
+    (Tee::Cca, "implementation_id", 32),
+    (Tee::Cca, "instance_id", 33),
 ];
 
-/// The width in bytes of a claim's values; `None` when the environment has no such claim.
+/// The claims that can have reference values, and whose width the evidence's own hash algorithm decides: see [`HASH_WIDTHS`].
+const HASHES: [(Tee, &str); 5] =
+    [(Tee::Cca, "rim"), (Tee::Cca, "rem0"), (Tee::Cca, "rem1"), (Tee::Cca, "rem2"), (Tee::Cca, "rem3")];
+
+/// The widths in bytes that a claim of a hash can have: SHA-256, SHA-384 and SHA-512.
+pub const HASH_WIDTHS: [usize; 3] = [32, 48, 64];
+
+/// The width in bytes of a claim's values; `None` when the environment has no such claim, or one of a hash ([`is_hash`]).
 pub fn width(tee: Tee, claim: &str) -> Option<usize> {
     CLAIMS.iter().find(|(of, name, _)| *of == tee && *name == claim).map(|(.., width)| *width)
+}
+
+/// Whether a claim's values have one of [`HASH_WIDTHS`].
+pub fn is_hash(tee: Tee, claim: &str) -> bool {
+    HASHES.contains(&(tee, claim))
 }
 
 /// Why a file is not one of reference values.
@@ -116,6 +147,14 @@ pub enum Error {
         claim: String,
         /// The claim's width in bytes.
         wanted: usize,
+        /// The value's width in bytes.
+        found: usize,
+    },
+    /// A value of none of the widths that a hash can have.
+    #[error("a value of {claim} has {found} bytes, the claim has 32, 48 or 64")]
+    HashWidth {
+        /// Whose value it is.
+        claim: String,
         /// The value's width in bytes.
         found: usize,
     },
@@ -391,18 +430,25 @@ fn check_values(tee: Tee, values: &BTreeMap<String, Vec<Value>>) -> Result<(), E
         return Err(Error::Values { claim: "values".into() });
     }
     for (claim, values) in values {
-        let Some(wanted) = width(tee, claim) else {
-            return Err(Error::Claim { tee, claim: claim.chars().take(MAX_WORD).collect() });
-        };
-        if let Some(value) = values.iter().find(|value| value.0.len() != wanted) {
-            return Err(Error::Width { claim: claim.clone(), wanted, found: value.0.len() });
-        }
+        check_widths(tee, claim, values)?;
         let repeated = values.iter().enumerate().any(|(place, value)| values.iter().take(place).any(|v| v == value));
         if values.is_empty() || values.len() > MAX_ENTRIES || repeated {
             return Err(Error::Values { claim: claim.clone() });
         }
     }
     Ok(())
+}
+
+fn check_widths(tee: Tee, claim: &str, values: &[Value]) -> Result<(), Error> {
+    if is_hash(tee, claim) {
+        let odd = values.iter().find(|value| !HASH_WIDTHS.contains(&value.0.len()));
+        return odd.map_or(Ok(()), |value| Err(Error::HashWidth { claim: claim.to_owned(), found: value.0.len() }));
+    }
+    let Some(wanted) = width(tee, claim) else {
+        return Err(Error::Claim { tee, claim: claim.chars().take(MAX_WORD).collect() });
+    };
+    let odd = values.iter().find(|value| value.0.len() != wanted);
+    odd.map_or(Ok(()), |value| Err(Error::Width { claim: claim.to_owned(), wanted, found: value.0.len() }))
 }
 
 fn check_word(member: &'static str, word: &str) -> Result<(), Error> {

@@ -13,6 +13,9 @@ const DAY: u64 = 86_400;
 const LAST: u64 = 253_402_300_799;
 
 impl UnixTime {
+    /// The last second that RFC 3339 and X.509 can write: of what has no end.
+    pub const LAST: Self = Self(LAST);
+
     /// Parses `YYYY-MM-DDThh:mm:ssZ`.
     ///
     /// # Errors

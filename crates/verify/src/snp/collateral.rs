@@ -122,7 +122,7 @@ fn verify_ca(der: &[u8], ark: &Certificate, product: Product) -> Result<(Certifi
         let rule = "common name \"SEV-\" or \"SEV-VLEK-\" and the product of the root";
         return Err(profile(Part::Ask, rule, name));
     }
-    ca.check_signs_certificates()?;
+    ca.check_issuer(0)?;
     ca.issued_by(ark)?;
     Ok((ca, kind))
 }
