@@ -1,6 +1,6 @@
 //! Why evidence is not believed.
 
-use crate::replay;
+use crate::{az_vtpm, replay, tpm};
 use sealwright_wire::{Error as WireError, time::UnixTime};
 use std::fmt;
 
@@ -34,6 +34,22 @@ pub enum Part {
     QeReport,
     /// The quote itself.
     Quote,
+    /// The quote of a TPM.
+    TpmQuote,
+    /// A TPM's attestation key: its public area, or its SubjectPublicKeyInfo.
+    AttestationKey,
+    /// The certificate of a TPM's attestation key.
+    AkCertificate,
+    /// A CA between that certificate and its root.
+    AkCa,
+    /// The root above it.
+    AkRootCa,
+    /// A revocation list of one of these CAs.
+    AkCrl,
+    /// The report of Azure's paravisor.
+    HclReport,
+    /// The claims that this report binds.
+    RuntimeClaims,
 }
 
 impl Part {
@@ -53,6 +69,14 @@ impl Part {
             Self::QeIdentity => "QE identity",
             Self::QeReport => "QE report",
             Self::Quote => "quote",
+            Self::TpmQuote => "TPM quote",
+            Self::AttestationKey => "attestation key",
+            Self::AkCertificate => "attestation key certificate",
+            Self::AkCa => "attestation key CA certificate",
+            Self::AkRootCa => "attestation key root CA certificate",
+            Self::AkCrl => "attestation key CRL",
+            Self::HclReport => "HCL report",
+            Self::RuntimeClaims => "runtime claims",
         }
     }
 }
@@ -61,6 +85,16 @@ impl Part {
     /// Whether this is a certificate of the chain that comes with the quote.
     const fn is_of_platform(self) -> bool {
         matches!(self, Self::Pck | Self::ChainPckCa | Self::ChainRootCa)
+    }
+
+    /// Whether this is the statement itself, as opposed to what vouches for it.
+    const fn is_of_evidence(self) -> bool {
+        matches!(self, Self::Quote | Self::TpmQuote | Self::AttestationKey | Self::HclReport | Self::RuntimeClaims)
+    }
+
+    /// Whether this is a certificate above a TPM's attestation key.
+    const fn is_of_ak_chain(self) -> bool {
+        matches!(self, Self::AkCertificate | Self::AkCa | Self::AkRootCa)
     }
 }
 
@@ -242,6 +276,12 @@ pub enum Error {
         /// The kind of environment.
         tee: &'static str,
     },
+    /// What a TPM alone can get wrong.
+    #[error(transparent)]
+    Tpm(#[from] tpm::Error),
+    /// What a vTPM of Azure's alone can get wrong.
+    #[error(transparent)]
+    AzVtpm(#[from] az_vtpm::Error),
 }
 
 impl Error {
@@ -253,15 +293,17 @@ impl Error {
     /// The reason as a stable word for programs: kebab-case, never reused for another meaning.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Malformed { part: Part::Quote, .. } => "malformed-evidence",
+            Self::Malformed { part, .. } if part.is_of_evidence() => "malformed-evidence",
             Self::Malformed { part, .. } if part.is_of_platform() => "malformed-pck-chain",
+            Self::Malformed { part, .. } if part.is_of_ak_chain() => "malformed-ak-chain",
             Self::Malformed { .. } => "malformed-collateral",
             Self::Profile { part: Part::TcbInfo | Part::QeIdentity, .. } => "malformed-collateral",
             Self::Profile { .. } => "certificate-profile",
             Self::ChainLength { .. } => "chain-length",
             Self::UntrustedRoot { .. } => "untrusted-root",
             Self::Issuer { .. } => "wrong-issuer",
-            Self::Signature { part: Part::Quote, .. } => "quote-signature",
+            Self::Signature { part: Part::Quote | Part::TpmQuote, .. } => "quote-signature",
+            Self::Signature { part, .. } if part.is_of_ak_chain() => "ak-chain-signature",
             Self::Signature { part: Part::QeReport, .. } => "qe-report-signature",
             Self::Signature { part, .. } if part.is_of_platform() => "pck-chain-signature",
             Self::Signature { .. } => "collateral-signature",
@@ -278,6 +320,8 @@ impl Error {
             Self::NotSupported { .. } => "tcb-not-supported",
             Self::EventLog { source } => log_code(source),
             Self::UnexpectedLog { .. } => "unexpected-event-log",
+            Self::Tpm(error) => error.code(),
+            Self::AzVtpm(error) => error.code(),
         }
     }
 
@@ -299,10 +343,12 @@ impl Error {
             Self::TdxModule { .. } => "TDX module",
             Self::QeMismatch { .. } | Self::QeReportData { .. } => Part::QeReport.name(),
             Self::EventLog { source } => match **source {
-                replay::Error::Differs { register, .. } => register,
+                replay::Error::Differs { register, .. } | replay::Error::PcrDiffers { register, .. } => register,
                 _ => "event log",
             },
             Self::UnexpectedLog { .. } => "event log",
+            Self::Tpm(error) => error.claim(),
+            Self::AzVtpm(error) => error.claim(),
         }
     }
 
@@ -318,6 +364,7 @@ impl Error {
             | Self::NotSupported { expected, .. } => Some(expected.clone()),
             Self::EventLog { source } => match &**source {
                 replay::Error::Differs { quoted, .. } => Some(quoted.to_string()),
+                replay::Error::PcrDiffers { quoted, .. } => Some(quoted.clone()),
                 replay::Error::RuntimeData { stated, .. } => Some(stated.to_string()),
                 _ => None,
             },
@@ -330,6 +377,8 @@ impl Error {
             Self::Revoked { crl, .. } => Some(format!("a certificate that the {crl} does not list")),
             Self::CertificationData { .. } => Some("a PCK certificate chain (type 5)".to_owned()),
             Self::OtherPlatform { fmspc } => Some(format!("the chain of the platform with FMSPC {fmspc}")),
+            Self::Tpm(error) => error.expected(),
+            Self::AzVtpm(error) => error.expected(),
             Self::Malformed { .. } | Self::UnexpectedLog { .. } => None,
         }
     }
@@ -348,6 +397,7 @@ impl Error {
             | Self::NotSupported { found, .. } => Some(found.clone()),
             Self::EventLog { source } => match &**source {
                 replay::Error::Differs { replayed, .. } => Some(replayed.to_string()),
+                replay::Error::PcrDiffers { replayed, .. } => Some(replayed.clone()),
                 replay::Error::RuntimeData { computed, .. } => Some(computed.to_string()),
                 other => Some(other.to_string()),
             },
@@ -356,6 +406,8 @@ impl Error {
             Self::Revoked { serial, .. } => Some(format!("serial number {serial}")),
             Self::CertificationData { kind } => Some(format!("certification data of type {kind}")),
             Self::Malformed { source, .. } => Some(source.to_string()),
+            Self::Tpm(error) => error.actual(),
+            Self::AzVtpm(error) => error.actual(),
             Self::Signature { .. } | Self::OtherPlatform { .. } | Self::UnexpectedLog { .. } => None,
         }
     }
@@ -363,7 +415,7 @@ impl Error {
     /// What the reader can do about it.
     pub fn remedy(&self) -> &'static str {
         match self {
-            Self::Malformed { part: Part::Quote, .. } => {
+            Self::Malformed { part, .. } if part.is_of_evidence() => {
                 "send the quote's bytes exactly as the platform made them (not hex, not base64, not cut short)"
             }
             Self::Malformed { part, .. } | Self::Profile { part, .. } | Self::Signature { part, .. }
@@ -371,6 +423,16 @@ impl Error {
             {
                 "the certificates that came with the quote were changed: have the platform make a new quote, and look at what \
                  carries it here (or fetch pck_certificate_chain again, if the collateral brought the chain)"
+            }
+            Self::Malformed { part, .. }
+            | Self::Profile { part, .. }
+            | Self::ChainLength { part, .. }
+            | Self::Signature { part, .. }
+            | Self::Issuer { part, .. }
+                if part.is_of_ak_chain() =>
+            {
+                "send the attestation key's certificate and those of its CAs, each in DER, leaf first and root last; if they are \
+                 complete, they are not certificates of an attestation key, or were changed"
             }
             Self::Malformed { .. } | Self::Profile { .. } | Self::ChainLength { .. } => {
                 "fetch the collateral again from the vendor's service; if the damaged part came with the quote, have the \
@@ -384,7 +446,7 @@ impl Error {
                 "fetch collateral for this platform: the PCK CRL and its chain must be of the CA (Platform or Processor) \
                  that issued the PCK certificate; if they are, the certificates in the quote were changed"
             }
-            Self::Signature { part: Part::Quote | Part::QeReport, .. } | Self::QeReportData { .. } => {
+            Self::Signature { part: Part::Quote | Part::QeReport | Part::TpmQuote, .. } | Self::QeReportData { .. } => {
                 "the evidence was changed after it was signed, or pieces of different evidence were put together: have \
                  the platform make a new quote, and look at what carries it here"
             }
@@ -421,6 +483,8 @@ impl Error {
             }
             Self::EventLog { source } => log_remedy(source),
             Self::UnexpectedLog { .. } => "send SGX evidence without an event log",
+            Self::Tpm(error) => error.remedy(),
+            Self::AzVtpm(error) => error.remedy(),
         }
     }
 }
@@ -451,7 +515,7 @@ const fn certification(kind: u16) -> &'static str {
 /// The reason code of a log that does not explain the quote.
 const fn log_code(error: &replay::Error) -> &'static str {
     match error {
-        replay::Error::Differs { .. } => "event-log-mismatch",
+        replay::Error::Differs { .. } | replay::Error::PcrDiffers { .. } => "event-log-mismatch",
         replay::Error::RuntimeData { .. } => "runtime-event-mismatch",
         _ => "malformed-event-log",
     }
@@ -460,13 +524,16 @@ const fn log_code(error: &replay::Error) -> &'static str {
 /// What to do about a log that does not explain the quote.
 const fn log_remedy(error: &replay::Error) -> &'static str {
     match error {
-        replay::Error::Differs { .. } => {
+        replay::Error::Differs { .. } | replay::Error::PcrDiffers { .. } => {
             "the log is not of this boot or lacks events (kernel measurements of IMA are kept in another list): replay it \
              to find the first register that differs"
         }
         replay::Error::RuntimeData { .. } => {
             "a record of the runtime log was changed after it was measured: look at what carries the log here"
         }
-        _ => "send the log as the firmware left it (CCEL), with runtime records behind it",
+        replay::Error::ImaTemplate { .. } | replay::Error::Ima(_) => {
+            "send the kernel's list as it is (ascii_runtime_measurements or binary_runtime_measurements)"
+        }
+        _ => "send the log as the firmware left it (CCEL, or binary_bios_measurements), with runtime records behind it",
     }
 }

@@ -40,6 +40,7 @@
 )]
 
 mod anchor;
+pub mod az_vtpm;
 mod certificate;
 mod collateral;
 mod crl;
@@ -53,9 +54,11 @@ mod qe;
 pub mod replay;
 mod tcb;
 mod tdx;
+pub mod tpm;
 mod window;
 
 pub use anchor::{Anchor, AnchorId, AnchorKind, Anchors, SIMULATION};
+pub use az_vtpm::AzVtpmClaims;
 pub use certificate::P256_KEY_INFO;
 pub use collateral::Collateral;
 pub use error::{Error, Part};
@@ -63,3 +66,4 @@ pub use facts::{Claims, Facts, SgxClaims, Tcb, TdxClaims, TdxExtendedClaims};
 pub use issue::{CrlIssue, CrlNumber, Issue};
 pub use platform::{Platform, verify};
 pub use sealwright_wire::collateral::TcbStatus;
+pub use tpm::TpmClaims;

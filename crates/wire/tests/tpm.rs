@@ -173,8 +173,11 @@ fn sample_pcr_file() -> Vec<u8> {
     tools::write_pcrs(&PcrSelections::new(selections).unwrap(), &values).unwrap()
 }
 
-/// Every parser: reads, and writes back what it read.
-fn parsers() -> Vec<(Vec<u8>, fn(&[u8]) -> Option<Vec<u8>>)> {
+/// Reads, and writes back what it read.
+type Parser = fn(&[u8]) -> Option<Vec<u8>>;
+
+/// Bytes of our own making for every parser.
+fn parsers() -> Vec<(Vec<u8>, Parser)> {
     fn attest(bytes: &[u8]) -> Option<Vec<u8>> {
         Some(Attest::parse(bytes).ok()?.encode().unwrap())
     }
@@ -196,9 +199,9 @@ fn parsers() -> Vec<(Vec<u8>, fn(&[u8]) -> Option<Vec<u8>>)> {
     }
     let mut list = Vec::new();
     tpm::write_digests(&mut list, &[&[1; 20], &[2; 64], &[]]).unwrap();
-    let mut all: Vec<(Vec<u8>, fn(&[u8]) -> Option<Vec<u8>>)> = vec![(sample_attest(), attest), (list, digests)];
-    all.extend(sample_signatures().into_iter().map(|bytes| (bytes, signature as fn(&[u8]) -> Option<Vec<u8>>)));
-    all.extend(sample_publics().into_iter().map(|bytes| (bytes, public as fn(&[u8]) -> Option<Vec<u8>>)));
+    let mut all: Vec<(Vec<u8>, Parser)> = vec![(sample_attest(), attest), (list, digests)];
+    all.extend(sample_signatures().into_iter().map(|bytes| (bytes, signature as Parser)));
+    all.extend(sample_publics().into_iter().map(|bytes| (bytes, public as Parser)));
     all
 }
 
