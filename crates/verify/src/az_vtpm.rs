@@ -239,3 +239,6 @@ fn check_binding(report: &Report<'_>, hardware: &Facts) -> Result<(), Error> {
     }
     Err(Error::Binding { expected: hex::encode(expected), found: hex::encode(&hardware.report_data) })
 }
+
+#[cfg(test)]
+mod tests;
