@@ -1,7 +1,7 @@
 //! The roots that a relying party trusts.
 
 use crate::certificate::{Certificate, Profile};
-use crate::{Error, Part, collateral::chain, hash, snp::roots};
+use crate::{Error, Part, collateral::chain, hash, snp::roots, tpm};
 use sealwright_wire::{Digest, snp::Product};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -74,6 +74,8 @@ pub enum AnchorKind {
     Simulated,
     /// A root that the relying party's configuration names.
     Configured,
+    /// A TPM's attestation key that the relying party enrolled: nobody vouches for it but whoever enrolled it.
+    Enrolled,
 }
 
 impl AnchorKind {
@@ -83,6 +85,7 @@ impl AnchorKind {
             Self::Vendor => "vendor",
             Self::Simulated => "simulated",
             Self::Configured => "configured",
+            Self::Enrolled => "enrolled",
         }
     }
 }
@@ -112,6 +115,18 @@ pub struct Anchor {
     key: Vec<u8>,
     /// SHA-256 of a certificate of this key that is known to be a well-formed root and signed by itself.
     certificate: Option<Digest<32>>,
+    scope: Scope,
+}
+
+/// What an anchor is trusted for. An anchor of one scope is never one of another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Scope {
+    /// The chains of a processor's vendor.
+    Root,
+    /// The certificates of TPMs' attestation keys.
+    TpmCa,
+    /// The quotes of this one key of a TPM; with its public area where that was enrolled.
+    AttestationKey { area: Option<Vec<u8>> },
 }
 
 impl Anchor {
@@ -159,6 +174,42 @@ impl Anchor {
         Ok(Self::new(name, kind, root.key_info(), Some(hash::sha256(&[der]))))
     }
 
+    /// The root of a CA that certifies attestation keys of TPMs, from its certificate in DER: it vouches for such certificates only, and no
+    /// other anchor does. None is built in: who issues them is the maker of the machine or of the cloud, whom the relying party knows.
+    ///
+    /// # Errors
+    /// When it is no self-signed CA certificate.
+    pub fn tpm_ca(name: &str, der: &[u8]) -> Result<Self, Error> {
+        let root = Certificate::parse(Part::AkRootCa, der, Profile::TPM)?;
+        root.check_root()?;
+        let kind = if root.is_simulation() { AnchorKind::Simulated } else { AnchorKind::Configured };
+        let certificate = Some(hash::sha256(&[der]));
+        Ok(Self { scope: Scope::TpmCa, ..Self::new(name, kind, root.key_info(), certificate) })
+    }
+
+    /// An attestation key of a TPM, from its SubjectPublicKeyInfo in DER. Whoever enrols it has made sure that it is a restricted signing key
+    /// of the TPM in question (by credential activation, or at the machine itself): nothing here can check that any more.
+    ///
+    /// # Errors
+    /// When it is no key of RSA, P-256 or P-384.
+    pub fn attestation_key(name: &str, key_info: &[u8]) -> Result<Self, Error> {
+        tpm::public_key(key_info)?;
+        Ok(Self::enrolled(name, key_info, None))
+    }
+
+    /// As [`Anchor::attestation_key`], from the key's public area (`TPM2B_PUBLIC` or `TPMT_PUBLIC`), which says what the key may do.
+    ///
+    /// # Errors
+    /// When it is no public area, or its attributes or scheme are not those of an attestation key.
+    pub fn attestation_key_area(name: &str, public: &[u8]) -> Result<Self, Error> {
+        let area = tpm::Area::parse(public)?;
+        Ok(Self::enrolled(name, &area.key_info, Some(area.bytes.to_vec())))
+    }
+
+    fn enrolled(name: &str, key_info: &[u8], area: Option<Vec<u8>>) -> Self {
+        Self { scope: Scope::AttestationKey { area }, ..Self::new(name, AnchorKind::Enrolled, key_info, None) }
+    }
+
     /// The same anchor, declared to be a simulation's.
     #[must_use]
     pub fn simulated(mut self) -> Self {
@@ -173,7 +224,7 @@ impl Anchor {
 
     fn new(name: &str, kind: AnchorKind, key: &[u8], certificate: Option<Digest<32>>) -> Self {
         let id = AnchorId { name: name.to_owned(), kind, sha256: hash::sha256(&[key]) };
-        Self { id, key: key.to_vec(), certificate }
+        Self { id, key: key.to_vec(), certificate, scope: Scope::Root }
     }
 }
 
@@ -226,8 +277,18 @@ impl Anchors {
 
     /// The anchor that has the root's key; the root itself must be well-formed and self-signed, or known to be.
     pub(crate) fn trust(&self, root: &Certificate) -> Result<AnchorId, Error> {
-        let Some(anchor) = self.0.iter().find(|anchor| anchor.key == root.key_info()) else {
-            let trusted: Vec<_> = self.0.iter().map(|anchor| anchor.id.name.as_str()).collect();
+        self.trust_within(&Scope::Root, root)
+    }
+
+    /// As [`Anchors::trust`], for the root above the certificate of a TPM's attestation key.
+    pub(crate) fn trust_tpm_ca(&self, root: &Certificate) -> Result<AnchorId, Error> {
+        self.trust_within(&Scope::TpmCa, root)
+    }
+
+    fn trust_within(&self, scope: &Scope, root: &Certificate) -> Result<AnchorId, Error> {
+        let of_scope = || self.0.iter().filter(|anchor| anchor.scope == *scope);
+        let Some(anchor) = of_scope().find(|anchor| anchor.key == root.key_info()) else {
+            let trusted: Vec<_> = of_scope().map(|anchor| anchor.id.name.as_str()).collect();
             return Err(Error::UntrustedRoot {
                 found: root.subject(),
                 sha256: hash::sha256(&[root.key_info()]).to_string(),
@@ -244,5 +305,22 @@ impl Anchors {
             id.kind = AnchorKind::Simulated;
         }
         Ok(id)
+    }
+
+    /// The anchor of an enrolled attestation key, and its public area where that was enrolled.
+    pub(crate) fn trust_attestation_key(&self, key_info: &[u8]) -> Result<(AnchorId, Option<&[u8]>), tpm::Error> {
+        let enrolled = self.0.iter().filter_map(|anchor| match &anchor.scope {
+            Scope::AttestationKey { area } => Some((anchor, area.as_deref())),
+            Scope::Root | Scope::TpmCa => None,
+        });
+        let mut names = Vec::new();
+        for (anchor, area) in enrolled {
+            if anchor.key == key_info {
+                return Ok((anchor.id.clone(), area));
+            }
+            names.push(anchor.id.name.as_str());
+        }
+        let enrolled = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+        Err(tpm::Error::NotEnrolled { sha256: hash::sha256(&[key_info]), enrolled })
     }
 }

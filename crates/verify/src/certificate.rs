@@ -19,7 +19,9 @@ pub const P256_KEY_INFO: [u8; 26] = [
     0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
 ];
 const KEY_USAGE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.15");
-const BASIC_CONSTRAINTS: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.19");
+pub(crate) const BASIC_CONSTRAINTS: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.19");
+const SUBJECT_ALT_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.17");
+pub(crate) const EXTENDED_KEY_USAGE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.37");
 
 /// What the certificates and revocation lists of one PKI look like.
 #[derive(Debug)]
@@ -85,6 +87,24 @@ impl Profile {
         extensions: &[],
         root: "NVIDIA Device Identity CA",
         rooted: "common name containing \"NVIDIA Device Identity CA\"",
+    };
+
+    /// The PKIs that certify attestation keys of TPMs (TCG EK Credential Profile, and those who follow it for attestation keys): RSA with
+    /// PKCS#1, or ECDSA. Their roots have any name, so that they must be declared as such.
+    pub(crate) const TPM: &'static Self = &Self {
+        algorithms: &[
+            Algorithm::RsaPkcs1(Hash::Sha256),
+            Algorithm::RsaPkcs1(Hash::Sha384),
+            Algorithm::RsaPkcs1(Hash::Sha512),
+            Algorithm::EcdsaSha256,
+            Algorithm::EcdsaSha384,
+        ],
+        signed: "an RSA PKCS#1 or ECDSA signature with SHA-256, SHA-384 or SHA-512",
+        keys: &[KeyKind::Rsa, KeyKind::P256, KeyKind::P384],
+        keyed: "an RSA, P-256 or P-384 public key",
+        extensions: &[EXTENDED_KEY_USAGE, SUBJECT_ALT_NAME],
+        root: "",
+        rooted: "a common name",
     };
 
     /// The PKIs whose roots may be named as anchors.

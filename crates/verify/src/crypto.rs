@@ -1,10 +1,11 @@
 //! The signatures that evidence and X.509 use, on aws-lc-rs.
 
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_ASN1, ECDSA_P384_SHA384_FIXED,
-    ECDSA_P521_SHA512_FIXED, EcdsaVerificationAlgorithm, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256,
-    RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512, RSA_PSS_2048_8192_SHA256, RSA_PSS_2048_8192_SHA384,
-    RSA_PSS_2048_8192_SHA512, UnparsedPublicKey, VerificationAlgorithm,
+    ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA384_ASN1, ECDSA_P384_SHA256_ASN1,
+    ECDSA_P384_SHA384_ASN1, ECDSA_P384_SHA384_FIXED, ECDSA_P521_SHA512_FIXED, EcdsaVerificationAlgorithm,
+    ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512,
+    RSA_PSS_2048_8192_SHA256, RSA_PSS_2048_8192_SHA384, RSA_PSS_2048_8192_SHA512, UnparsedPublicKey,
+    VerificationAlgorithm,
 };
 use der::asn1::ObjectIdentifier;
 use der::{AnyRef, Decode, DecodeValue, FixedTag, Reader, SliceReader, Tag, TagMode, TagNumber, Tagged};
@@ -211,6 +212,30 @@ pub(crate) fn is_point(algorithm: cose::Algorithm, point: &[u8]) -> bool {
 /// ECDSA P-384 with SHA-384, signature as (r, s) (Nitro documents, reports of GPUs).
 pub(crate) fn verify_p384(key: &PublicKey, message: &[u8], signature: &[u8]) -> bool {
     matches!(key, PublicKey::P384(point) if verify_cose(cose::Algorithm::Es384, point, message, signature))
+}
+
+/// How a TPM signs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TpmScheme {
+    RsaSsa,
+    RsaPss,
+    Ecdsa,
+}
+
+/// A TPM's signature, an ECDSA one in DER. Unlike X.509, a TPM pairs any hash with any curve. A PSS salt must be as long as the hash.
+pub(crate) fn verify_tpm(key: &PublicKey, scheme: TpmScheme, hash: Hash, message: &[u8], signature: &[u8]) -> bool {
+    let (key, by): (&[u8], &'static dyn VerificationAlgorithm) = match (key, scheme, hash) {
+        (PublicKey::Rsa(_), TpmScheme::RsaSsa, hash) => {
+            return key.verify(Algorithm::RsaPkcs1(hash), message, signature);
+        }
+        (PublicKey::Rsa(_), TpmScheme::RsaPss, hash) => return key.verify(Algorithm::RsaPss(hash), message, signature),
+        (PublicKey::P256(point), TpmScheme::Ecdsa, Hash::Sha256) => (point, &ECDSA_P256_SHA256_ASN1),
+        (PublicKey::P256(point), TpmScheme::Ecdsa, Hash::Sha384) => (point, &ECDSA_P256_SHA384_ASN1),
+        (PublicKey::P384(point), TpmScheme::Ecdsa, Hash::Sha256) => (point, &ECDSA_P384_SHA256_ASN1),
+        (PublicKey::P384(point), TpmScheme::Ecdsa, Hash::Sha384) => (point, &ECDSA_P384_SHA384_ASN1),
+        _ => return false,
+    };
+    UnparsedPublicKey::new(by, key).verify(message, signature).is_ok()
 }
 
 /// ECDSA P-256 with SHA-256, signature as (r, s) (quotes, TCB info, QE identity).

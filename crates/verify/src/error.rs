@@ -1,6 +1,6 @@
 //! Why evidence is not believed.
 
-use crate::{CcaError, NvidiaError, replay, snp};
+use crate::{CcaError, NvidiaError, az_vtpm, replay, snp, tpm};
 use sealwright_wire::{Error as WireError, time::UnixTime};
 use std::fmt;
 
@@ -60,6 +60,22 @@ pub enum Part {
     CcaRealmToken,
     /// The enrolled key of a platform of Arm CCA.
     CcaPlatformKey,
+    /// The quote of a TPM.
+    TpmQuote,
+    /// A TPM's attestation key: its public area, or its SubjectPublicKeyInfo.
+    AttestationKey,
+    /// The certificate of a TPM's attestation key.
+    AkCertificate,
+    /// A CA between that certificate and its root.
+    AkCa,
+    /// The root above it.
+    AkRootCa,
+    /// A revocation list of one of these CAs.
+    AkCrl,
+    /// The report of Azure's paravisor.
+    HclReport,
+    /// The claims that this report binds.
+    RuntimeClaims,
 }
 
 impl Part {
@@ -92,6 +108,14 @@ impl Part {
             Self::CcaPlatformToken => "CCA platform token",
             Self::CcaRealmToken => "CCA realm token",
             Self::CcaPlatformKey => "enrolled key of the CCA platform",
+            Self::TpmQuote => "TPM quote",
+            Self::AttestationKey => "attestation key",
+            Self::AkCertificate => "attestation key certificate",
+            Self::AkCa => "attestation key CA certificate",
+            Self::AkRootCa => "attestation key root CA certificate",
+            Self::AkCrl => "attestation key CRL",
+            Self::HclReport => "HCL report",
+            Self::RuntimeClaims => "runtime claims",
         }
     }
 }
@@ -118,6 +142,16 @@ impl Part {
             self,
             Self::NitroDocument | Self::GpuReport | Self::CcaToken | Self::CcaPlatformToken | Self::CcaRealmToken
         )
+    }
+
+    /// Whether this is the statement itself, as opposed to what vouches for it.
+    const fn is_of_evidence(self) -> bool {
+        matches!(self, Self::Quote | Self::TpmQuote | Self::AttestationKey | Self::HclReport | Self::RuntimeClaims)
+    }
+
+    /// Whether this is a certificate above a TPM's attestation key.
+    const fn is_of_ak_chain(self) -> bool {
+        matches!(self, Self::AkCertificate | Self::AkCa | Self::AkRootCa)
     }
 }
 
@@ -308,6 +342,12 @@ pub enum Error {
     /// A GPU's report contradicts its certificate.
     #[error(transparent)]
     Nvidia(#[from] NvidiaError),
+    /// What a TPM alone can get wrong.
+    #[error(transparent)]
+    Tpm(#[from] tpm::Error),
+    /// What a vTPM of Azure's alone can get wrong.
+    #[error(transparent)]
+    AzVtpm(#[from] az_vtpm::Error),
 }
 
 impl Error {
@@ -328,7 +368,9 @@ impl Error {
             Self::Malformed { part, .. } if part.is_vek() => "malformed-vek",
             Self::Malformed { part, .. } if part.is_evidence() => "malformed-evidence",
             Self::Malformed { part, .. } if part.is_of_evidence_chain() => "malformed-evidence-chain",
+            Self::Malformed { part, .. } if part.is_of_evidence() => "malformed-evidence",
             Self::Malformed { part, .. } if part.is_of_platform() => "malformed-pck-chain",
+            Self::Malformed { part, .. } if part.is_of_ak_chain() => "malformed-ak-chain",
             Self::Malformed { .. } => "malformed-collateral",
             Self::Profile { part: Part::TcbInfo | Part::QeIdentity, .. } => "malformed-collateral",
             Self::Profile { part, .. } if part.is_evidence() => "evidence-profile",
@@ -337,7 +379,8 @@ impl Error {
             Self::ChainLength { .. } => "chain-length",
             Self::UntrustedRoot { .. } => "untrusted-root",
             Self::Issuer { .. } => "wrong-issuer",
-            Self::Signature { part: Part::Quote, .. } => "quote-signature",
+            Self::Signature { part: Part::Quote | Part::TpmQuote, .. } => "quote-signature",
+            Self::Signature { part, .. } if part.is_of_ak_chain() => "ak-chain-signature",
             Self::Signature { part: Part::QeReport, .. } => "qe-report-signature",
             Self::Signature { part: Part::Report, .. } => "report-signature",
             Self::Signature { part, .. } if part.is_vek() => "vek-signature",
@@ -366,6 +409,8 @@ impl Error {
             Self::Snp(reason) => reason.code(),
             Self::Cca(error) => error.code(),
             Self::Nvidia(error) => error.code(),
+            Self::Tpm(error) => error.code(),
+            Self::AzVtpm(error) => error.code(),
         }
     }
 
@@ -387,13 +432,15 @@ impl Error {
             Self::TdxModule { .. } => "TDX module",
             Self::QeMismatch { .. } | Self::QeReportData { .. } => Part::QeReport.name(),
             Self::EventLog { source } => match **source {
-                replay::Error::Differs { register, .. } => register,
+                replay::Error::Differs { register, .. } | replay::Error::PcrDiffers { register, .. } => register,
                 _ => "event log",
             },
             Self::UnexpectedLog { .. } => "event log",
             Self::Snp(reason) => reason.claim(),
             Self::Cca(error) => error.claim(),
             Self::Nvidia(error) => error.claim(),
+            Self::Tpm(error) => error.claim(),
+            Self::AzVtpm(error) => error.claim(),
         }
     }
 
@@ -409,6 +456,7 @@ impl Error {
             | Self::NotSupported { expected, .. } => Some(expected.clone()),
             Self::EventLog { source } => match &**source {
                 replay::Error::Differs { quoted, .. } => Some(quoted.to_string()),
+                replay::Error::PcrDiffers { quoted, .. } => Some(quoted.clone()),
                 replay::Error::RuntimeData { stated, .. } => Some(stated.to_string()),
                 _ => None,
             },
@@ -424,6 +472,8 @@ impl Error {
             Self::Snp(reason) => reason.expected(),
             Self::Cca(error) => error.expected(),
             Self::Nvidia(error) => error.expected(),
+            Self::Tpm(error) => error.expected(),
+            Self::AzVtpm(error) => error.expected(),
             Self::Malformed { .. } | Self::UnexpectedLog { .. } => None,
         }
     }
@@ -442,6 +492,7 @@ impl Error {
             | Self::NotSupported { found, .. } => Some(found.clone()),
             Self::EventLog { source } => match &**source {
                 replay::Error::Differs { replayed, .. } => Some(replayed.to_string()),
+                replay::Error::PcrDiffers { replayed, .. } => Some(replayed.clone()),
                 replay::Error::RuntimeData { computed, .. } => Some(computed.to_string()),
                 other => Some(other.to_string()),
             },
@@ -453,6 +504,8 @@ impl Error {
             Self::Snp(reason) => reason.actual(),
             Self::Cca(error) => error.actual(),
             Self::Nvidia(error) => error.actual(),
+            Self::Tpm(error) => error.actual(),
+            Self::AzVtpm(error) => error.actual(),
             Self::Signature { .. } | Self::OtherPlatform { .. } | Self::UnexpectedLog { .. } => None,
         }
     }
@@ -460,7 +513,7 @@ impl Error {
     /// What the reader can do about it.
     pub fn remedy(&self) -> &'static str {
         match self {
-            Self::Malformed { part: Part::Quote, .. } => {
+            Self::Malformed { part, .. } if part.is_of_evidence() => {
                 "send the quote's bytes exactly as the platform made them (not hex, not base64, not cut short)"
             }
             Self::Malformed { part: Part::Report, .. } => {
@@ -496,6 +549,16 @@ impl Error {
             Self::Profile { part: Part::CcaPlatformKey, .. } => {
                 "enrol the key that the platform's maker or owner states, unchanged"
             }
+            Self::Malformed { part, .. }
+            | Self::Profile { part, .. }
+            | Self::ChainLength { part, .. }
+            | Self::Signature { part, .. }
+            | Self::Issuer { part, .. }
+                if part.is_of_ak_chain() =>
+            {
+                "send the attestation key's certificate and those of its CAs, each in DER, leaf first and root last; if they are \
+                 complete, they are not certificates of an attestation key, or were changed"
+            }
             Self::Malformed { .. } | Self::Profile { .. } | Self::ChainLength { .. } => {
                 "fetch the collateral again from the vendor's service; if the damaged part came with the quote, have the \
                  platform make a new quote"
@@ -508,7 +571,7 @@ impl Error {
                 "fetch collateral for this platform: the PCK CRL and its chain must be of the CA (Platform or Processor) \
                  that issued the PCK certificate; if they are, the certificates in the quote were changed"
             }
-            Self::Signature { part: Part::Quote | Part::QeReport, .. } | Self::QeReportData { .. } => {
+            Self::Signature { part: Part::Quote | Part::QeReport | Part::TpmQuote, .. } | Self::QeReportData { .. } => {
                 "the evidence was changed after it was signed, or pieces of different evidence were put together: have \
                  the platform make a new quote, and look at what carries it here"
             }
@@ -555,6 +618,8 @@ impl Error {
             Self::Snp(reason) => reason.remedy(),
             Self::Cca(error) => error.remedy(),
             Self::Nvidia(error) => error.remedy(),
+            Self::Tpm(error) => error.remedy(),
+            Self::AzVtpm(error) => error.remedy(),
         }
     }
 }
@@ -585,7 +650,7 @@ const fn certification(kind: u16) -> &'static str {
 /// The reason code of a log that does not explain the quote.
 const fn log_code(error: &replay::Error) -> &'static str {
     match error {
-        replay::Error::Differs { .. } => "event-log-mismatch",
+        replay::Error::Differs { .. } | replay::Error::PcrDiffers { .. } => "event-log-mismatch",
         replay::Error::RuntimeData { .. } => "runtime-event-mismatch",
         _ => "malformed-event-log",
     }
@@ -594,13 +659,16 @@ const fn log_code(error: &replay::Error) -> &'static str {
 /// What to do about a log that does not explain the quote.
 const fn log_remedy(error: &replay::Error) -> &'static str {
     match error {
-        replay::Error::Differs { .. } => {
+        replay::Error::Differs { .. } | replay::Error::PcrDiffers { .. } => {
             "the log is not of this boot or lacks events (kernel measurements of IMA are kept in another list): replay it \
              to find the first register that differs"
         }
         replay::Error::RuntimeData { .. } => {
             "a record of the runtime log was changed after it was measured: look at what carries the log here"
         }
-        _ => "send the log as the firmware left it (CCEL), with runtime records behind it",
+        replay::Error::ImaTemplate { .. } | replay::Error::Ima(_) => {
+            "send the kernel's list as it is (ascii_runtime_measurements or binary_runtime_measurements)"
+        }
+        _ => "send the log as the firmware left it (CCEL, or binary_bios_measurements), with runtime records behind it",
     }
 }

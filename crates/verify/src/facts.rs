@@ -1,6 +1,8 @@
 //! What verified evidence says.
 
-use crate::{AnchorId, CcaClaims, NitroClaims, NvidiaClaims, TcbStatus, replay::Replayed, snp::SnpClaims};
+use crate::replay::{PcrLog, Replayed};
+use crate::snp::SnpClaims;
+use crate::{AnchorId, AzVtpmClaims, CcaClaims, NitroClaims, NvidiaClaims, TcbStatus, TpmClaims};
 use sealwright_wire::{Digest, Tee, quote::Body, sgx, tdx, time::UnixTime};
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
@@ -9,7 +11,7 @@ use serde::{Serialize, Serializer, ser::SerializeMap};
 /// As JSON (the policy's input): `tee`, `anchor`, `at`, `collateral_expires`, `tcb` (where the vendor judges security versions), `debug`, `report_data`,
 /// `evidence_sha384`, `quote_version` (of a quote), `trailing_bytes`, then the claims under the name of their kind ([`Claims`]), then
 /// `log`. Bytes are lower-case hex, times RFC 3339.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Facts {
     pub(crate) tee: Tee,
     pub(crate) anchor: AnchorId,
@@ -27,7 +29,7 @@ pub struct Facts {
     #[serde(flatten)]
     pub(crate) claims: Claims,
     #[serde(serialize_with = "log_facts")]
-    pub(crate) log: Option<Replayed>,
+    pub(crate) log: Option<Log>,
 }
 
 impl Facts {
@@ -88,10 +90,26 @@ impl Facts {
         &self.claims
     }
 
-    /// The event log as replayed against the quote's registers; `None` when the evidence has none.
+    /// The event log as replayed against the quote's registers; `None` when the evidence has none, and where it is a TPM's.
     pub const fn log(&self) -> Option<&Replayed> {
-        self.log.as_ref()
+        if let Some(Log::Rtmrs(log)) = &self.log { Some(log) } else { None }
     }
+
+    /// The event log and IMA list as replayed against a TPM's PCRs; `None` when the evidence has neither, and where it is no TPM's.
+    pub const fn pcr_log(&self) -> Option<&PcrLog> {
+        if let Some(Log::Pcrs(log)) = &self.log { Some(log) } else { None }
+    }
+}
+
+/// A log as replayed, by the registers that it was held against.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+#[allow(clippy::large_enum_variant)] // most are trust domains', and nobody keeps many
+pub(crate) enum Log {
+    /// A trust domain's.
+    Rtmrs(Replayed),
+    /// A TPM's.
+    Pcrs(PcrLog),
 }
 
 /// What a report says about its environment, by kind.
@@ -112,6 +130,14 @@ pub enum Claims {
     Cca(Box<CcaClaims>),
     /// A GPU.
     Nvidia(Box<NvidiaClaims>),
+    /// A machine with a TPM.
+    Tpm(TpmClaims),
+    /// An SEV-SNP guest of Azure, behind the vTPM of its paravisor.
+    #[serde(rename = "az-snp-vtpm")]
+    AzSnpVtpm(AzVtpmClaims),
+    /// A TDX guest of Azure, behind the vTPM of its paravisor.
+    #[serde(rename = "az-tdx-vtpm")]
+    AzTdxVtpm(AzVtpmClaims),
 }
 
 impl Claims {
@@ -143,6 +169,20 @@ impl Claims {
     /// The GPU's claims, when it is one.
     pub const fn nvidia(&self) -> Option<&NvidiaClaims> {
         if let Self::Nvidia(claims) = self { Some(claims) } else { None }
+    }
+
+    /// The TPM's claims, when it is one, a paravisor's vTPM included.
+    pub const fn tpm(&self) -> Option<&TpmClaims> {
+        match self {
+            Self::Tpm(claims) => Some(claims),
+            Self::AzSnpVtpm(claims) | Self::AzTdxVtpm(claims) => Some(&claims.tpm),
+            _ => None,
+        }
+    }
+
+    /// The claims of a guest of Azure, when it is one.
+    pub const fn az_vtpm(&self) -> Option<&AzVtpmClaims> {
+        if let Self::AzSnpVtpm(claims) | Self::AzTdxVtpm(claims) = self { Some(claims) } else { None }
     }
 
     pub(crate) fn new(body: &Body<'_>) -> Self {
@@ -348,7 +388,7 @@ pub struct Tcb {
 }
 
 /// `log` as the policy sees it: an absent log is an object too, so that a rule can ask for `log.present`.
-fn log_facts<S: Serializer>(log: &Option<Replayed>, serializer: S) -> Result<S::Ok, S::Error> {
+fn log_facts<S: Serializer>(log: &Option<Log>, serializer: S) -> Result<S::Ok, S::Error> {
     if let Some(log) = log {
         return log.serialize(serializer);
     }

@@ -42,6 +42,7 @@
 )]
 
 mod anchor;
+pub mod az_vtpm;
 pub mod cca;
 mod certificate;
 mod chain;
@@ -60,9 +61,11 @@ pub mod replay;
 pub mod snp;
 mod tcb;
 mod tdx;
+pub mod tpm;
 mod window;
 
 pub use anchor::{Anchor, AnchorId, AnchorKind, Anchors, SIMULATION};
+pub use az_vtpm::AzVtpmClaims;
 pub use cca::{CcaClaims, CcaComponent, CcaError};
 pub use certificate::P256_KEY_INFO;
 pub use collateral::Collateral;
@@ -73,3 +76,4 @@ pub use nitro::NitroClaims;
 pub use nvidia::{NvidiaClaims, NvidiaError};
 pub use platform::{Platform, verify};
 pub use sealwright_wire::collateral::TcbStatus;
+pub use tpm::TpmClaims;

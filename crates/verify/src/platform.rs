@@ -4,7 +4,7 @@ use crate::certificate::{Certificate, Profile};
 use crate::collateral::{Verified, chain, verify_pck_ca, verify_same_root};
 use crate::crypto::{self, FixedKey};
 use crate::tcb::{self, Evaluation, Versions};
-use crate::{Claims, Collateral, Error, Facts, Part, Tcb, hash, qe, replay, tdx, window::Window};
+use crate::{Claims, Collateral, Error, Facts, Part, Tcb, facts::Log, hash, qe, replay, tdx, window::Window};
 use sealwright_wire::collateral::QeTcbLevel;
 use sealwright_wire::pck::PckExtension;
 use sealwright_wire::quote::{Body, CertificationData, PlatformId, Ppid, Quote, VENDOR_INTEL};
@@ -139,7 +139,7 @@ impl Platform {
             quote_version: Some(quote.header.version.get()),
             trailing_bytes: quote.trailing.len(),
             claims: Claims::new(&quote.body),
-            log,
+            log: log.map(Log::Rtmrs),
         })
     }
 

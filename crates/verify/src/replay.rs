@@ -8,9 +8,11 @@
 //! measured; for runtime events ([`sealwright_wire::aael`]), whose contents policies read, [`check_tdx`] insists on it.
 
 mod error;
+mod pcr;
 mod tdx;
 
 pub use error::Error;
+pub use pcr::{PCR_NAMES, PcrCheck, PcrLog, check_pcrs};
 pub use tdx::{RTMR_NAMES, RegisterCheck, Replayed, check_tdx, check_tdx_with_ima};
 
 use crate::hash::sha384;
@@ -143,7 +145,7 @@ impl Replay {
 }
 
 /// The hash of a bank; `None` for SM3 and for algorithms that are not known.
-fn hash_of(algorithm: AlgorithmId) -> Option<&'static digest::Algorithm> {
+pub(crate) fn hash_of(algorithm: AlgorithmId) -> Option<&'static digest::Algorithm> {
     match algorithm {
         AlgorithmId::SHA1 => Some(&digest::SHA1_FOR_LEGACY_USE_ONLY),
         AlgorithmId::SHA256 => Some(&digest::SHA256),

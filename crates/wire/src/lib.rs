@@ -1,4 +1,4 @@
-//! Every byte format, read and written: quotes, event logs, IMA lists, collateral, certificates' extensions, reference
+//! Every byte format, read and written: quotes, TPM structures, event logs, IMA lists, collateral, certificates' extensions, reference
 //! values, sealed files, receipts and the key protocol's messages. Runs anywhere.
 //!
 //! Pure: no I/O, no clock, no cryptography and no `unsafe`. Parsers borrow from their input, know every length once, cite
@@ -27,6 +27,7 @@ pub mod acpi;
 pub mod cca;
 pub mod collateral;
 pub mod cose;
+pub mod hcl;
 pub mod ima;
 pub mod jws;
 pub mod kbs;
@@ -43,6 +44,7 @@ pub mod snp;
 pub mod tcg2;
 pub mod tdx;
 pub mod time;
+pub mod tpm;
 
 pub use digest::{Digest, ParseDigestError};
 pub use error::{Error, Kind};

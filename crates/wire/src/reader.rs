@@ -105,6 +105,43 @@ impl<'a> Reader<'a> {
         self.array(field).map(|bytes| u64::from_le_bytes(*bytes))
     }
 
+    /// A big-endian 16-bit integer.
+    ///
+    /// # Errors
+    /// [`Kind::Truncated`] when fewer than 2 bytes are left.
+    pub fn u16_be(&mut self, field: &'static str) -> Result<u16, Error> {
+        self.array(field).map(|bytes| u16::from_be_bytes(*bytes))
+    }
+
+    /// A big-endian 32-bit integer.
+    ///
+    /// # Errors
+    /// [`Kind::Truncated`] when fewer than 4 bytes are left.
+    pub fn u32_be(&mut self, field: &'static str) -> Result<u32, Error> {
+        self.array(field).map(|bytes| u32::from_be_bytes(*bytes))
+    }
+
+    /// A big-endian 64-bit integer.
+    ///
+    /// # Errors
+    /// [`Kind::Truncated`] when fewer than 8 bytes are left.
+    pub fn u64_be(&mut self, field: &'static str) -> Result<u64, Error> {
+        self.array(field).map(|bytes| u64::from_be_bytes(*bytes))
+    }
+
+    /// Bytes behind their big-endian 16-bit length, of which `limit` are accepted: the TPM's `TPM2B` structures.
+    ///
+    /// # Errors
+    /// [`Kind::Truncated`] when length or bytes are cut short, [`Kind::TooLong`] above the limit.
+    pub fn sized_be(&mut self, field: &'static str, limit: usize) -> Result<&'a [u8], Error> {
+        let at = self.offset;
+        let len = usize::from(self.u16_be(field)?);
+        if len > limit {
+            return Err(Error::too_long(field, at, limit, len));
+        }
+        self.bytes(field, len)
+    }
+
     /// A little-endian 32-bit length, as an index.
     ///
     /// # Errors
@@ -152,6 +189,17 @@ mod tests {
         let error = reader.u32("length").unwrap_err();
         assert_eq!(error.to_string(), "length at byte 2: needs 4 bytes, 1 are left");
         assert_eq!(reader.rest(), [3], "a failed read consumes nothing");
+    }
+
+    #[test]
+    fn both_byte_orders_are_read() {
+        let mut reader = Reader::new(&[1, 2, 1, 2, 3, 4, 1, 2, 3, 4, 5, 6, 7, 8, 0, 2, 9, 9, 0, 3, 9]);
+        assert_eq!(reader.u16_be("a"), Ok(0x0102));
+        assert_eq!(reader.u32_be("b"), Ok(0x0102_0304));
+        assert_eq!(reader.u64_be("c"), Ok(0x0102_0304_0506_0708));
+        assert_eq!(reader.sized_be("d", 2), Ok([9, 9].as_slice()));
+        assert_eq!(reader.clone().sized_be("e", 2).unwrap_err().to_string(), "e at byte 18: 3 is over the limit of 2");
+        assert_eq!(reader.sized_be("e", 3).unwrap_err().to_string(), "e at byte 20: needs 3 bytes, 1 are left");
     }
 
     #[test]

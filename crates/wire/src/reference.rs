@@ -16,7 +16,7 @@
 //! | member | meaning |
 //! |---|---|
 //! | `version` | 1; another is refused |
-//! | `tee` | `tdx`, `sgx`, `snp`, `nitro` or `cca` |
+//! | `tee` | `tdx`, `sgx`, `snp`, `nitro`, `cca`, `tpm`, `az-snp-vtpm` or `az-tdx-vtpm` |
 //! | `profile` | what the prediction assumed, by name: firmware, VMM, RAM in bytes; at most 32 words |
 //! | `inputs` | the files that were measured, each with its SHA-256 and size in bytes; at most 64 |
 //! | `values` | per claim the values of which one must be seen, in lower-case hex; see [`width`] and [`is_hash`] for the claims. A claim without an entry here has no reference value, which a policy may refuse; an empty list is refused |
@@ -106,8 +106,19 @@ const HASHES: [(Tee, &str); 5] =
 /// The widths in bytes that a claim of a hash can have: SHA-256, SHA-384 and SHA-512.
 pub const HASH_WIDTHS: [usize; 3] = [32, 48, 64];
 
+/// The environments that have PCRs.
+const WITH_PCRS: [Tee; 3] = [Tee::Tpm, Tee::AzSnpVtpm, Tee::AzTdxVtpm];
+/// The PCRs of a TPM's SHA-256 bank: claims of 32 bytes.
+const PCRS: [&str; 24] = [
+    "pcr0", "pcr1", "pcr2", "pcr3", "pcr4", "pcr5", "pcr6", "pcr7", "pcr8", "pcr9", "pcr10", "pcr11", "pcr12", "pcr13",
+    "pcr14", "pcr15", "pcr16", "pcr17", "pcr18", "pcr19", "pcr20", "pcr21", "pcr22", "pcr23",
+];
+
 /// The width in bytes of a claim's values; `None` when the environment has no such claim, or one of a hash ([`is_hash`]).
 pub fn width(tee: Tee, claim: &str) -> Option<usize> {
+    if WITH_PCRS.contains(&tee) && PCRS.contains(&claim) {
+        return Some(32);
+    }
     CLAIMS.iter().find(|(of, name, _)| *of == tee && *name == claim).map(|(.., width)| *width)
 }
 

@@ -76,6 +76,30 @@ pub enum Error {
         /// The SHA-384 of the fields.
         computed: Digest<48>,
     },
+    /// An IMA line whose template digest is not over its fields.
+    #[error("IMA list: line {line} has template digest {stated}, its fields hash to another")]
+    ImaTemplate {
+        /// The line's number, from 1.
+        line: usize,
+        /// The digest in the line, in hex.
+        stated: String,
+    },
+    /// A PCR holds something else than the log explains, at any of its records.
+    #[error(
+        "{register} ({bank}): the log's {events} events replay to {replayed}, the quote has {quoted}; no part of the log has it"
+    )]
+    PcrDiffers {
+        /// The register's name.
+        register: &'static str,
+        /// The bank.
+        bank: AlgorithmId,
+        /// What the whole log gives, in hex.
+        replayed: String,
+        /// What the quote states, in hex.
+        quoted: String,
+        /// How many events of the log extend the register.
+        events: usize,
+    },
     /// A register holds something else than the log explains.
     #[error("{register}: the log's {events} events replay to {replayed}, the quote has {quoted}{}", reached(*.reached_after))]
     Differs {

@@ -1,0 +1,455 @@
+//! Whether a boot log and an IMA list explain the PCRs of a TPM's quote.
+//!
+//! A log that was read after the quote may have gone on since, and so may an IMA list on a running machine: what is looked for is the part
+//! of it, from its beginning, at which all registers have the quoted values at once. What lies behind that part is counted and not believed.
+
+use super::{DataMatch, Error, MAX_REGISTERS, data_matches_digest, extended, extends, hash_of, initial_pcr0};
+use aws_lc_rs::digest;
+use sealwright_wire::ima::{self, Entry};
+use sealwright_wire::tcg2::{AlgorithmId, Event, Log};
+use sealwright_wire::tpm::PcrValues;
+use serde::{Serialize, Serializer};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The names of a PC client's PCRs, by number.
+pub const PCR_NAMES: [&str; 24] = [
+    "pcr0", "pcr1", "pcr2", "pcr3", "pcr4", "pcr5", "pcr6", "pcr7", "pcr8", "pcr9", "pcr10", "pcr11", "pcr12", "pcr13",
+    "pcr14", "pcr15", "pcr16", "pcr17", "pcr18", "pcr19", "pcr20", "pcr21", "pcr22", "pcr23",
+];
+
+/// PCRs that firmware and boot loader extend, and a record tells each time. The operating system extends those above without one.
+const BOOT_PCRS: std::ops::RangeInclusive<u32> = 0..=9;
+/// PCRs that start at all ones, until a dynamic root of trust resets them.
+const DYNAMIC_PCRS: std::ops::RangeInclusive<u32> = 17..=22;
+/// The PCR that IMA extends.
+const IMA_PCR: u32 = 10;
+
+/// A register in one bank.
+type Key = (u32, AlgorithmId);
+
+/// One PCR of a quote, compared with log and list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PcrCheck {
+    /// The PCR's number.
+    pub pcr: u32,
+    /// Its name, one of [`PCR_NAMES`].
+    pub name: &'static str,
+    /// How many events or lines of the part that the quote covers extend it.
+    pub events: usize,
+    /// Whether they give the quoted value in every bank that can be replayed, one of which is stronger than SHA-1.
+    pub explained: bool,
+}
+
+/// A log and a list that explain a quote's PCRs. PCR 0 to 9 are explained wherever the quote has them in a bank of the log; see
+/// [`PcrLog::unexplained`] for the others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PcrLog {
+    registers: Vec<PcrCheck>,
+    events: usize,
+    events_behind: usize,
+    ima_lines: usize,
+    ima_lines_behind: usize,
+    ima_padded: Vec<AlgorithmId>,
+    contradicted: Vec<usize>,
+}
+
+impl PcrLog {
+    /// The quoted PCRs, ascending.
+    pub fn registers(&self) -> &[PcrCheck] {
+        &self.registers
+    }
+
+    /// Names of the PCRs whose quoted value log and list give.
+    pub fn enforced(&self) -> impl Iterator<Item = &'static str> {
+        self.registers.iter().filter(|register| register.explained).map(|register| register.name)
+    }
+
+    /// Names of the PCRs that hold something that log and list do not tell: the operating system extends PCR 10 to 23 without a record in
+    /// the boot log. A PCR that is quoted in the SHA-1 bank alone is among them.
+    pub fn unexplained(&self) -> impl Iterator<Item = &'static str> {
+        self.registers.iter().filter(|register| !register.explained).map(|register| register.name)
+    }
+
+    /// How many records the part of the log has that the quote covers.
+    pub fn events(&self) -> usize {
+        self.events
+    }
+
+    /// How many records the log has behind that part: nothing vouches for them.
+    pub fn events_behind(&self) -> usize {
+        self.events_behind
+    }
+
+    /// How many lines of the IMA list the quote covers.
+    pub fn ima_lines(&self) -> usize {
+        self.ima_lines
+    }
+
+    /// How many lines the list has behind them: nothing vouches for them.
+    pub fn ima_lines_behind(&self) -> usize {
+        self.ima_lines_behind
+    }
+
+    /// Banks in which the kernel extended PCR 10 with SHA-1 digests filled up with zeros: no stronger than SHA-1.
+    pub fn ima_padded(&self) -> &[AlgorithmId] {
+        &self.ima_padded
+    }
+
+    /// Numbers of the covered records whose data is not what their digest is over, though their kind says so: do not believe their words.
+    pub fn contradicted(&self) -> &[usize] {
+        &self.contradicted
+    }
+}
+
+impl Serialize for PcrLog {
+    /// `{"present":true,"enforced":[names],"unexplained":[names],"events":n,"events_behind":n,"ima_lines":n,"ima_lines_behind":n,
+    /// "ima_padded":[banks],"contradicted":[n],"runtime":[]}`
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Claims<'a> {
+            present: bool,
+            enforced: Vec<&'static str>,
+            unexplained: Vec<&'static str>,
+            events: usize,
+            events_behind: usize,
+            ima_lines: usize,
+            ima_lines_behind: usize,
+            ima_padded: Vec<String>,
+            contradicted: &'a [usize],
+            runtime: [(); 0],
+        }
+        let claims = Claims {
+            present: true,
+            enforced: self.enforced().collect(),
+            unexplained: self.unexplained().collect(),
+            events: self.events,
+            events_behind: self.events_behind,
+            ima_lines: self.ima_lines,
+            ima_lines_behind: self.ima_lines_behind,
+            ima_padded: self.ima_padded.iter().map(ToString::to_string).collect(),
+            contradicted: &self.contradicted,
+            runtime: [],
+        };
+        claims.serialize(serializer)
+    }
+}
+
+/// Compares a TPM's boot log and IMA list (ASCII, or binary with SHA-1 template digests) with the quoted PCRs. PCR 0 to 9 must be what a part
+/// of the log from its beginning replays to, all at once; PCR 10 what a part of the list replays to, in all banks at once, where a list is
+/// given.
+///
+/// # Errors
+/// When a log or list is not readable, extends something else than PCRs (the list: than PCR 10), has no digest in any quoted bank, or no
+/// part of it has the quoted values.
+pub fn check_pcrs(log: Option<&[u8]>, ima: Option<&[u8]>, quoted: &PcrValues) -> Result<PcrLog, Error> {
+    let boot = log.map(|log| Boot::replay(&Log::parse(log)?, quoted)).transpose()?.unwrap_or_default();
+    let list = ima.map(|list| List::replay(list, &boot, quoted)).transpose()?.unwrap_or_default();
+    let pcrs: BTreeSet<u32> = quoted.iter().map(|(_, pcr, _)| pcr).collect();
+    let registers = pcrs.into_iter().filter_map(|pcr| check(pcr, &boot, &list, quoted));
+    Ok(PcrLog {
+        registers: registers.collect(),
+        events: boot.covered,
+        events_behind: boot.behind,
+        ima_lines: list.covered,
+        ima_lines_behind: list.behind,
+        ima_padded: list.padded.clone(),
+        contradicted: boot.contradicted,
+    })
+}
+
+/// One PCR behind the covered parts.
+fn check(pcr: u32, boot: &Boot, list: &List, quoted: &PcrValues) -> Option<PcrCheck> {
+    let name = PCR_NAMES.get(usize::try_from(pcr).ok()?).copied()?;
+    let of_pcr = || quoted.iter().filter(|(_, number, _)| *number == pcr);
+    if pcr == IMA_PCR && list.given {
+        let explained = of_pcr().any(|(bank, ..)| is_strong(bank) && !list.padded.contains(&bank));
+        let events = boot.events_of(pcr).saturating_add(list.covered);
+        return Some(PcrCheck { pcr, name, events, explained });
+    }
+    let replayed = of_pcr().filter_map(|(bank, _, value)| Some((bank, boot.value((pcr, bank))? == value)));
+    let mut explained = false;
+    for (bank, equal) in replayed {
+        if !equal {
+            return Some(PcrCheck { pcr, name, events: boot.events_of(pcr), explained: false });
+        }
+        explained |= is_strong(bank);
+    }
+    Some(PcrCheck { pcr, name, events: boot.events_of(pcr), explained })
+}
+
+/// A bank in which nobody finds two events with one digest.
+fn is_strong(bank: AlgorithmId) -> bool {
+    bank != AlgorithmId::SHA1 && hash_of(bank).is_some()
+}
+
+/// The registers behind the part of a boot log that a quote covers.
+#[derive(Debug, Default)]
+struct Boot {
+    registers: BTreeMap<Key, Vec<u8>>,
+    /// Registers that an event leaves out in a bank, or whose bank the log does not have.
+    unknown: BTreeSet<Key>,
+    events: BTreeMap<u32, usize>,
+    covered: usize,
+    behind: usize,
+    contradicted: Vec<usize>,
+}
+
+impl Boot {
+    fn replay(log: &Log<'_>, quoted: &PcrValues) -> Result<Self, Error> {
+        let mut whole = Walk::new(log, quoted)?;
+        // The last place at which all registers have the quoted values, unless nothing has happened since.
+        let mut covered = whole.differing.is_empty().then_some(0usize);
+        for (place, event) in (1usize..).zip(log.events()) {
+            whole.step(&event)?;
+            if whole.differing.is_empty() {
+                covered = Some(place);
+            }
+        }
+        let Some(covered) = covered else { return Err(whole.difference(quoted)) };
+        let mut part = Walk::new(log, quoted)?;
+        for event in log.events().take(covered) {
+            part.step(&event)?;
+        }
+        let contradicted = log.events().take(covered).filter(|event| data_matches_digest(event) == DataMatch::No);
+        Ok(Self {
+            contradicted: contradicted.map(|event| event.index).collect(),
+            registers: part.registers,
+            unknown: part.unknown,
+            events: part.events,
+            covered,
+            behind: log.event_count().saturating_sub(covered),
+        })
+    }
+
+    fn events_of(&self, pcr: u32) -> usize {
+        self.events.get(&pcr).copied().unwrap_or_default()
+    }
+
+    /// What a register holds; a register that nothing extended holds what it started with.
+    fn value(&self, key: Key) -> Option<Vec<u8>> {
+        if self.unknown.contains(&key) {
+            return None;
+        }
+        self.registers.get(&key).cloned().or_else(|| initial(key, 0))
+    }
+}
+
+/// What a register starts with. PCR 0 starts with `locality` in its last byte.
+fn initial((pcr, bank): Key, locality: u8) -> Option<Vec<u8>> {
+    let filler = if DYNAMIC_PCRS.contains(&pcr) { 0xff } else { 0 };
+    let mut value = vec![filler; bank.digest_size()?];
+    if let (0, Some(last)) = (pcr, value.last_mut()) {
+        *last = locality;
+    }
+    Some(value)
+}
+
+/// A log being replayed against the quoted values.
+struct Walk<'q> {
+    banks: Vec<(AlgorithmId, &'static digest::Algorithm)>,
+    quoted: &'q PcrValues,
+    registers: BTreeMap<Key, Vec<u8>>,
+    unknown: BTreeSet<Key>,
+    events: BTreeMap<u32, usize>,
+    /// Quoted registers of [`BOOT_PCRS`] that hold something else.
+    differing: BTreeSet<Key>,
+}
+
+impl<'q> Walk<'q> {
+    fn new(log: &Log<'_>, quoted: &'q PcrValues) -> Result<Self, Error> {
+        let is_quoted = |bank: AlgorithmId| quoted.iter().any(|(hash, ..)| hash == bank);
+        let banks = log.banks().iter().map(|bank| bank.algorithm()).filter(|bank| is_quoted(*bank));
+        let banks: Vec<_> = banks.filter_map(|bank| Some((bank, hash_of(bank)?))).collect();
+        if banks.is_empty() && !quoted.is_empty() {
+            let first = quoted.iter().next().map_or(AlgorithmId::SHA256, |(bank, ..)| bank);
+            return Err(Error::NoBank(first));
+        }
+        let locality = initial_pcr0(log)?;
+        let (mut registers, mut unknown) = (BTreeMap::new(), BTreeSet::new());
+        for (bank, pcr, _) in quoted.iter() {
+            let key = (pcr, bank);
+            match initial(key, locality) {
+                Some(value) if banks.iter().any(|(known, _)| *known == bank) => drop(registers.insert(key, value)),
+                _ => drop(unknown.insert(key)),
+            }
+        }
+        let mut walk = Self { banks, quoted, registers, unknown, events: BTreeMap::new(), differing: BTreeSet::new() };
+        let keys: Vec<_> = walk.registers.keys().copied().collect();
+        keys.into_iter().for_each(|key| walk.compare(key));
+        Ok(walk)
+    }
+
+    fn step(&mut self, event: &Event<'_>) -> Result<(), Error> {
+        if !extends(event) {
+            return Ok(());
+        }
+        let (record, pcr) = (event.index, event.mr_index);
+        if pcr >= MAX_REGISTERS {
+            return Err(Error::NoRegister { record, mr_index: pcr, expected: "0 to 23" });
+        }
+        let events = self.events.entry(pcr).or_default();
+        *events = events.saturating_add(1);
+        let mut seen = false;
+        for (bank, hash) in self.banks.clone() {
+            let key = (pcr, bank);
+            let Some(digest) = event.digests.get(bank) else {
+                self.registers.remove(&key);
+                self.differing.remove(&key);
+                self.unknown.insert(key);
+                continue;
+            };
+            seen = true;
+            if let Some(register) = self.registers.get_mut(&key) {
+                // A record of a dynamic root of trust is the first one behind the reset to zero.
+                if DYNAMIC_PCRS.contains(&pcr) && register.iter().all(|byte| *byte == 0xff) {
+                    register.fill(0);
+                }
+                *register = extended(hash, register, digest);
+                self.compare(key);
+            }
+        }
+        let is_quoted = self.quoted.iter().any(|(_, number, _)| number == pcr);
+        let algorithm = self.banks.first().map_or(AlgorithmId::SHA256, |(bank, _)| *bank);
+        if is_quoted && !seen { Err(Error::NoDigest { record, algorithm }) } else { Ok(()) }
+    }
+
+    fn compare(&mut self, key: Key) {
+        let (pcr, bank) = key;
+        let equal = self.registers.get(&key).map(Vec::as_slice) == self.quoted.get(bank, pcr);
+        if BOOT_PCRS.contains(&pcr) && !equal {
+            self.differing.insert(key);
+        } else {
+            self.differing.remove(&key);
+        }
+    }
+
+    /// The first register that differs at the end.
+    fn difference(&self, quoted: &PcrValues) -> Error {
+        let key = self.differing.first().copied();
+        // Where nothing differs at the end, it would have been covered.
+        let (pcr, bank) = key.unwrap_or((0, AlgorithmId::SHA256));
+        let events = self.events.get(&pcr).copied().unwrap_or_default();
+        differs(pcr, bank, self.registers.get(&(pcr, bank)), quoted, events)
+    }
+}
+
+fn differs(pcr: u32, bank: AlgorithmId, replayed: Option<&Vec<u8>>, quoted: &PcrValues, events: usize) -> Error {
+    Error::PcrDiffers {
+        register: usize::try_from(pcr).ok().and_then(|pcr| PCR_NAMES.get(pcr)).copied().unwrap_or("PCR"),
+        bank,
+        replayed: replayed.map(hex::encode).unwrap_or_default(),
+        quoted: quoted.get(bank, pcr).map(hex::encode).unwrap_or_default(),
+        events,
+    }
+}
+
+/// The part of an IMA list that a quote covers.
+#[derive(Debug, Default)]
+struct List {
+    given: bool,
+    covered: usize,
+    behind: usize,
+    padded: Vec<AlgorithmId>,
+}
+
+/// PCR 10 in one bank, both ways in which kernels extend it.
+struct Chain<'q> {
+    bank: AlgorithmId,
+    hash: &'static digest::Algorithm,
+    quoted: &'q [u8],
+    /// With the hash of the template data in this bank's algorithm (Linux 5.8 and later).
+    hashed: Vec<u8>,
+    /// With the SHA-1 of the template data, filled up with zeros (earlier, and where the kernel lacks the algorithm).
+    padded: Vec<u8>,
+}
+
+impl List {
+    fn replay(list: &[u8], boot: &Boot, quoted: &PcrValues) -> Result<Self, Error> {
+        let mut chains: Vec<_> =
+            quoted.iter().filter_map(|(bank, pcr, value)| Chain::new(bank, pcr, value, boot)).collect();
+        if chains.is_empty() {
+            // The quote says nothing of PCR 10, so that nothing vouches for the list.
+            let behind = entries(list).map_err(Error::Ima)?.count();
+            return Ok(Self { behind, ..Self::default() });
+        }
+        let mut found = reached(&chains);
+        let mut lines = 0usize;
+        for entry in entries(list).map_err(Error::Ima)? {
+            let entry = entry.map_err(Error::Ima)?;
+            lines = lines.saturating_add(1);
+            if found.is_some() {
+                continue;
+            }
+            check_entry(&entry, lines)?;
+            chains.iter_mut().for_each(|chain| chain.extend(&entry));
+            found = reached(&chains).map(|padded| List { covered: lines, ..padded });
+        }
+        let Some(covered) = found else {
+            let end = chains.first();
+            let bank = end.map_or(AlgorithmId::SHA256, |chain| chain.bank);
+            return Err(differs(IMA_PCR, bank, end.map(|chain| &chain.hashed), quoted, lines));
+        };
+        Ok(Self { given: true, behind: lines.saturating_sub(covered.covered), ..covered })
+    }
+}
+
+/// Whether all banks have the quoted value, and in which of them the digests were filled up.
+fn reached(chains: &[Chain<'_>]) -> Option<List> {
+    let mut padded = Vec::new();
+    for chain in chains {
+        match (chain.hashed == chain.quoted, chain.padded == chain.quoted) {
+            (true, _) => {}
+            (false, true) => padded.push(chain.bank),
+            (false, false) => return None,
+        }
+    }
+    Some(List { padded, ..List::default() })
+}
+
+impl<'q> Chain<'q> {
+    fn new(bank: AlgorithmId, pcr: u32, quoted: &'q [u8], boot: &Boot) -> Option<Self> {
+        let hash = hash_of(bank).filter(|_| pcr == IMA_PCR)?;
+        let start = boot.value((pcr, bank))?;
+        Some(Self { bank, hash, quoted, hashed: start.clone(), padded: start })
+    }
+
+    fn extend(&mut self, entry: &Entry<'_>) {
+        let size = self.quoted.len();
+        let (hashed, padded) = if entry.is_violation() {
+            (vec![0xff; size], vec![0xff; size])
+        } else {
+            let data = entry.template_data();
+            let mut padded = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, &data).as_ref().to_vec();
+            padded.resize(size, 0);
+            (digest::digest(self.hash, &data).as_ref().to_vec(), padded)
+        };
+        self.hashed = extended(self.hash, &self.hashed, &hashed);
+        self.padded = extended(self.hash, &self.padded, &padded);
+    }
+}
+
+/// The lines of a list in either form: an ASCII list begins with a number, a binary one with the byte 10.
+fn entries(
+    list: &[u8],
+) -> Result<Box<dyn Iterator<Item = Result<Entry<'_>, sealwright_wire::Error>> + '_>, sealwright_wire::Error> {
+    let text = list.first().is_none_or(|byte| byte.is_ascii_digit() || *byte == b' ');
+    Ok(if text { Box::new(ima::ascii(list)?) } else { Box::new(ima::binary(list, 20)?) })
+}
+
+/// The register, and the template digest over the fields in the list's own algorithm.
+fn check_entry(entry: &Entry<'_>, line: usize) -> Result<(), Error> {
+    if entry.pcr != IMA_PCR {
+        return Err(Error::ImaRegister { line, register: entry.pcr });
+    }
+    if entry.is_violation() {
+        return Ok(());
+    }
+    let stated = &*entry.template_digest;
+    let hashes = [&digest::SHA1_FOR_LEGACY_USE_ONLY, &digest::SHA256, &digest::SHA384, &digest::SHA512];
+    let hash = hashes.into_iter().find(|hash| hash.output_len() == stated.len());
+    let data = entry.template_data();
+    if hash.is_some_and(|hash| digest::digest(hash, &data).as_ref() == stated) {
+        return Ok(());
+    }
+    Err(Error::ImaTemplate { line, stated: hex::encode(stated) })
+}

@@ -1,0 +1,281 @@
+//! Boot logs and IMA lists against PCRs: a log may be newer than the quote, and nothing that was not measured is explained.
+
+use aws_lc_rs::digest;
+use sealwright_verify::replay::{Error, PcrLog, check_pcrs};
+use sealwright_wire::tcg2::{AlgorithmId, Log, Writer, event_type::*};
+use sealwright_wire::tpm::PcrValues;
+use std::collections::BTreeMap;
+
+const BANKS: [AlgorithmId; 2] = [AlgorithmId::SHA1, AlgorithmId::SHA256];
+
+fn hash(bank: AlgorithmId, bytes: &[u8]) -> Vec<u8> {
+    let algorithm = if bank == AlgorithmId::SHA1 { &digest::SHA1_FOR_LEGACY_USE_ONLY } else { &digest::SHA256 };
+    digest::digest(algorithm, bytes).as_ref().to_vec()
+}
+
+/// A TPM with a boot log and an IMA list.
+struct Boot {
+    log: Writer,
+    list: String,
+    registers: BTreeMap<(AlgorithmId, u32), Vec<u8>>,
+}
+
+impl Boot {
+    fn new() -> Self {
+        let mut registers = BTreeMap::new();
+        for (bank, size) in BANKS.into_iter().zip([20, 32]) {
+            for pcr in 0..24 {
+                registers.insert((bank, pcr), vec![if (17..23).contains(&pcr) { 0xff } else { 0 }; size]);
+            }
+        }
+        Self { log: Writer::new(0, &BANKS).unwrap(), list: String::new(), registers }
+    }
+
+    fn extend_with(&mut self, pcr: u32, digest: impl Fn(AlgorithmId) -> Vec<u8>) {
+        for bank in BANKS {
+            let register = self.registers.get_mut(&(bank, pcr)).unwrap();
+            *register = hash(bank, &[register.as_slice(), &digest(bank)].concat());
+        }
+    }
+
+    fn record(&mut self, pcr: u32, event_type: u32, data: &[u8]) {
+        let digests = BANKS.map(|bank| hash(bank, data));
+        self.log.event(pcr, event_type, &[&digests[0], &digests[1]], data).unwrap();
+    }
+
+    /// An event that is measured and recorded.
+    fn event(&mut self, pcr: u32, text: &str) {
+        self.record(pcr, EV_EFI_ACTION, text.as_bytes());
+        self.extend_with(pcr, |bank| hash(bank, text.as_bytes()));
+    }
+
+    /// A line of the template ima-ng; `padded` as old kernels extend.
+    fn line(&mut self, path: &str, padded: bool) {
+        let mut data = Vec::new();
+        let field = [b"sha256:\0".as_slice(), &[7; 32]].concat();
+        for field in [field, [path.as_bytes(), b"\0"].concat()] {
+            data.extend(u32::try_from(field.len()).unwrap().to_le_bytes());
+            data.extend(field);
+        }
+        let template = hash(AlgorithmId::SHA1, &data);
+        self.list += &format!("10 {} ima-ng sha256:{} {path}\n", hex::encode(&template), "07".repeat(32));
+        self.extend_with(10, |bank| match (bank, padded) {
+            (AlgorithmId::SHA256, true) => [template.as_slice(), &[0; 12]].concat(),
+            _ => hash(bank, &data),
+        });
+    }
+
+    fn booted() -> Self {
+        let mut boot = Self::new();
+        for (pcr, text) in
+            [(0, "firmware"), (4, "boot loader"), (7, "Secure Boot"), (0, "more firmware"), (9, "kernel"), (14, "MOK")]
+        {
+            boot.event(pcr, text);
+        }
+        boot.line("/bin/init", false);
+        boot.line("/bin/my shell", false);
+        boot
+    }
+
+    /// A quote over these PCRs of both banks, now.
+    fn quote(&self, pcrs: &[u32]) -> PcrValues {
+        self.quote_of(&BANKS, pcrs)
+    }
+
+    fn quote_of(&self, banks: &[AlgorithmId], pcrs: &[u32]) -> PcrValues {
+        let mut values = PcrValues::new();
+        for bank in banks {
+            for pcr in pcrs {
+                values.insert(*bank, *pcr, &self.registers[&(*bank, *pcr)]).unwrap();
+            }
+        }
+        values
+    }
+
+    fn check(&self, quoted: &PcrValues) -> Result<PcrLog, Error> {
+        check_pcrs(Some(self.log.as_bytes()), Some(self.list.as_bytes()), quoted)
+    }
+}
+
+const ALL: [u32; 12] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 14];
+
+fn unexplained(log: &PcrLog) -> Vec<&'static str> {
+    log.unexplained().collect()
+}
+
+#[test]
+fn log_and_list_explain_a_quote_of_the_same_moment() {
+    let boot = Boot::booted();
+    let log = boot.check(&boot.quote(&ALL)).unwrap();
+    assert_eq!(log.enforced().count(), ALL.len());
+    assert_eq!((log.events(), log.events_behind(), log.ima_lines(), log.ima_lines_behind()), (6, 0, 2, 0));
+    assert_eq!(
+        log.registers().iter().map(|register| register.events).collect::<Vec<_>>(),
+        [2, 0, 0, 0, 1, 0, 0, 1, 0, 1, 2, 1]
+    );
+}
+
+#[test]
+fn what_came_behind_the_quote_is_counted_and_not_believed() {
+    let mut boot = Boot::booted();
+    let quoted = boot.quote(&ALL);
+    boot.event(5, "later");
+    boot.event(0, "later still");
+    boot.line("/bin/evil", false);
+    let log = boot.check(&quoted).unwrap();
+    assert_eq!((log.events(), log.events_behind(), log.ima_lines(), log.ima_lines_behind()), (6, 2, 2, 1));
+    assert!(unexplained(&log).is_empty());
+    // The new values of some and the old ones of others were never there at once.
+    let mut mixed = boot.quote(&[0]);
+    for (bank, pcr, value) in quoted.iter().filter(|(_, pcr, _)| *pcr != 0 && *pcr != 10) {
+        mixed.insert(bank, pcr, value).unwrap();
+    }
+    let error = check_pcrs(Some(boot.log.as_bytes()), None, &mixed).unwrap_err();
+    assert!(matches!(error, Error::PcrDiffers { register: "pcr5", .. }), "{error}");
+}
+
+#[test]
+fn a_quote_that_is_newer_than_the_log_is_refused() {
+    let mut boot = Boot::booted();
+    let (log, list) = (boot.log.clone(), boot.list.clone());
+    boot.event(4, "kexec");
+    let error = check_pcrs(Some(log.as_bytes()), Some(list.as_bytes()), &boot.quote(&ALL)).unwrap_err();
+    assert!(matches!(error, Error::PcrDiffers { register: "pcr4", bank: AlgorithmId::SHA1, events: 1, .. }), "{error}");
+    let mut boot = Boot::booted();
+    let list = boot.list.clone();
+    boot.line("/bin/evil", false);
+    let error = check_pcrs(Some(boot.log.as_bytes()), Some(list.as_bytes()), &boot.quote(&ALL)).unwrap_err();
+    assert!(matches!(error, Error::PcrDiffers { register: "pcr10", events: 2, .. }), "{error}");
+}
+
+#[test]
+fn one_bank_cannot_hide_behind_another() {
+    let boot = Boot::booted();
+    for bank in BANKS {
+        for pcr in [4, 10] {
+            let mut quoted = PcrValues::new();
+            for (hash, number, value) in boot.quote(&ALL).iter() {
+                let mut value = value.to_vec();
+                value[0] ^= u8::from((hash, number) == (bank, pcr));
+                quoted.insert(hash, number, &value).unwrap();
+            }
+            assert!(matches!(boot.check(&quoted), Err(Error::PcrDiffers { .. })), "{bank}:{pcr}");
+        }
+    }
+    // The list at different lines for different banks.
+    let mut later = Boot::booted();
+    let mut quoted = later.quote_of(&[AlgorithmId::SHA1], &[10]);
+    later.line("/bin/evil", false);
+    quoted.insert(AlgorithmId::SHA256, 10, &later.registers[&(AlgorithmId::SHA256, 10)]).unwrap();
+    assert!(matches!(later.check(&quoted), Err(Error::PcrDiffers { .. })));
+}
+
+#[test]
+fn sha_1_alone_explains_nothing() {
+    let boot = Boot::booted();
+    let log = boot.check(&boot.quote_of(&[AlgorithmId::SHA1], &ALL)).unwrap();
+    assert_eq!(log.enforced().count(), 0);
+    // Nor does a list whose digests are SHA-1 in every bank.
+    let mut old = Boot::new();
+    old.line("/bin/init", true);
+    let log = check_pcrs(None, Some(old.list.as_bytes()), &old.quote(&[10])).unwrap();
+    assert_eq!((log.ima_padded(), unexplained(&log)), ([AlgorithmId::SHA256].as_slice(), vec!["pcr10"]));
+    assert_eq!(log.ima_lines(), 1);
+}
+
+#[test]
+fn registers_of_the_operating_system_may_hold_more_than_the_log() {
+    let mut boot = Boot::booted();
+    boot.extend_with(11, |bank| hash(bank, b"phase"));
+    boot.extend_with(14, |bank| hash(bank, b"untold"));
+    let log = boot.check(&boot.quote(&[0, 11, 14, 16, 17, 23])).unwrap();
+    assert_eq!(unexplained(&log), ["pcr11", "pcr14"], "PCR 16, 17 and 23 hold what they start with");
+    boot.extend_with(8, |bank| hash(bank, b"untold"));
+    assert!(boot.check(&boot.quote(&[8])).is_err(), "but PCR 0 to 9 may not");
+}
+
+#[test]
+fn a_bank_that_the_log_lacks_is_not_explained_by_it() {
+    let boot = Boot::booted();
+    let mut quoted = PcrValues::new();
+    quoted.insert(AlgorithmId::SHA384, 0, &[0; 48]).unwrap();
+    let error = check_pcrs(Some(boot.log.as_bytes()), None, &quoted).unwrap_err();
+    assert!(matches!(error, Error::NoBank(AlgorithmId::SHA384)), "{error}");
+    for (bank, pcr, value) in boot.quote(&[4]).iter() {
+        quoted.insert(bank, pcr, value).unwrap();
+    }
+    let log = check_pcrs(Some(boot.log.as_bytes()), None, &quoted).unwrap();
+    assert_eq!(unexplained(&log), ["pcr0"]);
+}
+
+#[test]
+fn pcr_0_starts_at_the_locality_that_the_log_states() {
+    let mut boot = Boot::new();
+    let data = [b"StartupLocality\0".as_slice(), &[3]].concat();
+    boot.log.event(0, EV_NO_ACTION, &[&[0; 20], &[0; 32]], &data).unwrap();
+    for bank in BANKS {
+        *boot.registers.get_mut(&(bank, 0)).unwrap().last_mut().unwrap() = 3;
+    }
+    boot.event(0, "firmware");
+    let log = boot.check(&boot.quote(&[0])).unwrap();
+    assert_eq!(log.enforced().collect::<Vec<_>>(), ["pcr0"]);
+    let mut silent = Boot::new();
+    silent.event(0, "firmware");
+    assert!(silent.check(&boot.quote(&[0])).is_err());
+}
+
+#[test]
+fn lines_and_records_must_be_what_was_measured() {
+    let boot = Boot::booted();
+    let quoted = boot.quote(&ALL);
+    let list = boot.list.replace("/bin/init", "/bin/ini2");
+    let error = check_pcrs(Some(boot.log.as_bytes()), Some(list.as_bytes()), &quoted).unwrap_err();
+    assert!(matches!(error, Error::ImaTemplate { line: 1, .. }), "{error}");
+    let list = boot.list.replacen("10 ", "11 ", 1);
+    let error = check_pcrs(Some(boot.log.as_bytes()), Some(list.as_bytes()), &quoted).unwrap_err();
+    assert!(matches!(error, Error::ImaRegister { line: 1, register: 11 }), "{error}");
+    let mut boot = Boot::booted();
+    boot.log.event(24, EV_EFI_ACTION, &[&[1; 20], &[1; 32]], b"beyond").unwrap();
+    assert!(matches!(boot.check(&quoted), Err(Error::NoRegister { mr_index: 24, .. })));
+    // Words that are not what was measured are named.
+    let mut boot = Boot::new();
+    let digests = BANKS.map(|bank| hash(bank, b"what was measured"));
+    boot.log.event(4, EV_EFI_ACTION, &[&digests[0], &digests[1]], b"what is said").unwrap();
+    boot.extend_with(4, |bank| hash(bank, b"what was measured"));
+    assert_eq!(boot.check(&boot.quote(&[4])).unwrap().contradicted(), [1]);
+}
+
+#[test]
+fn a_list_that_the_quote_does_not_cover_is_not_believed() {
+    let boot = Boot::booted();
+    let log = boot.check(&boot.quote(&[0, 4])).unwrap();
+    assert_eq!((log.ima_lines(), log.ima_lines_behind()), (0, 2));
+    assert_eq!(log.enforced().collect::<Vec<_>>(), ["pcr0", "pcr4"]);
+}
+
+#[test]
+fn a_violation_extends_with_ones() {
+    let mut boot = Boot::new();
+    boot.list = format!("10 {} ima-ng sha256:{} /bin/init\n", "00".repeat(20), "00".repeat(32));
+    boot.extend_with(10, |bank| vec![0xff; bank.digest_size().unwrap()]);
+    let log = boot.check(&boot.quote(&[10])).unwrap();
+    assert_eq!(log.enforced().collect::<Vec<_>>(), ["pcr10"]);
+}
+
+#[test]
+fn every_changed_bit_of_a_digest_in_the_log_is_noticed() {
+    let boot = Boot::booted();
+    let quoted = boot.quote(&ALL);
+    let bytes = boot.log.as_bytes();
+    let accepted = (0..bytes.len()).filter(|at| {
+        let mut changed = bytes.to_vec();
+        changed[*at] ^= 0x01;
+        check_pcrs(Some(&changed), None, &quoted)
+            .is_ok_and(|log| log.contradicted().is_empty() && log.unexplained().count() < 2)
+    });
+    // The header, and what kind of event a record is, are measured by nobody.
+    let log = Log::parse(bytes).unwrap();
+    let kinds: Vec<_> = log.events().flat_map(|event| event.offset + 4..event.offset + 8).collect();
+    let header = log.events().next().unwrap().offset;
+    assert_eq!(accepted.filter(|at| *at >= header).collect::<Vec<_>>(), kinds);
+}

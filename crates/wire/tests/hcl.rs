@@ -1,0 +1,153 @@
+//! Reports of Azure's paravisor: the public ones are read and written back, and no cut or change makes the parser panic.
+
+mod support;
+
+use proptest::prelude::*;
+use sealwright_wire::hcl::{self, Evidence, Header, Report, ReportType, RuntimeClaims};
+use sealwright_wire::tcg2::AlgorithmId;
+use sealwright_wire::tpm::Attest;
+use std::fs;
+use std::path::Path;
+use zerocopy::FromZeros;
+
+fn read(vectors: &Path, file: &str) -> Vec<u8> {
+    fs::read(vectors.join("vtpm").join(file)).unwrap()
+}
+
+#[test]
+fn public_reports_are_read_and_written_back() {
+    let Some(vectors) = support::vectors() else { return };
+    for (file, version, report_type, secure_boot, id) in [
+        ("az-snp-vtpm/hcl-report.bin", 1, ReportType::Snp, true, "911B0EF8-9DBA-48B0-B275-4E4DF2D39252"),
+        ("az-tdx-vtpm/hcl-report.bin", 2, ReportType::Tdx, true, "6332533D-5649-4D02-8AA7-8F64B7C3EE21"),
+    ] {
+        let bytes = read(&vectors, file);
+        let report = Report::parse(&bytes).unwrap_or_else(|error| panic!("{file}: {error}"));
+        assert_eq!((report.header.version.get(), report.report_type), (version, report_type), "{file}");
+        assert_eq!(report.hash, AlgorithmId::SHA256, "{file}");
+        assert_eq!(report.encode().unwrap(), bytes[..bytes.len() - report.padding], "{file}");
+        let claims = RuntimeClaims::parse(report.claims).unwrap();
+        assert_eq!(claims.vm_configuration.secure_boot, Some(secure_boot), "{file}");
+        assert_eq!(claims.vm_configuration.vm_unique_id.as_deref(), Some(id), "{file}");
+        assert_eq!(claims.user_data, [0; 64], "{file}");
+        assert_eq!(claims.attestation_key().unwrap().len(), 294, "{file}: RSA 2048");
+    }
+}
+
+#[test]
+fn evidence_is_read_in_each_version() {
+    let Some(vectors) = support::vectors() else { return };
+    for (file, report_type) in [
+        ("az-snp-vtpm/evidence-v0.json", ReportType::Snp),
+        ("az-snp-vtpm/evidence-v1.json", ReportType::Snp),
+        ("az-tdx-vtpm/evidence-v0.json", ReportType::Tdx),
+    ] {
+        let evidence = Evidence::from_json(&read(&vectors, file)).unwrap_or_else(|error| panic!("{file}: {error}"));
+        assert_eq!(Report::parse(&evidence.hcl_report).unwrap().report_type, report_type, "{file}");
+        assert_eq!(Attest::parse(&evidence.tpm_quote.message).unwrap().extra_data, b"challenge", "{file}");
+        assert_eq!(evidence.tpm_quote.values().unwrap().len(), 24, "{file}");
+        assert_eq!(evidence.vcek.is_some(), report_type == ReportType::Snp, "{file}");
+        assert_eq!(evidence.td_quote.is_some(), report_type == ReportType::Tdx, "{file}");
+    }
+    let text = String::from_utf8(read(&vectors, "az-snp-vtpm/evidence-v1.json")).unwrap();
+    assert!(Evidence::from_json(text.replace("\"version\": 1", "\"version\": 2").as_bytes()).is_err());
+}
+
+const CLAIMS: &str = r#"{"keys":[{"kid":"HCLAkPub","key_ops":["sign"],"kty":"RSA","e":"AQAB","n":"qR7LqAABDczZ"}],
+"vm-configuration":{"secure-boot":true,"new-thing":1},"user-data":""}"#;
+
+fn sample() -> Vec<u8> {
+    let mut header = Header::new_zeroed();
+    header.version.set(2);
+    hcl::encode(&header, &[7; hcl::HARDWARE_REPORT], ReportType::Snp, AlgorithmId::SHA256, b"{\"claims\":1}").unwrap()
+}
+
+#[test]
+fn every_cut_is_refused_and_zeros_may_follow() {
+    let bytes = sample();
+    for len in 0..bytes.len() {
+        assert!(Report::parse(&bytes[..len]).is_err(), "cut at {len}");
+    }
+    let mut padded = bytes.clone();
+    padded.extend([0; 50]);
+    assert_eq!(Report::parse(&padded).unwrap().padding, 50);
+    padded.push(1);
+    assert!(Report::parse(&padded).unwrap_err().to_string().contains("expected zeros to the end"));
+}
+
+#[test]
+fn a_changed_byte_is_refused_or_kept() {
+    let bytes = sample();
+    for at in 0..bytes.len() {
+        let mut changed = bytes.clone();
+        changed[at] ^= 0x01;
+        if let Ok(report) = Report::parse(&changed) {
+            assert_eq!(report.encode().unwrap(), changed, "byte {at}");
+        }
+    }
+    for (at, value, message) in [
+        (0, b'X', "HCL report signature at byte 0: expected HCLA, found 58434c41"),
+        (4, 3, "HCL report version at byte 4: expected 1 or 2, found 3"),
+        (8, 1, "report size at byte 8: expected the sum of the sizes that it covers, found 1025"),
+        (1216, 1, "data size at byte 1216: expected the sum of the sizes that it covers, found 1"),
+        (1220, 2, "HCL request data version at byte 1220: expected 1, found 2"),
+        (1224, 9, "HCL report type at byte 1224: expected 1 (VBS), 2 (SNP), 3 (TVM) or 4 (TDX), found 9"),
+        (1228, 4, "report data hash type at byte 1228: expected 1 (SHA-256), 2 (SHA-384) or 3 (SHA-512), found 4"),
+        (1234, 2, "variable data size at byte 1232: 131084 is over the limit of 65536"),
+    ] {
+        let mut changed = bytes.clone();
+        changed[at] = value;
+        assert_eq!(Report::parse(&changed).unwrap_err().to_string(), message);
+    }
+}
+
+#[test]
+fn claims_are_read_strictly_where_it_matters() {
+    let user_data = "00".repeat(64);
+    let claims = CLAIMS.replace("\"user-data\":\"\"", &format!("\"user-data\":\"{user_data}\""));
+    let parsed = RuntimeClaims::parse(claims.as_bytes()).unwrap();
+    assert_eq!(parsed.vm_configuration.console_enabled, None);
+    parsed.attestation_key().unwrap();
+    for (from, to, message) in [
+        ("\"keys\":[", "\"keys\":[],\"keys\":[", "duplicate field"),
+        ("\"secure-boot\":true", "\"secure-boot\":true,\"secure-boot\":false", "duplicate field"),
+        ("\"secure-boot\":true", "\"secure-boot\":\"true\"", "expected a boolean"),
+        (user_data.as_str(), "00", "expected 64 bytes in hex"),
+        (
+            "{\"kid\"",
+            "{\"kid\":\"HCLAkPub\",\"key_ops\":[],\"kty\":\"RSA\",\"e\":\"\",\"n\":\"\"},{\"kid\"",
+            "each key once",
+        ),
+    ] {
+        let changed = claims.replacen(from, to, 1);
+        assert_ne!(changed, claims);
+        let error = RuntimeClaims::parse(changed.as_bytes()).unwrap_err().to_string();
+        assert!(error.contains(message), "{error}");
+    }
+    for (from, to) in
+        [("HCLAkPub", "HCLEkPub"), ("\"sign\"", "\"encrypt\""), ("\"RSA\"", "\"EC\""), ("\"AQAB\"", "\"A!\"")]
+    {
+        let changed = claims.replacen(from, to, 1);
+        assert!(RuntimeClaims::parse(changed.as_bytes()).unwrap().attestation_key().is_err(), "{to}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..2048)) {
+        let _ = Report::parse(&bytes);
+        let _ = RuntimeClaims::parse(&bytes);
+        let _ = Evidence::from_json(&bytes);
+    }
+
+    #[test]
+    fn a_written_report_is_read_back(claims in proptest::collection::vec(any::<u8>(), 0..500), kind in 0usize..4, hash in 0usize..3) {
+        let report_type = [ReportType::Vbs, ReportType::Snp, ReportType::Tvm, ReportType::Tdx][kind];
+        let hash = [AlgorithmId::SHA256, AlgorithmId::SHA384, AlgorithmId::SHA512][hash];
+        let mut header = Header::new_zeroed();
+        header.version.set(1);
+        let bytes = hcl::encode(&header, &[3; hcl::HARDWARE_REPORT], report_type, hash, &claims).unwrap();
+        let report = Report::parse(&bytes).unwrap();
+        prop_assert_eq!((report.report_type, report.hash, report.claims), (report_type, hash, claims.as_slice()));
+    }
+}
