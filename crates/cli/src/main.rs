@@ -11,6 +11,7 @@ mod fields;
 mod files;
 mod inspect;
 mod kept;
+mod kind;
 mod output;
 mod service;
 mod trust;

@@ -4,6 +4,7 @@ use clap::{Args, Subcommand};
 use sealwright_predict::input::parse_size;
 use sealwright_predict::profile::{Firmware, SecureBoot, Vmm};
 use sealwright_verify::TcbStatus;
+use sealwright_verify::nitro::Freshness;
 use std::path::PathBuf;
 
 /// Say what a file is.
@@ -13,26 +14,46 @@ pub(crate) struct Inspect {
     pub(crate) file: PathBuf,
 }
 
-/// Verify a quote.
+/// Verify evidence of any kind.
 #[derive(Args)]
 pub(crate) struct Verify {
-    /// The quote.
-    pub(crate) quote: PathBuf,
-    /// The vendor's collateral for it, as one JSON document.
+    /// A quote, a report, a document or a token; its bytes, hex or base64.
+    pub(crate) evidence: PathBuf,
+    /// What its vendor says beside it: Intel's collateral as one JSON document; certificates (PEM, DER) and revocation lists of AMD's, of a
+    /// TPM's key or of a GPU. May be given several times.
     #[arg(long, value_name = "FILE")]
-    pub(crate) collateral: PathBuf,
+    pub(crate) collateral: Vec<PathBuf>,
     /// The point in time to verify at, in seconds since 1970 [default: now].
     #[arg(long, value_name = "UNIXTIME")]
     pub(crate) at: Option<u64>,
-    /// A root certificate (DER or PEM) to trust instead of the built-in vendor roots.
-    #[arg(long, value_name = "ROOT")]
-    pub(crate) anchor: Option<PathBuf>,
+    /// What to trust instead of the built-in vendor roots: root certificates (DER or PEM); for a TPM its attestation key, or the root of those
+    /// who certify such keys; for Arm CCA a store of platforms' keys. May be given several times.
+    #[arg(long = "anchor", value_name = "ROOT")]
+    pub(crate) anchors: Vec<PathBuf>,
     /// The worst TCB status to say yes to, in Intel's spelling; Revoked is a no in any case.
     #[arg(long, value_name = "STATUS", value_parser = values::acceptable_status)]
     pub(crate) require: Option<TcbStatus>,
-    /// The event log that explains the quote's registers.
+    /// The event log that explains the evidence's registers.
     #[arg(long, value_name = "FILE")]
     pub(crate) event_log: Option<PathBuf>,
+    /// The kernel's IMA list, for a TPM's quote.
+    #[arg(long, value_name = "LOG")]
+    pub(crate) ima: Option<PathBuf>,
+    /// The signature of a TPM's quote (TPMT_SIGNATURE).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) signature: Option<PathBuf>,
+    /// The PCRs of a TPM's quote, as `tpm2_quote --pcr` or `tpm2_pcrread` writes them.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) pcrs: Option<PathBuf>,
+    /// The attestation key of a TPM's quote, where several are named as anchors.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: Option<PathBuf>,
+    /// Believe a chain of AMD's without the revocation list of its root.
+    #[arg(long)]
+    pub(crate) without_crl: bool,
+    /// The most seconds since a Nitro document was made.
+    #[arg(long, value_name = "SECONDS", default_value_t = Freshness::default().max_age)]
+    pub(crate) max_age: u64,
 }
 
 #[derive(Subcommand)]

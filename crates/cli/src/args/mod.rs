@@ -54,7 +54,7 @@ pub(crate) enum Command {
     Demo(Demo),
     /// Say what a file is (quote, collateral, event log, certificate, token, receipt, sealed file) and print its fields.
     Inspect(Inspect),
-    /// Verify a quote against collateral at a point in time, offline.
+    /// Verify evidence of any kind at a point in time, offline.
     Verify(Verify),
     /// Read and replay measured-boot event logs.
     #[command(subcommand, name = "eventlog")]

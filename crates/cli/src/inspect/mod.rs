@@ -9,6 +9,7 @@ mod quote;
 pub(crate) use log::{events as log_events, is_tdx, register_name};
 
 use crate::fields::Fields;
+use crate::kind::hex_text;
 use anyhow::{Context, Result, bail};
 use sealwright_channel::seal::{self, Sealed};
 use sealwright_wire::acpi::Ccel;
@@ -88,13 +89,6 @@ fn inspect(bytes: &[u8]) -> Result<Inspected> {
 
 fn recognise(bytes: &[u8]) -> Option<Result<Inspected>> {
     RECOGNISERS.iter().find_map(|recogniser| recogniser(bytes))
-}
-
-/// Bytes written as hex digits, as some tools store quotes.
-fn hex_text(bytes: &[u8]) -> Option<Vec<u8>> {
-    let text = bytes.trim_ascii();
-    let text = text.strip_prefix(b"0x").unwrap_or(text);
-    (!text.is_empty()).then(|| hex::decode(text).ok()).flatten()
 }
 
 /// A sealed file, which may be larger than memory: its header, and the digest that is measured.

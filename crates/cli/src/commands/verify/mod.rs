@@ -1,20 +1,22 @@
-//! `sealwright verify`: is this quote genuine, and at what level?
+//! `sealwright verify`: is this evidence genuine, and at what level?
+
+mod evidence;
+mod supplied;
 
 use crate::args;
 use crate::fields::Fields;
 use crate::inspect::MAX_FILE;
+use crate::kind::Kind;
 use crate::output::{Outcome, Output};
-use anyhow::{Context, Result};
-use sealwright_verify::{AnchorId, AnchorKind, Anchors, Collateral, Error, Facts, TcbStatus};
-use sealwright_wire::Evidence;
-use sealwright_wire::collateral::Bundle;
-use sealwright_wire::quote::{CertificationData, Quote};
+use anyhow::{Result, bail};
+use evidence::Request;
+use sealwright_verify::{AnchorId, AnchorKind, Error, Facts, TcbStatus};
 use sealwright_wire::time::UnixTime;
 use serde::Serialize;
 use std::fmt::{self, Display};
 
 /// The first line of every verdict under a simulated root.
-const SIMULATED: &str = "SIMULATED: this quote comes from a simulator; it proves nothing about any hardware";
+const SIMULATED: &str = "SIMULATED: this evidence comes from a simulator; it proves nothing about any hardware";
 
 /// What is printed as JSON.
 #[derive(Serialize)]
@@ -30,25 +32,21 @@ struct Verified<'a> {
     reason: Option<Fields>,
 }
 
-/// `sealwright verify QUOTE --collateral FILE`.
+/// `sealwright verify EVIDENCE`.
 pub(crate) fn run(args: &args::Verify, output: Output) -> Result<Outcome> {
     // Without a demand: the worst status at which a platform's signatures still mean something.
     let required = args.require.unwrap_or(TcbStatus::OutOfDateConfigurationNeeded);
-    let quote = crate::files::read(&args.quote, MAX_FILE)?;
-    let bundle = Bundle::from_json(&crate::files::read(&args.collateral, MAX_FILE)?)
-        .with_context(|| format!("{} is no collateral", args.collateral.display()))?;
-    let log = args.event_log.as_deref().map(|path| crate::files::read(path, MAX_FILE)).transpose()?;
-    let anchors = match &args.anchor {
-        Some(root) => Anchors::none().with(crate::trust::anchor(root)?),
-        None => Anchors::vendor(),
-    };
+    let bytes = crate::files::read(&args.evidence, MAX_FILE)?;
     let at = args.at.map_or_else(crate::clock::now, UnixTime);
-    match verify(&quote, log.as_deref(), &bundle, &anchors, at) {
+    let Some((kind, evidence)) = Kind::read(bytes) else {
+        bail!("{} is no evidence that is known here; `sealwright inspect` may say what it is", args.evidence.display());
+    };
+    match Request::new(args, at)?.verify(kind, &evidence)? {
         Ok(facts) => {
             let accepted = facts.tcb().is_none_or(|tcb| accepts(tcb.status, required));
             let simulated = Some(is_simulated(facts.anchor()));
             let printed = Verified { genuine: true, accepted, simulated, facts: Some(&facts), reason: None };
-            output.result(&printed, Genuine { facts: &facts, accepted, required })?;
+            output.result(&printed, Genuine { kind, facts: &facts, accepted, required })?;
             Ok(if accepted { Outcome::Yes } else { Outcome::No })
         }
         Err(refused) => {
@@ -64,24 +62,6 @@ pub(crate) fn run(args: &args::Verify, output: Output) -> Result<Outcome> {
             Ok(Outcome::No)
         }
     }
-}
-
-fn verify(
-    quote: &[u8],
-    event_log: Option<&[u8]>,
-    bundle: &Bundle,
-    anchors: &Anchors,
-    at: UnixTime,
-) -> std::result::Result<Facts, Refused> {
-    let quote =
-        Quote::parse(quote).map_err(|error| Refused { error: Error::malformed_quote(error), simulated: None })?;
-    let simulated = match &quote.certification {
-        CertificationData::PckChain(pem) => anchors.above(pem).ok().as_ref().map(is_simulated),
-        _ => None,
-    };
-    Collateral::verify(bundle, anchors, at)
-        .and_then(|collateral| sealwright_verify::verify(&Evidence { quote, event_log }, &collateral, at))
-        .map_err(|error| Refused { error, simulated })
 }
 
 /// Whether a status is good enough. What a revoked platform signs is nobody's word, whatever is asked for.
@@ -106,6 +86,7 @@ fn reason(error: &Error) -> Fields {
 }
 
 struct Genuine<'a> {
+    kind: Kind,
     facts: &'a Facts,
     accepted: bool,
     required: TcbStatus,
@@ -118,9 +99,12 @@ impl Display for Genuine<'_> {
             writeln!(f, "{SIMULATED}")?;
         }
         let verdict = if self.accepted { "yes" } else { "no" };
-        let status =
-            facts.tcb().map_or_else(|| "which its vendor does not rate".to_owned(), |tcb| tcb.status.to_string());
-        writeln!(f, "{verdict}: a genuine {} quote, {status}", facts.tee().name().to_uppercase())?;
+        match facts.tcb() {
+            Some(tcb) => {
+                writeln!(f, "{verdict}: a genuine {} quote, {}", facts.tee().name().to_uppercase(), tcb.status)?;
+            }
+            None => writeln!(f, "{verdict}: a genuine {}", self.kind.name())?,
+        }
         if !self.accepted {
             writeln!(f, "the worst status accepted is {}", self.required)?;
         }
@@ -136,8 +120,19 @@ impl Display for Genuine<'_> {
             .with("debug", facts.debug())
             .with("verified_at", facts.at().to_string())
             .with("collateral_expires", facts.collateral_expires().to_string())
-            .with("trailing_bytes", facts.trailing_bytes());
+            .with("trailing_bytes", facts.trailing_bytes())
+            .hex("report_data", facts.report_data());
         write!(f, "\n{fields}")?;
+        if facts.tcb().is_none() {
+            // What there is instead of a vendor's verdict.
+            let claims = serde_json::to_value(facts.claims()).map_err(|_| fmt::Error)?;
+            let members = claims.as_object().into_iter().flatten();
+            write!(
+                f,
+                "{}",
+                members.fold(Fields::new(), |fields, (name, claims)| fields.with(name.clone(), claims.clone()))
+            )?;
+        }
         match facts.log() {
             Some(log) => writeln!(
                 f,
@@ -150,11 +145,17 @@ impl Display for Genuine<'_> {
     }
 }
 
-/// A quote that is not believed.
+/// Evidence that is not believed.
 struct Refused {
     error: Error,
-    /// Whether the root that the quote names is a simulator's, where that root is trusted.
+    /// Whether the root that the evidence names is a simulator's, where that root is trusted.
     simulated: Option<bool>,
+}
+
+impl From<Error> for Refused {
+    fn from(error: Error) -> Self {
+        Self { error, simulated: None }
+    }
 }
 
 impl Display for Refused {
