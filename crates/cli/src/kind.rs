@@ -47,10 +47,16 @@ impl Kind {
             [3..=5, 0, 2..=3, 0, ..] => Some(Self::Quote),
             [2..=5, 0, 0, 0, ..] if bytes.len() >= size_of::<snp::AttestationReport>() => Some(Self::Snp),
             [0x11, 0xe0, ..] if nvidia::Report::parse(bytes).is_ok() => Some(Self::Nvidia),
-            [b'{', ..] if tpm::Evidence::from_json(bytes).is_ok() => Some(Self::TpmJson),
-            [b'{', ..] if hcl::Evidence::from_json(bytes).is_ok() => Some(Self::AzVtpm),
             [0x84 | 0xd2, ..] if nitro::Document::parse(bytes).is_ok() => Some(Self::Nitro),
             [0xd9, ..] if cca::Token::parse(bytes).is_ok() => Some(Self::Cca),
+            _ => Self::of_json(bytes.trim_ascii_start()),
+        }
+    }
+
+    fn of_json(text: &[u8]) -> Option<Self> {
+        match text {
+            [b'{', ..] if tpm::Evidence::from_json(text).is_ok() => Some(Self::TpmJson),
+            [b'{', ..] if hcl::Evidence::from_json(text).is_ok() => Some(Self::AzVtpm),
             _ => None,
         }
     }
