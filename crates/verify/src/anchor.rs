@@ -131,16 +131,20 @@ impl Anchor {
     }
 }
 
-/// A root's certificate, read as that of the first PKI whose certificates look like it.
+/// A root's certificate, read as that of the first PKI whose certificates look like it. Where it is of none, the reason is that of the
+/// first whose certificates are signed as this one.
 fn root(der: &[u8]) -> Result<Certificate, Error> {
     let [first, others @ ..] = Profile::ALL;
     let parse = |rules| Certificate::parse(Part::RootCa, der, rules);
-    let as_first = parse(first);
-    if as_first.is_ok() {
-        as_first
-    } else {
-        others.into_iter().find_map(|rules| parse(rules).ok()).map_or(as_first, Ok)
-    }
+    others.into_iter().fold(parse(first), |kept, rules| match kept {
+        Err(error) if signed_otherwise(&error) => parse(rules),
+        Err(error) => parse(rules).map_err(|_| error),
+        root => root,
+    })
+}
+
+fn signed_otherwise(error: &Error) -> bool {
+    matches!(error, Error::Profile { rule, .. } if Profile::ALL.iter().any(|rules| rules.signed == *rule))
 }
 
 /// The set of trusted roots.
