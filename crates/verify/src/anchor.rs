@@ -228,14 +228,23 @@ impl Anchor {
     }
 }
 
-/// A root's certificate, read as that of the first PKI to which it is a root.
+/// A root's certificate, read as that of the first PKI to which it is a root. Where it is to none, the reason is that of the first whose
+/// certificates are signed as this one.
 fn root(der: &[u8]) -> Result<Certificate, Error> {
     let as_root = |rules| {
         let root = Certificate::parse(Part::RootCa, der, rules)?;
         root.check_root().map(|()| root)
     };
     let [first, others @ ..] = Profile::ALL;
-    as_root(first).or_else(|error| others.into_iter().find_map(|rules| as_root(rules).ok()).ok_or(error))
+    others.into_iter().fold(as_root(first), |kept, rules| match kept {
+        Err(error) if signed_otherwise(&error) => as_root(rules),
+        Err(error) => as_root(rules).map_err(|_| error),
+        root => root,
+    })
+}
+
+fn signed_otherwise(error: &Error) -> bool {
+    matches!(error, Error::Profile { rule, .. } if Profile::ALL.iter().any(|rules| rules.signed == *rule))
 }
 
 /// The set of trusted roots.

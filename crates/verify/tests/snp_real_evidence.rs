@@ -97,7 +97,7 @@ fn real_reports_are_genuine() {
         let claims = facts.claims().snp().unwrap();
         assert_eq!(&claims.measurement.to_string()[..8], measurement);
         assert_eq!((claims.product, claims.product_name.as_str()), ("Milan", "Milan-B0"));
-        assert_eq!(claims.hwid.as_deref(), Some(claims.chip_id.to_string().as_str()));
+        assert_eq!(claims.hwid.unwrap().chip_id(), &claims.chip_id.0);
         assert!(!claims.revocation_checked);
         assert!(claims.reported_tcb.microcode <= claims.current_tcb.microcode);
     }

@@ -8,7 +8,7 @@ use der::asn1::ObjectIdentifier;
 use sealwright_verify::snp::{Collateral, Error as Reason, Revocation, verify};
 use sealwright_verify::{Anchor, AnchorKind, Anchors, Error, Part, SIMULATION};
 use sealwright_wire::snp::{Bundle, HwId, Product, Report, SignerInfo, SigningKey, TcbVersion, VMPL_HOST};
-use sealwright_wire::time::UnixTime;
+use sealwright_wire::{Tee, reference::width, time::UnixTime};
 
 /// The refusal of a site after one change; it is accepted without.
 fn refused(site: &Site, change: impl FnOnce(&mut Site)) -> Error {
@@ -91,6 +91,12 @@ fn facts_have_the_keys_that_policies_read() {
     ] {
         assert_eq!(claims[name], value, "{name}");
     }
+    // What reference values can name is among the facts, under the same name and in the same width.
+    for claim in
+        ["measurement", "host_data", "id_key_digest", "author_key_digest", "family_id", "image_id", "report_id"]
+    {
+        assert_eq!(width(Tee::Snp, claim), claims[claim].as_str().map(|hex| hex.len() / 2), "{claim}");
+    }
     let policy = serde_json::json!({
         "abi_major": 1, "abi_minor": 0x37, "smt": true, "migrate_ma": false, "debug": false, "single_socket": false,
         "cxl_allow": false, "mem_aes_256_xts": false, "rapl_dis": false, "ciphertext_hiding_dram": false,
@@ -152,6 +158,11 @@ fn a_root_must_be_signed_by_itself_and_be_a_ca() {
     assert_eq!(code(&site, |site| site.ark.is_ca = false), "certificate-profile");
     assert_eq!(code(&site, |site| site.ark.usage = Some(0x04)), "certificate-profile", "no cRLSign");
     assert_eq!(code(&site, |site| site.ark.usage = None), "certificate-profile");
+    // The reason is that of the PKI whose signatures the root has.
+    let mut critical = site.ark.clone();
+    critical.extensions.push((ObjectIdentifier::new_unwrap("1.2.3.4"), true, vec![5, 0]));
+    let error = Anchor::from_certificate("x", &critical.der(&critical)).unwrap_err();
+    assert!(error.to_string().contains("no unknown critical extension, found 1.2.3.4"), "{error}");
 }
 
 #[test]
@@ -470,7 +481,7 @@ fn a_masked_chip_is_a_fact_and_the_certificate_names_it() {
     let facts = site.verify().unwrap();
     let claims = facts.claims().snp().unwrap();
     assert!(claims.mask_chip_id && claims.chip_id.is_zero());
-    assert_eq!(claims.hwid.as_deref(), Some("5c".repeat(64).as_str()));
+    assert_eq!(claims.hwid, site.extensions.hwid);
     // A provider's key is of no chip: the report may name one.
     let mut vlek = Site::vlek();
     assert!(vlek.verify().unwrap().claims().snp().unwrap().mask_chip_id);

@@ -2,7 +2,7 @@
 
 use super::Vek;
 use sealwright_wire::Digest;
-use sealwright_wire::snp::{self, AttestationReport, FirmwareVersion, Tcb, Tcbs};
+use sealwright_wire::snp::{self, AttestationReport, FirmwareVersion, HwId, Tcb, Tcbs};
 use serde::Serialize;
 
 /// Claims of an SEV-SNP guest; names as in [`sealwright_wire::snp::AttestationReport`].
@@ -38,9 +38,9 @@ pub struct SnpClaims {
     pub chip_id: Digest<64>,
     /// Whether the host masks the chip's identity: `chip_id` is then zero, and `hwid` alone names the chip.
     pub mask_chip_id: bool,
-    /// hwID of the VCEK's certificate, in hex: 64 or 8 bytes.
+    /// hwID of the VCEK's certificate: 64 or 8 bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub hwid: Option<String>,
+    pub hwid: Option<HwId>,
     /// cspID of the VLEK's certificate.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub csp_id: Option<String>,
@@ -162,7 +162,7 @@ impl SnpClaims {
             mask_chip_key: signer.mask_chip_key(),
             chip_id: Digest(report.chip_id),
             mask_chip_id: report.chip_id == [0; 64],
-            hwid: extensions.hwid.map(|hwid| hex::encode(hwid.as_bytes())),
+            hwid: extensions.hwid,
             csp_id: extensions.csp_id.clone(),
             current_tcb: tcbs.current,
             reported_tcb: tcbs.reported,

@@ -5,6 +5,8 @@ use super::Tcb;
 use crate::Error;
 use der::asn1::{Ia5StringRef, ObjectIdentifier, OctetStringRef};
 use der::{Decode, Encode};
+use serde::{Serialize, Serializer};
+use std::fmt;
 
 const FIELD: &str = "extensions of the VCEK or VLEK certificate";
 
@@ -73,6 +75,19 @@ impl HwId {
     /// The identity as CHIP_ID of a report has it: with zeros behind one of 8 bytes.
     pub const fn chip_id(&self) -> &[u8; 64] {
         &self.bytes
+    }
+}
+
+/// Lower-case hex.
+impl fmt::Display for HwId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_bytes().iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl Serialize for HwId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 
