@@ -1,6 +1,6 @@
 //! Why evidence is not believed.
 
-use crate::{CcaError, NvidiaError, replay};
+use crate::{CcaError, NvidiaError, RatlsError, replay};
 use sealwright_wire::{Error as WireError, time::UnixTime};
 use std::fmt;
 
@@ -52,6 +52,8 @@ pub enum Part {
     CcaRealmToken,
     /// The enrolled key of a platform of Arm CCA.
     CcaPlatformKey,
+    /// An RA-TLS certificate.
+    RatlsCertificate,
 }
 
 impl Part {
@@ -80,6 +82,7 @@ impl Part {
             Self::CcaPlatformToken => "CCA platform token",
             Self::CcaRealmToken => "CCA realm token",
             Self::CcaPlatformKey => "enrolled key of the CCA platform",
+            Self::RatlsCertificate => "RA-TLS certificate",
         }
     }
 }
@@ -99,7 +102,12 @@ impl Part {
     const fn is_evidence(self) -> bool {
         matches!(
             self,
-            Self::NitroDocument | Self::GpuReport | Self::CcaToken | Self::CcaPlatformToken | Self::CcaRealmToken
+            Self::NitroDocument
+                | Self::GpuReport
+                | Self::CcaToken
+                | Self::CcaPlatformToken
+                | Self::CcaRealmToken
+                | Self::RatlsCertificate
         )
     }
 }
@@ -285,6 +293,9 @@ pub enum Error {
     /// A token of Arm CCA is of an unknown platform, or not of one piece.
     #[error(transparent)]
     Cca(#[from] CcaError),
+    /// An RA-TLS certificate does not belong to evidence in it.
+    #[error(transparent)]
+    Ratls(#[from] RatlsError),
     /// A GPU's report contradicts its certificate.
     #[error(transparent)]
     Nvidia(#[from] NvidiaError),
@@ -337,6 +348,7 @@ impl Error {
             Self::UnexpectedLog { .. } => "unexpected-event-log",
             Self::Cca(error) => error.code(),
             Self::Nvidia(error) => error.code(),
+            Self::Ratls(error) => error.code(),
         }
     }
 
@@ -364,6 +376,7 @@ impl Error {
             Self::UnexpectedLog { .. } => "event log",
             Self::Cca(error) => error.claim(),
             Self::Nvidia(error) => error.claim(),
+            Self::Ratls(error) => error.claim(),
         }
     }
 
@@ -393,6 +406,7 @@ impl Error {
             Self::OtherPlatform { fmspc } => Some(format!("the chain of the platform with FMSPC {fmspc}")),
             Self::Cca(error) => error.expected(),
             Self::Nvidia(error) => error.expected(),
+            Self::Ratls(error) => error.expected(),
             Self::Malformed { .. } | Self::UnexpectedLog { .. } => None,
         }
     }
@@ -421,6 +435,7 @@ impl Error {
             Self::Malformed { source, .. } => Some(source.to_string()),
             Self::Cca(error) => error.actual(),
             Self::Nvidia(error) => error.actual(),
+            Self::Ratls(error) => error.actual(),
             Self::Signature { .. } | Self::OtherPlatform { .. } | Self::UnexpectedLog { .. } => None,
         }
     }
@@ -506,6 +521,7 @@ impl Error {
             Self::UnexpectedLog { .. } => "send SGX evidence without an event log",
             Self::Cca(error) => error.remedy(),
             Self::Nvidia(error) => error.remedy(),
+            Self::Ratls(error) => error.remedy(),
         }
     }
 }
