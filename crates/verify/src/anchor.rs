@@ -115,22 +115,24 @@ pub struct Anchor {
     key: Vec<u8>,
     /// SHA-256 of a certificate of this key that is known to be a well-formed root and signed by itself.
     certificate: Option<Digest<32>>,
+    /// What the roots of its PKI are named: the anchor is one for no other. `None` is one for every PKI.
+    pki: Option<&'static str>,
 }
 
 impl Anchor {
     /// The built-in Intel SGX Root CA, named `intel-sgx-root`.
     pub fn intel() -> Self {
-        Self::new(INTEL_NAME, AnchorKind::Vendor, &INTEL_KEY, INTEL_CERTIFICATE.parse().ok())
+        Self::new(INTEL_NAME, AnchorKind::Vendor, &INTEL_KEY, INTEL_CERTIFICATE.parse().ok()).of(Profile::INTEL)
     }
 
     /// The built-in AWS Nitro Enclaves root, named `aws-nitro-enclaves-root`.
     pub fn nitro() -> Self {
-        Self::new(NITRO_NAME, AnchorKind::Vendor, &NITRO_KEY, NITRO_CERTIFICATE.parse().ok())
+        Self::new(NITRO_NAME, AnchorKind::Vendor, &NITRO_KEY, NITRO_CERTIFICATE.parse().ok()).of(Profile::NITRO)
     }
 
     /// The built-in NVIDIA Device Identity CA, named `nvidia-device-identity-root`.
     pub fn nvidia() -> Self {
-        Self::new(NVIDIA_NAME, AnchorKind::Vendor, &NVIDIA_KEY, NVIDIA_CERTIFICATE.parse().ok())
+        Self::new(NVIDIA_NAME, AnchorKind::Vendor, &NVIDIA_KEY, NVIDIA_CERTIFICATE.parse().ok()).of(Profile::NVIDIA)
     }
 
     /// A root that the relying party trusts, from its certificate in DER. One with a simulation's organisation becomes
@@ -147,7 +149,7 @@ impl Anchor {
         } else {
             AnchorKind::Configured
         };
-        Ok(Self::new(name, kind, root.key_info(), Some(hash::sha256(&[der]))))
+        Ok(Self::new(name, kind, root.key_info(), Some(hash::sha256(&[der]))).of(root.profile()))
     }
 
     /// The same anchor, declared to be a simulation's.
@@ -164,7 +166,18 @@ impl Anchor {
 
     fn new(name: &str, kind: AnchorKind, key: &[u8], certificate: Option<Digest<32>>) -> Self {
         let id = AnchorId { name: name.to_owned(), kind, sha256: hash::sha256(&[key]) };
-        Self { id, key: key.to_vec(), certificate }
+        Self { id, key: key.to_vec(), certificate, pki: None }
+    }
+
+    /// The same anchor, for this PKI alone.
+    fn of(mut self, rules: &'static Profile) -> Self {
+        self.pki = Some(rules.root);
+        self
+    }
+
+    /// Whether the anchor is one for chains of this PKI.
+    fn is_of(&self, rules: &Profile) -> bool {
+        self.pki.is_none_or(|pki| pki == rules.root)
     }
 }
 
@@ -217,15 +230,15 @@ impl Anchors {
 
     /// The anchor that has the root's key; the root itself must be well-formed and self-signed, or known to be.
     pub(crate) fn trust(&self, root: &Certificate) -> Result<AnchorId, Error> {
-        let Some(anchor) = self.0.iter().find(|anchor| anchor.key == root.key_info()) else {
-            let trusted: Vec<_> = self.0.iter().map(|anchor| anchor.id.name.as_str()).collect();
+        let of_pki = || self.0.iter().filter(|anchor| anchor.is_of(root.profile()));
+        let Some(anchor) = of_pki().find(|anchor| anchor.key == root.key_info()) else {
+            let trusted: Vec<_> = of_pki().map(|anchor| anchor.id.name.as_str()).collect();
             return Err(Error::UntrustedRoot {
                 found: root.subject(),
                 sha256: hash::sha256(&[root.key_info()]).to_string(),
                 trusted: if trusted.is_empty() { "none".to_owned() } else { trusted.join(", ") },
             });
         };
-        // One key may be an anchor of several PKIs: the root's name tells which one this is.
         root.check_root_name()?;
         if anchor.certificate != Some(hash::sha256(&[root.der()])) {
             root.check_root()?;
