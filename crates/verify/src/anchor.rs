@@ -121,10 +121,8 @@ pub struct Anchor {
 /// What an anchor is trusted for. An anchor of one scope is never one of another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Scope {
-    /// The chains of a processor's vendor.
-    Root,
-    /// The certificates of TPMs' attestation keys.
-    TpmCa,
+    /// The chains of one PKI, by what the common names of its roots contain.
+    Pki(&'static str),
     /// The quotes of this one key of a TPM; with its public area where that was enrolled.
     AttestationKey { area: Option<Vec<u8>> },
 }
@@ -132,23 +130,23 @@ enum Scope {
 impl Anchor {
     /// The built-in Intel SGX Root CA, named `intel-sgx-root`.
     pub fn intel() -> Self {
-        Self::new(INTEL_NAME, AnchorKind::Vendor, &INTEL_KEY, INTEL_CERTIFICATE.parse().ok())
+        Self::new(INTEL_NAME, AnchorKind::Vendor, &INTEL_KEY, INTEL_CERTIFICATE.parse().ok(), Profile::INTEL)
     }
 
     /// The built-in AMD Root Key of a product line, named `amd-ark-milan` and so on; none for a product line whose root is not built in.
     pub fn amd(product: Product) -> Option<Self> {
         let root = roots::of(product)?;
-        Some(Self::new(root.name, AnchorKind::Vendor, root.key, root.certificate.parse().ok()))
+        Some(Self::new(root.name, AnchorKind::Vendor, root.key, root.certificate.parse().ok(), Profile::AMD))
     }
 
     /// The built-in AWS Nitro Enclaves root, named `aws-nitro-enclaves-root`.
     pub fn nitro() -> Self {
-        Self::new(NITRO_NAME, AnchorKind::Vendor, &NITRO_KEY, NITRO_CERTIFICATE.parse().ok())
+        Self::new(NITRO_NAME, AnchorKind::Vendor, &NITRO_KEY, NITRO_CERTIFICATE.parse().ok(), Profile::NITRO)
     }
 
     /// The built-in NVIDIA Device Identity CA, named `nvidia-device-identity-root`.
     pub fn nvidia() -> Self {
-        Self::new(NVIDIA_NAME, AnchorKind::Vendor, &NVIDIA_KEY, NVIDIA_CERTIFICATE.parse().ok())
+        Self::new(NVIDIA_NAME, AnchorKind::Vendor, &NVIDIA_KEY, NVIDIA_CERTIFICATE.parse().ok(), Profile::NVIDIA)
     }
 
     /// The roots of hardware vendors that are built in.
@@ -171,7 +169,7 @@ impl Anchor {
         } else {
             AnchorKind::Configured
         };
-        Ok(Self::new(name, kind, root.key_info(), Some(hash::sha256(&[der]))))
+        Ok(Self::new(name, kind, root.key_info(), Some(hash::sha256(&[der])), root.profile()))
     }
 
     /// The root of a CA that certifies attestation keys of TPMs, from its certificate in DER: it vouches for such certificates only, and no
@@ -183,8 +181,7 @@ impl Anchor {
         let root = Certificate::parse(Part::AkRootCa, der, Profile::TPM)?;
         root.check_root()?;
         let kind = if root.is_simulation() { AnchorKind::Simulated } else { AnchorKind::Configured };
-        let certificate = Some(hash::sha256(&[der]));
-        Ok(Self { scope: Scope::TpmCa, ..Self::new(name, kind, root.key_info(), certificate) })
+        Ok(Self::new(name, kind, root.key_info(), Some(hash::sha256(&[der])), Profile::TPM))
     }
 
     /// An attestation key of a TPM, from its SubjectPublicKeyInfo in DER. Whoever enrols it has made sure that it is a restricted signing key
@@ -207,7 +204,8 @@ impl Anchor {
     }
 
     fn enrolled(name: &str, key_info: &[u8], area: Option<Vec<u8>>) -> Self {
-        Self { scope: Scope::AttestationKey { area }, ..Self::new(name, AnchorKind::Enrolled, key_info, None) }
+        let scope = Scope::AttestationKey { area };
+        Self { scope, ..Self::new(name, AnchorKind::Enrolled, key_info, None, Profile::TPM) }
     }
 
     /// The same anchor, declared to be a simulation's.
@@ -222,9 +220,9 @@ impl Anchor {
         &self.id
     }
 
-    fn new(name: &str, kind: AnchorKind, key: &[u8], certificate: Option<Digest<32>>) -> Self {
+    fn new(name: &str, kind: AnchorKind, key: &[u8], certificate: Option<Digest<32>>, pki: &'static Profile) -> Self {
         let id = AnchorId { name: name.to_owned(), kind, sha256: hash::sha256(&[key]) };
-        Self { id, key: key.to_vec(), certificate, scope: Scope::Root }
+        Self { id, key: key.to_vec(), certificate, scope: Scope::Pki(pki.root) }
     }
 }
 
@@ -284,27 +282,18 @@ impl Anchors {
         self.trust(&Certificate::parse(Part::RootCa, &root, Profile::INTEL)?)
     }
 
-    /// The anchor that has the root's key; the root itself must be well-formed and self-signed, or known to be.
+    /// The anchor of the root's PKI that has its key; the root itself must be well-formed and self-signed, or known to be.
     pub(crate) fn trust(&self, root: &Certificate) -> Result<AnchorId, Error> {
-        self.trust_within(&Scope::Root, root)
-    }
-
-    /// As [`Anchors::trust`], for the root above the certificate of a TPM's attestation key.
-    pub(crate) fn trust_tpm_ca(&self, root: &Certificate) -> Result<AnchorId, Error> {
-        self.trust_within(&Scope::TpmCa, root)
-    }
-
-    fn trust_within(&self, scope: &Scope, root: &Certificate) -> Result<AnchorId, Error> {
-        let of_scope = || self.0.iter().filter(|anchor| anchor.scope == *scope);
-        let Some(anchor) = of_scope().find(|anchor| anchor.key == root.key_info()) else {
-            let trusted: Vec<_> = of_scope().map(|anchor| anchor.id.name.as_str()).collect();
+        let scope = Scope::Pki(root.profile().root);
+        let of_pki = || self.0.iter().filter(|anchor| anchor.scope == scope);
+        let Some(anchor) = of_pki().find(|anchor| anchor.key == root.key_info()) else {
+            let trusted: Vec<_> = of_pki().map(|anchor| anchor.id.name.as_str()).collect();
             return Err(Error::UntrustedRoot {
                 found: root.subject(),
                 sha256: hash::sha256(&[root.key_info()]).to_string(),
                 trusted: if trusted.is_empty() { "none".to_owned() } else { trusted.join(", ") },
             });
         };
-        // One key may be an anchor of several PKIs: the root's name tells which one this is.
         root.check_root_name()?;
         if anchor.certificate != Some(hash::sha256(&[root.der()])) {
             root.check_root()?;
@@ -320,7 +309,7 @@ impl Anchors {
     pub(crate) fn trust_attestation_key(&self, key_info: &[u8]) -> Result<(AnchorId, Option<&[u8]>), tpm::Error> {
         let enrolled = self.0.iter().filter_map(|anchor| match &anchor.scope {
             Scope::AttestationKey { area } => Some((anchor, area.as_deref())),
-            Scope::Root | Scope::TpmCa => None,
+            Scope::Pki(_) => None,
         });
         let mut names = Vec::new();
         for (anchor, area) in enrolled {

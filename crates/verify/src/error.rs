@@ -1,6 +1,6 @@
 //! Why evidence is not believed.
 
-use crate::{CcaError, NvidiaError, az_vtpm, replay, snp, tpm};
+use crate::{CcaError, NvidiaError, RatlsError, az_vtpm, replay, snp, tpm};
 use sealwright_wire::{Error as WireError, time::UnixTime};
 use std::fmt;
 
@@ -76,6 +76,8 @@ pub enum Part {
     HclReport,
     /// The claims that this report binds.
     RuntimeClaims,
+    /// An RA-TLS certificate.
+    RatlsCertificate,
 }
 
 impl Part {
@@ -116,6 +118,7 @@ impl Part {
             Self::AkCrl => "attestation key CRL",
             Self::HclReport => "HCL report",
             Self::RuntimeClaims => "runtime claims",
+            Self::RatlsCertificate => "RA-TLS certificate",
         }
     }
 }
@@ -140,7 +143,12 @@ impl Part {
     const fn is_evidence(self) -> bool {
         matches!(
             self,
-            Self::NitroDocument | Self::GpuReport | Self::CcaToken | Self::CcaPlatformToken | Self::CcaRealmToken
+            Self::NitroDocument
+                | Self::GpuReport
+                | Self::CcaToken
+                | Self::CcaPlatformToken
+                | Self::CcaRealmToken
+                | Self::RatlsCertificate
         )
     }
 
@@ -339,6 +347,9 @@ pub enum Error {
     /// A token of Arm CCA is of an unknown platform, or not of one piece.
     #[error(transparent)]
     Cca(#[from] CcaError),
+    /// An RA-TLS certificate does not belong to evidence in it.
+    #[error(transparent)]
+    Ratls(#[from] RatlsError),
     /// A GPU's report contradicts its certificate.
     #[error(transparent)]
     Nvidia(#[from] NvidiaError),
@@ -411,6 +422,7 @@ impl Error {
             Self::Nvidia(error) => error.code(),
             Self::Tpm(error) => error.code(),
             Self::AzVtpm(error) => error.code(),
+            Self::Ratls(error) => error.code(),
         }
     }
 
@@ -441,6 +453,7 @@ impl Error {
             Self::Nvidia(error) => error.claim(),
             Self::Tpm(error) => error.claim(),
             Self::AzVtpm(error) => error.claim(),
+            Self::Ratls(error) => error.claim(),
         }
     }
 
@@ -474,6 +487,7 @@ impl Error {
             Self::Nvidia(error) => error.expected(),
             Self::Tpm(error) => error.expected(),
             Self::AzVtpm(error) => error.expected(),
+            Self::Ratls(error) => error.expected(),
             Self::Malformed { .. } | Self::UnexpectedLog { .. } => None,
         }
     }
@@ -506,6 +520,7 @@ impl Error {
             Self::Nvidia(error) => error.actual(),
             Self::Tpm(error) => error.actual(),
             Self::AzVtpm(error) => error.actual(),
+            Self::Ratls(error) => error.actual(),
             Self::Signature { .. } | Self::OtherPlatform { .. } | Self::UnexpectedLog { .. } => None,
         }
     }
@@ -620,6 +635,7 @@ impl Error {
             Self::Nvidia(error) => error.remedy(),
             Self::Tpm(error) => error.remedy(),
             Self::AzVtpm(error) => error.remedy(),
+            Self::Ratls(error) => error.remedy(),
         }
     }
 }

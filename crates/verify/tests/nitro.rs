@@ -322,10 +322,15 @@ fn a_root_of_another_pki_vouches_for_no_enclave() {
     // The same key under the name of another vendor's root: an anchor of that PKI, and not of this one.
     let mut site = Site::new();
     site.root.name = "NVIDIA Device Identity CA";
-    assert!(matches!(site.verify(), Err(Error::Profile { part: Part::EvidenceRoot, .. })));
-    let nvidia = Anchors::none().with(Anchor::nvidia());
-    let error = verify(&Site::new().document(), &nvidia, at(), Freshness::default()).unwrap_err();
-    assert_eq!(error.code(), "untrusted-root");
+    assert_eq!(site.verify().unwrap_err().code(), "untrusted-root");
+    // And an anchor of this PKI does not vouch for a root that is named as another's.
+    let document = site.document();
+    site.root.name = "aws.nitro-enclaves";
+    let error = verify(&document, &site.root.anchors(), at(), Freshness::default()).unwrap_err();
+    assert!(matches!(error, Error::Profile { part: Part::EvidenceRoot, .. }), "{error}");
+    // Who reads the refusal is not told of anchors that could never have helped.
+    let error = verify(&Site::new().document(), &Anchors::vendor(), at(), Freshness::default()).unwrap_err();
+    assert_eq!(error.expected().as_deref(), Some("aws-nitro-enclaves-root"), "{error}");
 }
 
 #[test]

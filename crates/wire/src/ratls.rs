@@ -30,10 +30,14 @@ use serde::{Deserialize, Serialize};
 
 /// `tcg-dice-TaggedEvidence`: the extension of CCC's interoperable RA-TLS profile.
 pub const OID_TAGGED_EVIDENCE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.23.133.5.4.9");
-/// Gramine's extension before the profile: a raw quote whose report data is SHA-256 of the key. (Its writers encode the
-/// object identifier in a way that reads as this one.)
+/// Gramine's extension before the profile: a raw quote whose report data is [`report_data`] of the key. (Gramine writes the head of an
+/// object identifier into the identifier itself, so that 1.2.840.113741.1337.6 reads as this one.)
 pub const OID_LEGACY_GRAMINE: ObjectIdentifier = ObjectIdentifier::new_unwrap("0.6.9.42.840.113741.1337.6");
-/// The Intel SGX SDK's and RATS-TLS's extension before the profile: a raw quote.
+/// RATS-TLS's extension before the profile (`ecdsa_quote_oid` of its `oid.h`), which Gramine means too: a raw quote whose report data is
+/// [`report_data`] of the key. Its quotes have zero bytes behind them.
+pub const OID_LEGACY_RATS_TLS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113741.1337.6");
+/// The Intel SGX SDK's extension before the profile: a raw quote. Since the profile it is the same quote as beside it, which vouches for the
+/// profile's claims; before, for a text form of the key that certificates do not have.
 pub const OID_LEGACY_INTEL: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113741.1.13.1");
 
 /// Where the exchange takes place.
@@ -54,6 +58,8 @@ pub const MAX_CLAIMS: u64 = 64;
 pub struct Certificate<'a> {
     /// `SubjectPublicKeyInfo` exactly as the certificate has it: what a `pubkey-hash` is the hash of.
     pub spki: &'a [u8],
+    /// The content of `subjectPublicKey`: a point, or for RSA `RSAPublicKey` of RFC 8017, which RATS-TLS hashes in place of the whole.
+    pub key: &'a [u8],
     /// The evidence in its extensions.
     pub evidence: CertificateEvidence<'a>,
 }
@@ -79,7 +85,7 @@ impl<'a> Certificate<'a> {
     /// Finds the key and the evidence of a certificate (RFC 5280, section 4.1) by parsing it, not by searching its bytes.
     ///
     /// # Errors
-    /// When the DER is no certificate, or an extension is there twice.
+    /// When the DER is no certificate, or an extension with evidence is there twice.
     pub fn parse(der: &'a [u8]) -> Result<Self, Error> {
         if der.len() > MAX_CERTIFICATE {
             return Err(Error::too_long("certificate", 0, MAX_CERTIFICATE, der.len()));
@@ -107,7 +113,11 @@ impl<'a> Certificate<'a> {
         let _validity = sequence(&mut tbs)?;
         let _subject = sequence(&mut tbs)?;
         let spki = tbs.tlv_bytes()?;
-        sequence(&mut SliceReader::new(spki)?)?;
+        let mut key_info = SliceReader::new(sequence(&mut SliceReader::new(spki)?)?)?;
+        let _algorithm = sequence(&mut key_info)?;
+        let key = <der::asn1::BitStringRef<'_>>::decode(&mut key_info)?;
+        key_info.finish()?;
+        let key = key.as_bytes().ok_or_else(|| Tag::BitString.value_error())?;
         let (_issuer_id, _subject_id) = (context(&mut tbs, 1)?, context(&mut tbs, 2)?);
         let extensions = context(&mut tbs, 3)?;
         tbs.finish()?;
@@ -116,7 +126,7 @@ impl<'a> Certificate<'a> {
             Some(extensions) => find_evidence(extensions)?,
             None => Ok(CertificateEvidence::Absent),
         };
-        Ok(evidence.map(|evidence| Self { spki, evidence }))
+        Ok(evidence.map(|evidence| Self { spki, key, evidence }))
     }
 }
 
@@ -145,7 +155,8 @@ fn find_evidence(extensions: &[u8]) -> Result<Result<CertificateEvidence<'_>, Er
     let mut wrapper = SliceReader::new(extensions)?;
     let mut list = SliceReader::new(sequence(&mut wrapper)?)?;
     wrapper.finish()?;
-    let (mut tagged, mut legacy) = (None, None);
+    let (mut tagged, mut legacy) = (None, None::<CertificateEvidence<'_>>);
+    let mut seen = Vec::new();
     while !list.is_finished() {
         let mut extension = SliceReader::new(sequence(&mut list)?)?;
         let oid = ObjectIdentifier::decode(&mut extension)?;
@@ -154,10 +165,17 @@ fn find_evidence(extensions: &[u8]) -> Result<Result<CertificateEvidence<'_>, Er
         }
         let value = <&OctetStringRef>::decode(&mut extension)?.as_bytes();
         extension.finish()?;
-        if oid == OID_TAGGED_EVIDENCE && tagged.replace(value).is_some() {
-            return Ok(Err(Error::unexpected("extensions", 0, "one extension 2.23.133.5.4.9", "two")));
+        let is_tagged = oid == OID_TAGGED_EVIDENCE;
+        if !is_tagged && ![OID_LEGACY_GRAMINE, OID_LEGACY_RATS_TLS, OID_LEGACY_INTEL].contains(&oid) {
+            continue;
         }
-        if oid == OID_LEGACY_GRAMINE || oid == OID_LEGACY_INTEL {
+        if seen.contains(&oid) {
+            return Ok(Err(Error::unexpected("extensions", 0, "one extension of a kind with evidence", "two")));
+        }
+        seen.push(oid);
+        if is_tagged {
+            tagged = Some(value);
+        } else {
             legacy = legacy.or(Some(CertificateEvidence::Legacy { oid, quote: value }));
         }
     }
@@ -399,10 +417,10 @@ fn hash_entry<'a>(cbor: &mut Cbor<'a>, field: &'static str) -> Result<HashEntry<
     HashEntry::read(&mut cbor.wrapped(field)?)
 }
 
-/// The report data that vouches for claims: their SHA-256, then zeros.
-pub fn report_data(sha256_of_claims: &[u8; 32]) -> [u8; 64] {
+/// The report data that vouches for claims, or in certificates from before the profile for a key: their SHA-256, then zeros.
+pub fn report_data(sha256: &[u8; 32]) -> [u8; 64] {
     let mut data = [0; 64];
-    for (to, from) in data.iter_mut().zip(sha256_of_claims) {
+    for (to, from) in data.iter_mut().zip(sha256) {
         *to = *from;
     }
     data

@@ -52,11 +52,34 @@ fn real_certificates_bind_their_key_and_claims() {
 }
 
 #[test]
+fn real_legacy_extensions_hold_quotes() {
+    let quoted = |der: &[u8], oid: &str| {
+        let other = x509_cert::Certificate::from_der(der).unwrap();
+        let extensions = other.tbs_certificate().extensions().unwrap();
+        let extension = extensions.iter().find(|extension| extension.extn_id.to_string() == oid).unwrap();
+        *Quote::parse(extension.extn_value.as_bytes()).unwrap().body.report_data()
+    };
+    for (name, der) in real_certificates() {
+        let certificate = Certificate::parse(&der).unwrap();
+        if name == "gramine-cert.pem" {
+            let expected = report_data(&Sha256::digest(certificate.spki).into());
+            assert_eq!(quoted(&der, GRAMINE), expected, "Gramine's quote vouches for the key");
+        } else {
+            let claims = Sha256::digest(tagged(name, &certificate).claims).into();
+            assert_eq!(quoted(&der, INTEL), report_data(&claims), "Intel's is the quote of the profile");
+        }
+    }
+}
+
+#[test]
 fn the_key_is_the_one_that_another_parser_finds() {
     for (name, der) in real_certificates() {
         let other = x509_cert::Certificate::from_der(&der).unwrap();
         let spki = other.tbs_certificate().subject_public_key_info().to_der().unwrap();
-        assert_eq!(Certificate::parse(&der).unwrap().spki, spki, "{name}");
+        let certificate = Certificate::parse(&der).unwrap();
+        assert_eq!(certificate.spki, spki, "{name}");
+        let key = other.tbs_certificate().subject_public_key_info().subject_public_key.as_bytes().unwrap();
+        assert_eq!((certificate.key, key.len(), key[0]), (key, 97, 4), "{name}: a point of P-384");
     }
 }
 
@@ -110,6 +133,11 @@ impl Shortest for Vec<u8> {
     }
 }
 
+/// SubjectPublicKeyInfo of no algorithm.
+fn spki() -> Vec<u8> {
+    tlv(0x30, &[&tlv(0x30, &[]), b"\x03\x04\x00key"])
+}
+
 fn certificate(extensions: &[(&str, &[u8])]) -> Vec<u8> {
     let list: Vec<Vec<u8>> = extensions
         .iter()
@@ -121,14 +149,14 @@ fn certificate(extensions: &[(&str, &[u8])]) -> Vec<u8> {
     let list: Vec<&[u8]> = list.iter().map(Vec::as_slice).collect();
     let empty = tlv(0x30, &[]);
     let (version, serial) = (tlv(0xa0, &[&[2, 1, 2]]), [2, 1, 1]);
-    let spki = tlv(0x30, &[b"\x04\x03key"]);
     let extensions = tlv(0xa3, &[&tlv(0x30, &list)]);
-    let tbs = tlv(0x30, &[&version, &serial, &empty, &empty, &empty, &empty, &spki, &extensions]);
+    let tbs = tlv(0x30, &[&version, &serial, &empty, &empty, &empty, &empty, &spki(), &extensions]);
     tlv(0x30, &[&tbs, &empty, &[3, 2, 0, 1]])
 }
 
 const TAGGED: &str = "2.23.133.5.4.9";
 const GRAMINE: &str = "0.6.9.42.840.113741.1337.6";
+const RATS_TLS: &str = "1.2.840.113741.1337.6";
 const INTEL: &str = "1.2.840.113741.1.13.1";
 
 #[test]
@@ -137,9 +165,9 @@ fn the_profile_wins_over_what_came_before_it() {
         let der = certificate(&extensions);
         let found = Certificate::parse(&der).unwrap();
         assert_eq!(found.evidence, CertificateEvidence::Tagged(b"new"));
-        assert_eq!(found.spki, tlv(0x30, &[b"\x04\x03key"]));
+        assert_eq!((found.spki, found.key), (&spki()[..], &b"key"[..]));
     }
-    for oid in [GRAMINE, INTEL] {
+    for oid in [GRAMINE, RATS_TLS, INTEL] {
         let der = certificate(&[("2.5.29.19", b"\x30\x00"), (oid, b"old")]);
         let CertificateEvidence::Legacy { oid: found, quote } = Certificate::parse(&der).unwrap().evidence else {
             panic!("a legacy extension")
@@ -159,8 +187,10 @@ fn an_object_identifier_inside_another_extension_is_not_found() {
 
 #[test]
 fn hostile_certificates_are_refused() {
-    let twice = certificate(&[(TAGGED, b"a"), (TAGGED, b"b")]);
-    assert!(Certificate::parse(&twice).unwrap_err().to_string().contains("found two"));
+    for oid in [TAGGED, GRAMINE, RATS_TLS, INTEL] {
+        let twice = certificate(&[(oid, b"a"), (oid, b"b")]);
+        assert!(Certificate::parse(&twice).unwrap_err().to_string().contains("found two"), "{oid}");
+    }
     let mut trailing = certificate(&[(TAGGED, b"a")]);
     trailing.push(0);
     assert!(Certificate::parse(&trailing).is_err());

@@ -29,7 +29,7 @@ pub(super) fn verify(
 ) -> Result<Verified, Error> {
     let (leaf, authorities) = read(certificates)?;
     let Some((root, between)) = authorities.split_first() else { return Err(length(certificates.len())) };
-    let anchor = anchors.trust_tpm_ca(root)?;
+    let anchor = anchors.trust(root)?;
     let mut issuer = root;
     for (place, authority) in between.iter().enumerate() {
         authority.check_ca()?;
