@@ -77,11 +77,10 @@ fn quotes_of_our_own_get_the_same_verdict() {
     }
     let folder = folder("ours");
     for kind in [Kind::RsaSsa, Kind::RsaSsa512, Kind::P256, Kind::P384] {
-        let changes: [(&str, Change, bool); 5] = [
+        let changes: [(&str, Change, bool); 4] = [
             ("as it is", |_| {}, true),
             ("another key", |machine| machine.signer = Some(Ak::new(Kind::P256)), false),
             ("another digest", |machine| machine.pcr_digest = Some(vec![0; 32]), false),
-            ("another magic", |machine| machine.message = |message| message[0] = 0, false),
             ("one bank only", |machine| machine.select.truncate(1), true),
         ];
         for (name, change, accepted) in changes {
@@ -117,6 +116,10 @@ fn what_tpm2_checkquote_lets_pass_and_we_do_not() {
         );
         assert_eq!(machine.verify().unwrap_err().code(), "attestation-key-attributes");
     }
+    // What no TPM made: tpm2_checkquote looks at the magic since 5.7 (CVE-2024-29038).
+    let mut forged = readable(Kind::P256);
+    forged.message = |message| message[0] = 0;
+    assert_eq!(forged.verify().unwrap_err().code(), "malformed-evidence");
     // A key of nobody.
     let mut stranger = readable(Kind::P256);
     stranger.anchors = Anchors::none();

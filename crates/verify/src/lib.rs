@@ -17,6 +17,9 @@
 //!
 //! Each value refuses to be used at a time outside its window.
 //!
+//! A TPM's quote needs no collateral but the origin of its key: [`tpm::verify`]. Behind a paravisor, whose vTPM the hardware vouches for, the
+//! hardware's facts come first: [`az_vtpm::verify`].
+//!
 //! ```no_run
 //! use sealwright_verify::{Anchors, Collateral, verify};
 //! use sealwright_wire::{Evidence, collateral::Bundle, time::UnixTime};

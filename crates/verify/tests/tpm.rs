@@ -319,6 +319,23 @@ fn pcr_values_must_be_those_of_the_quote() {
     assert_eq!(machine.refusal(), "pcr-digest-mismatch");
 }
 
+/// What CVE-2024-29039 was in another verifier: the values hash to the quote's digest, but are said to be of other registers.
+#[test]
+fn values_of_selected_registers_cannot_pass_for_others() {
+    let mut machine = Machine::new(Kind::P256);
+    machine.select = vec![PcrSelection::new(AlgorithmId::SHA256, [0, 7, 23])];
+    let mut file = machine.pcr_file();
+    machine.sent = Some(tools::read_pcrs(&file).unwrap().1);
+    machine.verify().unwrap();
+    // The file's own selection: PCR 8 in place of PCR 7.
+    assert_eq!(file[7..10], [0x81, 0x00, 0x80]);
+    (file[7], file[8]) = (0x01, 0x01);
+    let (_, values) = tools::read_pcrs(&file).unwrap();
+    assert_eq!(values.get(AlgorithmId::SHA256, 8), Some([8; 32].as_slice()));
+    machine.sent = Some(values);
+    assert_eq!(machine.refusal(), "pcr-missing");
+}
+
 #[test]
 fn the_digest_goes_bank_by_bank_in_the_quote_s_order() {
     let mut machine = Machine::new(Kind::P256);

@@ -48,8 +48,13 @@ fn evidence_is_read_in_each_version() {
         assert_eq!(evidence.tpm_quote.values().unwrap().len(), 24, "{file}");
         assert_eq!(evidence.vcek.is_some(), report_type == ReportType::Snp, "{file}");
         assert_eq!(evidence.td_quote.is_some(), report_type == ReportType::Tdx, "{file}");
+        let written = Evidence::from_json(evidence.to_json().unwrap().as_bytes()).unwrap();
+        assert_eq!(written, Evidence { version: 1, ..evidence }, "{file}");
     }
     let text = String::from_utf8(read(&vectors, "az-snp-vtpm/evidence-v1.json")).unwrap();
+    let written = Evidence::from_json(text.as_bytes()).unwrap().to_json().unwrap();
+    let json = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+    assert_eq!(json(&written), json(&text), "as trustee writes it");
     assert!(Evidence::from_json(text.replace("\"version\": 1", "\"version\": 2").as_bytes()).is_err());
 }
 

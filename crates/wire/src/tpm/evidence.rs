@@ -134,6 +134,7 @@ pub(crate) fn pcr_list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec
     values.ok_or_else(|| D::Error::custom("expected 24 PCRs of 32 bytes"))
 }
 
-fn write_pcr_list<S: Serializer>(pcrs: &[[u8; 32]], serializer: S) -> Result<S::Ok, S::Error> {
+/// Writes values as hex.
+pub(crate) fn write_pcr_list<S: Serializer>(pcrs: &[[u8; 32]], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_seq(pcrs.iter().map(hex::encode))
 }
