@@ -24,6 +24,7 @@ mod reader;
 pub mod aael;
 pub mod acpi;
 pub mod collateral;
+pub mod csv;
 pub mod ima;
 pub mod jws;
 pub mod kbs;

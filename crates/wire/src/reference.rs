@@ -16,7 +16,7 @@
 //! | member | meaning |
 //! |---|---|
 //! | `version` | 1; another is refused |
-//! | `tee` | `tdx` or `sgx` |
+//! | `tee` | `tdx`, `sgx` or `csv` |
 //! | `profile` | what the prediction assumed, by name: firmware, VMM, RAM in bytes; at most 32 words |
 //! | `inputs` | the files that were measured, each with its SHA-256 and size in bytes; at most 64 |
 //! | `values` | per claim the values of which one must be seen, in lower-case hex; see [`width`] for the claims. A claim without an entry here has no reference value, which a policy may refuse; an empty list is refused |
@@ -46,7 +46,7 @@ pub const MAX_PROFILE: usize = 32;
 pub const MAX_WORD: usize = 256;
 
 /// The claims that can have reference values, with the width of each in bytes. The names are those of the facts that `verify` states.
-const CLAIMS: [(Tee, &str, usize); 24] = [
+const CLAIMS: [(Tee, &str, usize); 33] = [
     (Tee::Tdx, "mrtd", 48),
     (Tee::Tdx, "rtmr0", 48),
     (Tee::Tdx, "rtmr1", 48),
@@ -71,6 +71,15 @@ const CLAIMS: [(Tee, &str, usize); 24] = [
     (Tee::Sgx, "attributes", 16),
     (Tee::Sgx, "misc_select", 4),
     (Tee::Sgx, "cpu_svn", 16),
+    (Tee::Csv, "measure", 32),
+    (Tee::Csv, "rtmr0", 32),
+    (Tee::Csv, "rtmr1", 32),
+    (Tee::Csv, "rtmr2", 32),
+    (Tee::Csv, "rtmr3", 32),
+    (Tee::Csv, "rtmr4", 32),
+    (Tee::Csv, "user_pubkey_digest", 32),
+    (Tee::Csv, "vm_id", 16),
+    (Tee::Csv, "vm_version", 16),
 ];
 
 /// The width in bytes of a claim's values; `None` when the environment has no such claim.
