@@ -1,8 +1,8 @@
 //! The roots that a relying party trusts.
 
 use crate::certificate::{Certificate, Profile};
-use crate::{Error, Part, collateral::chain, hash};
-use sealwright_wire::Digest;
+use crate::{Error, Part, collateral::chain, csv, hash};
+use sealwright_wire::{Digest, csv::CaCertificate};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -10,8 +10,9 @@ use std::fmt;
 /// was declared as, so that no configuration can pass a simulation off as hardware.
 pub const SIMULATION: &str = "Sealwright Simulation";
 
-/// Name of the built-in anchor.
+/// Names of the built-in anchors.
 const INTEL_NAME: &str = "intel-sgx-root";
+const HYGON_NAME: &str = "hygon-hrk";
 
 /// Public key of the Intel SGX Root CA as SubjectPublicKeyInfo: the root of SGX's and TDX's provisioning certificates.
 /// Published by Intel as a certificate at <https://certificates.trustedservices.intel.com/>.
@@ -76,6 +77,8 @@ pub struct Anchor {
     key: Vec<u8>,
     /// SHA-256 of a certificate of this key that is known to be a well-formed root and signed by itself.
     certificate: Option<Digest<32>>,
+    /// The same root as a HRK, when it is one: a root of CSV, whose certificates are not X.509.
+    hrk: Option<csv::Root>,
 }
 
 impl Anchor {
@@ -84,12 +87,21 @@ impl Anchor {
         Self::new(INTEL_NAME, AnchorKind::Vendor, &INTEL_KEY, INTEL_CERTIFICATE.parse().ok())
     }
 
-    /// A root that the relying party trusts, from its certificate in DER. One with a simulation's organisation becomes
-    /// [`AnchorKind::Simulated`], one with the built-in key stays [`AnchorKind::Vendor`].
+    /// The built-in Hygon root key, named `hygon-hrk`.
+    pub fn hygon() -> Self {
+        Self::of_hrk(HYGON_NAME, AnchorKind::Vendor, &csv::Root::hygon())
+    }
+
+    /// A root that the relying party trusts, from its certificate: X.509 in DER, or a HRK of CSV. One with a simulation's organisation becomes
+    /// [`AnchorKind::Simulated`] (a HRK's user id stands for its organisation), one with a built-in key stays [`AnchorKind::Vendor`].
     ///
     /// # Errors
     /// When it is no self-signed CA certificate of a PKI that is known here.
     pub fn from_certificate(name: &str, der: &[u8]) -> Result<Self, Error> {
+        // A HRK's certificate has this size and begins with its version, an X.509 certificate with the tag of a SEQUENCE.
+        if der.len() == size_of::<CaCertificate>() && der.first() != Some(&0x30) {
+            return Self::from_hrk(name, der);
+        }
         let root = root(der)?;
         root.check_root()?;
         let kind = if root.is_simulation() {
@@ -100,6 +112,22 @@ impl Anchor {
             AnchorKind::Configured
         };
         Ok(Self::new(name, kind, root.key_info(), Some(hash::sha256(&[der]))))
+    }
+
+    fn from_hrk(name: &str, certificate: &[u8]) -> Result<Self, Error> {
+        let root = csv::Root::parse(certificate)?;
+        let kind = if root.is_simulation() {
+            AnchorKind::Simulated
+        } else if root.is_hygon() {
+            AnchorKind::Vendor
+        } else {
+            AnchorKind::Configured
+        };
+        Ok(Self::of_hrk(name, kind, &root))
+    }
+
+    fn of_hrk(name: &str, kind: AnchorKind, root: &csv::Root) -> Self {
+        Self { hrk: Some(root.clone()), ..Self::new(name, kind, &root.key_info(), None) }
     }
 
     /// The same anchor, declared to be a simulation's.
@@ -116,7 +144,7 @@ impl Anchor {
 
     fn new(name: &str, kind: AnchorKind, key: &[u8], certificate: Option<Digest<32>>) -> Self {
         let id = AnchorId { name: name.to_owned(), kind, sha256: hash::sha256(&[key]) };
-        Self { id, key: key.to_vec(), certificate }
+        Self { id, key: key.to_vec(), certificate, hrk: None }
     }
 }
 
@@ -144,7 +172,7 @@ impl Anchors {
 
     /// The roots of hardware vendors that are built in.
     pub fn vendor() -> Self {
-        Self(vec![Anchor::intel()])
+        Self(vec![Anchor::intel(), Anchor::hygon()])
     }
 
     /// These roots and one more. The first anchor with a chain's key is the one that facts name.
@@ -157,6 +185,11 @@ impl Anchors {
     /// The roots, in the order in which they were added.
     pub fn iter(&self) -> impl Iterator<Item = &Anchor> {
         self.0.iter()
+    }
+
+    /// The roots of CSV among them.
+    pub(crate) fn hrks(&self) -> impl Iterator<Item = (&csv::Root, &AnchorId)> {
+        self.0.iter().filter_map(|anchor| Some((anchor.hrk.as_ref()?, &anchor.id)))
     }
 
     /// The anchor above a PCK chain as quotes carry it (PEM, leaf first, root last): whether the chain could be believed at all. Only
@@ -172,7 +205,8 @@ impl Anchors {
     /// The anchor that has the root's key; the root itself must be well-formed and self-signed, or known to be.
     pub(crate) fn trust(&self, root: &Certificate) -> Result<AnchorId, Error> {
         let Some(anchor) = self.0.iter().find(|anchor| anchor.key == root.key_info()) else {
-            let trusted: Vec<_> = self.0.iter().map(|anchor| anchor.id.name.as_str()).collect();
+            let of_x509 = self.0.iter().filter(|anchor| anchor.hrk.is_none());
+            let trusted: Vec<_> = of_x509.map(|anchor| anchor.id.name.as_str()).collect();
             return Err(Error::UntrustedRoot {
                 found: root.subject(),
                 sha256: hash::sha256(&[root.key_info()]).to_string(),

@@ -1,6 +1,6 @@
 //! Why evidence is not believed.
 
-use crate::replay;
+use crate::{CsvError, replay};
 use sealwright_wire::{Error as WireError, time::UnixTime};
 use std::fmt;
 
@@ -34,6 +34,18 @@ pub enum Part {
     QeReport,
     /// The quote itself.
     Quote,
+    /// The certificate of a root of CSV (HRK).
+    Hrk,
+    /// The certificate that a HRK signed (HSK).
+    Hsk,
+    /// The certificate of a CSV chip (CEK).
+    Cek,
+    /// The certificate of a CSV platform (PEK).
+    Pek,
+    /// The certificate of a CSV platform's owner (OCA).
+    Oca,
+    /// A CSV attestation report.
+    CsvReport,
 }
 
 impl Part {
@@ -53,6 +65,12 @@ impl Part {
             Self::QeIdentity => "QE identity",
             Self::QeReport => "QE report",
             Self::Quote => "quote",
+            Self::Hrk => "HRK certificate",
+            Self::Hsk => "HSK certificate",
+            Self::Cek => "CEK certificate",
+            Self::Pek => "PEK certificate",
+            Self::Oca => "OCA certificate",
+            Self::CsvReport => "CSV report",
         }
     }
 }
@@ -61,6 +79,11 @@ impl Part {
     /// Whether this is a certificate of the chain that comes with the quote.
     const fn is_of_platform(self) -> bool {
         matches!(self, Self::Pck | Self::ChainPckCa | Self::ChainRootCa)
+    }
+
+    /// Whether this is a certificate of a CSV chain.
+    const fn is_of_csv_chain(self) -> bool {
+        matches!(self, Self::Hrk | Self::Hsk | Self::Cek | Self::Pek | Self::Oca)
     }
 }
 
@@ -242,6 +265,9 @@ pub enum Error {
         /// The kind of environment.
         tee: &'static str,
     },
+    /// A reason that only CSV has.
+    #[error(transparent)]
+    Csv(#[from] CsvError),
 }
 
 impl Error {
@@ -253,7 +279,7 @@ impl Error {
     /// The reason as a stable word for programs: kebab-case, never reused for another meaning.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Malformed { part: Part::Quote, .. } => "malformed-evidence",
+            Self::Malformed { part: Part::Quote | Part::CsvReport | Part::Pek, .. } => "malformed-evidence",
             Self::Malformed { part, .. } if part.is_of_platform() => "malformed-pck-chain",
             Self::Malformed { .. } => "malformed-collateral",
             Self::Profile { part: Part::TcbInfo | Part::QeIdentity, .. } => "malformed-collateral",
@@ -263,6 +289,8 @@ impl Error {
             Self::Issuer { .. } => "wrong-issuer",
             Self::Signature { part: Part::Quote, .. } => "quote-signature",
             Self::Signature { part: Part::QeReport, .. } => "qe-report-signature",
+            Self::Signature { part: Part::CsvReport, .. } => "report-signature",
+            Self::Signature { part, .. } if part.is_of_csv_chain() => "csv-chain-signature",
             Self::Signature { part, .. } if part.is_of_platform() => "pck-chain-signature",
             Self::Signature { .. } => "collateral-signature",
             Self::Expired { .. } => "collateral-expired",
@@ -278,6 +306,7 @@ impl Error {
             Self::NotSupported { .. } => "tcb-not-supported",
             Self::EventLog { source } => log_code(source),
             Self::UnexpectedLog { .. } => "unexpected-event-log",
+            Self::Csv(reason) => reason.code(),
         }
     }
 
@@ -303,6 +332,7 @@ impl Error {
                 _ => "event log",
             },
             Self::UnexpectedLog { .. } => "event log",
+            Self::Csv(reason) => reason.claim(),
         }
     }
 
@@ -330,6 +360,7 @@ impl Error {
             Self::Revoked { crl, .. } => Some(format!("a certificate that the {crl} does not list")),
             Self::CertificationData { .. } => Some("a PCK certificate chain (type 5)".to_owned()),
             Self::OtherPlatform { fmspc } => Some(format!("the chain of the platform with FMSPC {fmspc}")),
+            Self::Csv(reason) => reason.expected(),
             Self::Malformed { .. } | Self::UnexpectedLog { .. } => None,
         }
     }
@@ -356,6 +387,7 @@ impl Error {
             Self::Revoked { serial, .. } => Some(format!("serial number {serial}")),
             Self::CertificationData { kind } => Some(format!("certification data of type {kind}")),
             Self::Malformed { source, .. } => Some(source.to_string()),
+            Self::Csv(reason) => reason.actual(),
             Self::Signature { .. } | Self::OtherPlatform { .. } | Self::UnexpectedLog { .. } => None,
         }
     }
@@ -365,6 +397,22 @@ impl Error {
         match self {
             Self::Malformed { part: Part::Quote, .. } => {
                 "send the quote's bytes exactly as the platform made them (not hex, not base64, not cut short)"
+            }
+            Self::Malformed { part: Part::CsvReport, .. } => {
+                "send the report's bytes exactly as the device made them, with or without the wrapper (not hex, not base64, not cut short)"
+            }
+            Self::Profile { part: Part::CsvReport, .. } | Self::Signature { part: Part::CsvReport, .. } => {
+                "the report was changed after it was signed, or pieces of different reports were put together: have the guest ask for a \
+                 new one, and look at what carries it here"
+            }
+            Self::Malformed { part, .. }
+            | Self::Profile { part, .. }
+            | Self::Issuer { part, .. }
+            | Self::Signature { part, .. }
+                if part.is_of_csv_chain() =>
+            {
+                "fetch HSK and CEK for the serial number that the report names (https://cert.hygon.cn/hsk_cek?snumber=) and keep them byte \
+                 for byte; if they are right, the PEK in the report is not of this chip or was changed"
             }
             Self::Malformed { part, .. } | Self::Profile { part, .. } | Self::Signature { part, .. }
                 if part.is_of_platform() =>
@@ -420,7 +468,8 @@ impl Error {
                  than the machine's certificates can also be the cause: compare the security versions above"
             }
             Self::EventLog { source } => log_remedy(source),
-            Self::UnexpectedLog { .. } => "send SGX evidence without an event log",
+            Self::UnexpectedLog { .. } => "send this evidence without an event log",
+            Self::Csv(reason) => reason.remedy(),
         }
     }
 }

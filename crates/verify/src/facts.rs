@@ -1,6 +1,6 @@
 //! What verified evidence says.
 
-use crate::{AnchorId, TcbStatus, replay::Replayed};
+use crate::{AnchorId, CsvClaims, TcbStatus, replay::Replayed};
 use sealwright_wire::{Digest, Tee, quote::Body, sgx, tdx, time::UnixTime};
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
@@ -46,7 +46,8 @@ impl Facts {
         self.at
     }
 
-    /// The last second at which all of the certificates, revocation lists and documents behind this are valid.
+    /// The last second at which all of the certificates, revocation lists and documents behind this are valid; the end of the year 9999 where a
+    /// vendor's certificates have no dates (CSV).
     pub const fn collateral_expires(&self) -> UnixTime {
         self.collateral_expires
     }
@@ -58,7 +59,7 @@ impl Facts {
     }
 
     /// Whether the host may look into the environment: an enclave's DEBUG bit, or any bit of the "under debug" group of a
-    /// trust domain (debug, profiling).
+    /// trust domain (debug, profiling), or a CSV guest's policy without NODBG.
     pub const fn debug(&self) -> bool {
         self.debug
     }
@@ -104,6 +105,8 @@ pub enum Claims {
     Tdx(TdxClaims),
     /// An enclave.
     Sgx(SgxClaims),
+    /// A guest of Hygon CSV.
+    Csv(CsvClaims),
 }
 
 impl Claims {
@@ -115,6 +118,11 @@ impl Claims {
     /// The enclave's claims, when it is one.
     pub const fn sgx(&self) -> Option<&SgxClaims> {
         if let Self::Sgx(claims) = self { Some(claims) } else { None }
+    }
+
+    /// The CSV guest's claims, when it is one.
+    pub const fn csv(&self) -> Option<&CsvClaims> {
+        if let Self::Csv(claims) = self { Some(claims) } else { None }
     }
 
     pub(crate) fn new(body: &Body<'_>) -> Self {
