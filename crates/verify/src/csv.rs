@@ -57,8 +57,10 @@ impl Chip {
     /// # Errors
     /// When a certificate is malformed, of another usage, not signed by the one before, or the root is not among the anchors.
     pub fn verify(hsk_cek: &[u8], anchors: &Anchors) -> Result<Self, Error> {
-        let HskCek { hsk, cek } =
-            HskCek::parse(hsk_cek).map_err(|source| Error::Malformed { part: Part::Cek, source })?;
+        let HskCek { hsk, cek } = HskCek::parse(hsk_cek).map_err(|source| Error::Malformed {
+            part: if source.offset < size_of::<CaCertificate>() { Part::Hsk } else { Part::Cek },
+            source,
+        })?;
         let anchor = check_hsk(hsk, anchors)?;
         let (x, y) = hsk.public_key.coordinates().unwrap_or_default();
         let hsk_key = Key::new(&x, &y, hsk.user_id()).ok_or_else(|| no_point(Part::Hsk, &hsk.public_key))?;

@@ -339,9 +339,25 @@ mod tests {
             assert!(key.check(&digest, &number, &s).is_none());
             assert!(key.check(&digest, &r, &number).is_none());
         }
-        // r + s = n: t is zero.
-        let opposite: [u8; 32] = scalar(r).neg().to_repr().into();
-        assert!(key.check(&digest, &r, &opposite).is_none());
+    }
+
+    #[test]
+    fn signatures_of_zero_are_refused_where_their_equation_holds() {
+        // The digest is chosen to fit, which only who inverts the hash could do.
+        let secret = SigningKey::from_slice("", &[7; 32]).unwrap();
+        let (x, y) = coordinates(&secret);
+        let key = Key::new(&x, &y, b"").unwrap();
+        let point = ProjectivePoint::from(*secret.verifying_key().as_affine());
+        let fits = |r: Scalar, s: Scalar| {
+            let sum = ProjectivePoint::GENERATOR * s + point * r.add(&s);
+            let digest = r.sub(&Scalar::reduce(&sum.to_affine().x()));
+            let [digest, r, s] = [digest, r, s].map(|number| <[u8; 32]>::from(number.to_repr()));
+            key.check(&digest, &r, &s).is_some()
+        };
+        assert!(fits(small(5), small(9)));
+        assert!(!fits(small(0), small(9)), "r");
+        assert!(!fits(small(5), small(0)), "s");
+        assert!(!fits(small(5), small(5).neg()), "r + s");
     }
 
     #[test]

@@ -494,7 +494,11 @@ fn a_pek_that_is_none_is_malformed_evidence() {
     assert_eq!((code, claim), ("malformed-evidence", "CSV report"));
     let error = Chip::verify(&[0; 2916], &Anchors::vendor()).unwrap_err();
     assert_eq!(error.code(), "malformed-collateral");
-    assert_eq!(Chip::verify(&[], &Anchors::vendor()).unwrap_err().code(), "malformed-collateral");
+    assert_eq!(error.claim(), "HSK certificate");
+    let mut pair = Site::v1().hsk_cek();
+    pair.pop();
+    let error = Chip::verify(&pair, &Anchors::vendor()).unwrap_err();
+    assert_eq!((error.code(), error.claim()), ("malformed-collateral", "CEK certificate"));
 }
 
 /// The mask is not signed: with another one the report still verifies, says that it is no debug guest, and everything else changes with it. That is
