@@ -1,8 +1,8 @@
 //! The roots that a relying party trusts.
 
 use crate::certificate::{Certificate, Profile};
-use crate::{Error, Part, collateral::chain, hash, snp::roots, tpm};
-use sealwright_wire::{Digest, snp::Product};
+use crate::{Error, Part, collateral::chain, csv, hash, snp::roots, tpm};
+use sealwright_wire::{Digest, csv::CaCertificate, snp::Product};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -14,6 +14,7 @@ pub const SIMULATION: &str = "Sealwright Simulation";
 const INTEL_NAME: &str = "intel-sgx-root";
 const NITRO_NAME: &str = "aws-nitro-enclaves-root";
 const NVIDIA_NAME: &str = "nvidia-device-identity-root";
+const HYGON_NAME: &str = "hygon-hrk";
 
 /// Public key of the Intel SGX Root CA as SubjectPublicKeyInfo: the root of SGX's and TDX's provisioning certificates.
 /// Published by Intel as a certificate at <https://certificates.trustedservices.intel.com/>.
@@ -125,6 +126,8 @@ enum Scope {
     Pki(&'static str),
     /// The quotes of this one key of a TPM; with its public area where that was enrolled.
     AttestationKey { area: Option<Vec<u8>> },
+    /// The chains of CSV, whose certificates are not X.509.
+    Hrk(Box<csv::Root>),
 }
 
 impl Anchor {
@@ -152,15 +155,24 @@ impl Anchor {
     /// The roots of hardware vendors that are built in.
     fn vendors() -> impl Iterator<Item = Self> {
         let amd = Product::ALL.into_iter().filter_map(Self::amd);
-        [Self::intel(), Self::nitro(), Self::nvidia()].into_iter().chain(amd)
+        [Self::intel(), Self::hygon(), Self::nitro(), Self::nvidia()].into_iter().chain(amd)
     }
 
-    /// A root that the relying party trusts, from its certificate in DER. One with a simulation's organisation becomes
-    /// [`AnchorKind::Simulated`], one with a built-in key stays [`AnchorKind::Vendor`].
+    /// The built-in Hygon root key, named `hygon-hrk`.
+    pub fn hygon() -> Self {
+        Self::of_hrk(HYGON_NAME, AnchorKind::Vendor, &csv::Root::hygon())
+    }
+
+    /// A root that the relying party trusts, from its certificate: X.509 in DER, or a HRK of CSV. One with a simulation's organisation becomes
+    /// [`AnchorKind::Simulated`] (a HRK's user id stands for its organisation), one with a built-in key stays [`AnchorKind::Vendor`].
     ///
     /// # Errors
     /// When it is no self-signed CA certificate of a PKI that is known here.
     pub fn from_certificate(name: &str, der: &[u8]) -> Result<Self, Error> {
+        // A HRK's certificate has this size and begins with its version, an X.509 certificate with the tag of a SEQUENCE.
+        if der.len() == size_of::<CaCertificate>() && der.first() != Some(&0x30) {
+            return Self::from_hrk(name, der);
+        }
         let root = root(der)?;
         let kind = if root.is_simulation() {
             AnchorKind::Simulated
@@ -204,8 +216,23 @@ impl Anchor {
     }
 
     fn enrolled(name: &str, key_info: &[u8], area: Option<Vec<u8>>) -> Self {
-        let scope = Scope::AttestationKey { area };
-        Self { scope, ..Self::new(name, AnchorKind::Enrolled, key_info, None, Profile::TPM) }
+        Self::of_scope(name, AnchorKind::Enrolled, key_info, None, Scope::AttestationKey { area })
+    }
+
+    fn from_hrk(name: &str, certificate: &[u8]) -> Result<Self, Error> {
+        let root = csv::Root::parse(certificate)?;
+        let kind = if root.is_simulation() {
+            AnchorKind::Simulated
+        } else if root.is_hygon() {
+            AnchorKind::Vendor
+        } else {
+            AnchorKind::Configured
+        };
+        Ok(Self::of_hrk(name, kind, &root))
+    }
+
+    fn of_hrk(name: &str, kind: AnchorKind, root: &csv::Root) -> Self {
+        Self::of_scope(name, kind, &root.key_info(), None, Scope::Hrk(Box::new(root.clone())))
     }
 
     /// The same anchor, declared to be a simulation's.
@@ -221,8 +248,12 @@ impl Anchor {
     }
 
     fn new(name: &str, kind: AnchorKind, key: &[u8], certificate: Option<Digest<32>>, pki: &'static Profile) -> Self {
+        Self::of_scope(name, kind, key, certificate, Scope::Pki(pki.root))
+    }
+
+    fn of_scope(name: &str, kind: AnchorKind, key: &[u8], certificate: Option<Digest<32>>, scope: Scope) -> Self {
         let id = AnchorId { name: name.to_owned(), kind, sha256: hash::sha256(&[key]) };
-        Self { id, key: key.to_vec(), certificate, scope: Scope::Pki(pki.root) }
+        Self { id, key: key.to_vec(), certificate, scope }
     }
 }
 
@@ -272,6 +303,14 @@ impl Anchors {
         self.0.iter()
     }
 
+    /// The roots of CSV among them.
+    pub(crate) fn hrks(&self) -> impl Iterator<Item = (&csv::Root, &AnchorId)> {
+        self.0.iter().filter_map(|anchor| match &anchor.scope {
+            Scope::Hrk(root) => Some((&**root, &anchor.id)),
+            _ => None,
+        })
+    }
+
     /// The anchor above a PCK chain as quotes carry it (PEM, leaf first, root last): whether the chain could be believed at all. Only
     /// the root is looked at; [`crate::Collateral::platform`] verifies the chain.
     ///
@@ -309,7 +348,7 @@ impl Anchors {
     pub(crate) fn trust_attestation_key(&self, key_info: &[u8]) -> Result<(AnchorId, Option<&[u8]>), tpm::Error> {
         let enrolled = self.0.iter().filter_map(|anchor| match &anchor.scope {
             Scope::AttestationKey { area } => Some((anchor, area.as_deref())),
-            Scope::Pki(_) => None,
+            Scope::Pki(_) | Scope::Hrk(_) => None,
         });
         let mut names = Vec::new();
         for (anchor, area) in enrolled {

@@ -1,6 +1,6 @@
 //! Why evidence is not believed.
 
-use crate::{CcaError, NvidiaError, RatlsError, az_vtpm, replay, snp, tpm};
+use crate::{CcaError, CsvError, NvidiaError, RatlsError, az_vtpm, replay, snp, tpm};
 use sealwright_wire::{Error as WireError, time::UnixTime};
 use std::fmt;
 
@@ -78,6 +78,18 @@ pub enum Part {
     RuntimeClaims,
     /// An RA-TLS certificate.
     RatlsCertificate,
+    /// The certificate of a root of CSV (HRK).
+    Hrk,
+    /// The certificate that a HRK signed (HSK).
+    Hsk,
+    /// The certificate of a CSV chip (CEK).
+    Cek,
+    /// The certificate of a CSV platform (PEK).
+    Pek,
+    /// The certificate of a CSV platform's owner (OCA).
+    Oca,
+    /// A CSV attestation report.
+    CsvReport,
 }
 
 impl Part {
@@ -119,6 +131,12 @@ impl Part {
             Self::HclReport => "HCL report",
             Self::RuntimeClaims => "runtime claims",
             Self::RatlsCertificate => "RA-TLS certificate",
+            Self::Hrk => "HRK certificate",
+            Self::Hsk => "HSK certificate",
+            Self::Cek => "CEK certificate",
+            Self::Pek => "PEK certificate",
+            Self::Oca => "OCA certificate",
+            Self::CsvReport => "CSV report",
         }
     }
 }
@@ -160,6 +178,11 @@ impl Part {
     /// Whether this is a certificate above a TPM's attestation key.
     const fn is_of_ak_chain(self) -> bool {
         matches!(self, Self::AkCertificate | Self::AkCa | Self::AkRootCa)
+    }
+
+    /// Whether this is a certificate of a CSV chain.
+    const fn is_of_csv_chain(self) -> bool {
+        matches!(self, Self::Hrk | Self::Hsk | Self::Cek | Self::Pek | Self::Oca)
     }
 }
 
@@ -359,6 +382,9 @@ pub enum Error {
     /// What a vTPM of Azure's alone can get wrong.
     #[error(transparent)]
     AzVtpm(#[from] az_vtpm::Error),
+    /// A reason that only CSV has.
+    #[error(transparent)]
+    Csv(#[from] CsvError),
 }
 
 impl Error {
@@ -380,6 +406,7 @@ impl Error {
             Self::Malformed { part, .. } if part.is_evidence() => "malformed-evidence",
             Self::Malformed { part, .. } if part.is_of_evidence_chain() => "malformed-evidence-chain",
             Self::Malformed { part, .. } if part.is_of_evidence() => "malformed-evidence",
+            Self::Malformed { part: Part::CsvReport | Part::Pek, .. } => "malformed-evidence",
             Self::Malformed { part, .. } if part.is_of_platform() => "malformed-pck-chain",
             Self::Malformed { part, .. } if part.is_of_ak_chain() => "malformed-ak-chain",
             Self::Malformed { .. } => "malformed-collateral",
@@ -397,6 +424,8 @@ impl Error {
             Self::Signature { part, .. } if part.is_vek() => "vek-signature",
             Self::Signature { part, .. } if part.is_evidence() => "evidence-signature",
             Self::Signature { part, .. } if part.is_of_evidence_chain() => "evidence-chain-signature",
+            Self::Signature { part: Part::CsvReport, .. } => "report-signature",
+            Self::Signature { part, .. } if part.is_of_csv_chain() => "csv-chain-signature",
             Self::Signature { part, .. } if part.is_of_platform() => "pck-chain-signature",
             Self::Signature { .. } => "collateral-signature",
             Self::Expired { part, .. } if part.is_evidence() || part.is_of_evidence_chain() => "evidence-expired",
@@ -423,6 +452,7 @@ impl Error {
             Self::Tpm(error) => error.code(),
             Self::AzVtpm(error) => error.code(),
             Self::Ratls(error) => error.code(),
+            Self::Csv(reason) => reason.code(),
         }
     }
 
@@ -454,6 +484,7 @@ impl Error {
             Self::Tpm(error) => error.claim(),
             Self::AzVtpm(error) => error.claim(),
             Self::Ratls(error) => error.claim(),
+            Self::Csv(reason) => reason.claim(),
         }
     }
 
@@ -488,6 +519,7 @@ impl Error {
             Self::Tpm(error) => error.expected(),
             Self::AzVtpm(error) => error.expected(),
             Self::Ratls(error) => error.expected(),
+            Self::Csv(reason) => reason.expected(),
             Self::Malformed { .. } | Self::UnexpectedLog { .. } => None,
         }
     }
@@ -521,6 +553,7 @@ impl Error {
             Self::Tpm(error) => error.actual(),
             Self::AzVtpm(error) => error.actual(),
             Self::Ratls(error) => error.actual(),
+            Self::Csv(reason) => reason.actual(),
             Self::Signature { .. } | Self::OtherPlatform { .. } | Self::UnexpectedLog { .. } => None,
         }
     }
@@ -554,6 +587,22 @@ impl Error {
             }
             Self::Expired { part, .. } if part.is_evidence() || part.is_of_evidence_chain() => {
                 "take fresh evidence and send it at once; if it is fresh, compare the clocks of this machine and of the one that made it"
+            }
+            Self::Malformed { part: Part::CsvReport, .. } => {
+                "send the report's bytes exactly as the device made them, with or without the wrapper (not hex, not base64, not cut short)"
+            }
+            Self::Profile { part: Part::CsvReport, .. } | Self::Signature { part: Part::CsvReport, .. } => {
+                "the report was changed after it was signed, or pieces of different reports were put together: have the guest ask for a \
+                 new one, and look at what carries it here"
+            }
+            Self::Malformed { part, .. }
+            | Self::Profile { part, .. }
+            | Self::Issuer { part, .. }
+            | Self::Signature { part, .. }
+                if part.is_of_csv_chain() =>
+            {
+                "fetch HSK and CEK for the serial number that the report names (https://cert.hygon.cn/hsk_cek?snumber=) and keep them byte \
+                 for byte; if they are right, the PEK in the report is not of this chip or was changed"
             }
             Self::Malformed { part, .. } | Self::Profile { part, .. } | Self::Signature { part, .. }
                 if part.is_of_platform() =>
@@ -629,13 +678,14 @@ impl Error {
                  than the machine's certificates can also be the cause: compare the security versions above"
             }
             Self::EventLog { source } => log_remedy(source),
-            Self::UnexpectedLog { .. } => "send SGX evidence without an event log",
             Self::Snp(reason) => reason.remedy(),
             Self::Cca(error) => error.remedy(),
             Self::Nvidia(error) => error.remedy(),
             Self::Tpm(error) => error.remedy(),
             Self::AzVtpm(error) => error.remedy(),
             Self::Ratls(error) => error.remedy(),
+            Self::UnexpectedLog { .. } => "send this evidence without an event log",
+            Self::Csv(reason) => reason.remedy(),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::replay::{PcrLog, Replayed};
 use crate::snp::SnpClaims;
-use crate::{AnchorId, AzVtpmClaims, CcaClaims, NitroClaims, NvidiaClaims, TcbStatus, TpmClaims};
+use crate::{AnchorId, AzVtpmClaims, CcaClaims, CsvClaims, NitroClaims, NvidiaClaims, TcbStatus, TpmClaims};
 use sealwright_wire::{Digest, Tee, quote::Body, sgx, tdx, time::UnixTime};
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
@@ -48,7 +48,8 @@ impl Facts {
         self.at
     }
 
-    /// The last second at which all of the certificates, revocation lists and documents behind this are valid.
+    /// The last second at which all of the certificates, revocation lists and documents behind this are valid; the end of the year 9999 where a
+    /// vendor's certificates have no dates (CSV).
     pub const fn collateral_expires(&self) -> UnixTime {
         self.collateral_expires
     }
@@ -59,8 +60,8 @@ impl Facts {
         self.tcb.as_ref()
     }
 
-    /// Whether the host may look into the environment: an enclave's DEBUG bit, any bit of the "under debug" group of a
-    /// trust domain (debug, profiling), or DEBUG in the policy of an SEV-SNP guest.
+    /// Whether the host may look into the environment: an enclave's DEBUG bit, any bit of the "under debug" group of a trust domain (debug,
+    /// profiling), DEBUG in the policy of an SEV-SNP guest, a CSV guest's policy without NODBG.
     pub const fn debug(&self) -> bool {
         self.debug
     }
@@ -138,6 +139,8 @@ pub enum Claims {
     /// A TDX guest of Azure, behind the vTPM of its paravisor.
     #[serde(rename = "az-tdx-vtpm")]
     AzTdxVtpm(AzVtpmClaims),
+    /// A guest of Hygon CSV.
+    Csv(CsvClaims),
 }
 
 impl Claims {
@@ -183,6 +186,11 @@ impl Claims {
     /// The claims of a guest of Azure, when it is one.
     pub const fn az_vtpm(&self) -> Option<&AzVtpmClaims> {
         if let Self::AzSnpVtpm(claims) | Self::AzTdxVtpm(claims) = self { Some(claims) } else { None }
+    }
+
+    /// The CSV guest's claims, when it is one.
+    pub const fn csv(&self) -> Option<&CsvClaims> {
+        if let Self::Csv(claims) = self { Some(claims) } else { None }
     }
 
     pub(crate) fn new(body: &Body<'_>) -> Self {

@@ -5,17 +5,22 @@
 //! makes it `H(register || digest)`, in every bank.
 //!
 //! Replaying proves the *digests* of a log, not the words beside them. [`data_matches_digest`] says for one event whether its data is what was
-//! measured; for runtime events ([`sealwright_wire::aael`]), whose contents policies read, [`check_tdx`] insists on it.
+//! measured; for runtime events ([`sealwright_wire::aael`]), whose contents policies read, [`check_tdx`] and [`check_csv`] insist on it.
 
+mod csv;
 mod error;
 mod pcr;
 mod tdx;
+mod value;
 
+pub use csv::{CSV_RTMR_NAMES, check_csv};
 pub use error::Error;
 pub use pcr::{PCR_NAMES, PcrCheck, PcrLog, check_pcrs};
 pub use tdx::{RTMR_NAMES, RegisterCheck, Replayed, check_tdx, check_tdx_with_ima};
+pub use value::RegisterValue;
 
 use crate::hash::sha384;
+use crate::sm2::sm3;
 use aws_lc_rs::digest;
 use sealwright_wire::tcg2::{AlgorithmId, Digested, Event, Log, event_type};
 use sealwright_wire::{Digest, ima};
@@ -64,18 +69,54 @@ impl Register {
         self.value == seen
     }
 
-    fn extend(&mut self, hash: &'static digest::Algorithm, digest: &[u8]) {
+    fn extend(&mut self, hash: Hash, digest: &[u8]) {
         self.value = extended(hash, &self.value, digest);
         self.events = self.events.saturating_add(1);
     }
 }
 
 /// `H(register || digest)`.
-fn extended(hash: &'static digest::Algorithm, register: &[u8], digest: &[u8]) -> Vec<u8> {
-    let mut context = digest::Context::new(hash);
-    context.update(register);
-    context.update(digest);
-    context.finish().as_ref().to_vec()
+fn extended(hash: Hash, register: &[u8], digest: &[u8]) -> Vec<u8> {
+    hash.over(&[register, digest])
+}
+
+/// The hash of a bank.
+#[derive(Clone, Copy)]
+enum Hash {
+    /// One that aws-lc has.
+    AwsLc(&'static digest::Algorithm),
+    /// SM3, which it has not.
+    Sm3,
+}
+
+impl Hash {
+    /// The hash of a bank; `None` for algorithms that are not known.
+    fn of(algorithm: AlgorithmId) -> Option<Self> {
+        let of_aws_lc = match algorithm {
+            AlgorithmId::SHA1 => &digest::SHA1_FOR_LEGACY_USE_ONLY,
+            AlgorithmId::SHA256 => &digest::SHA256,
+            AlgorithmId::SHA384 => &digest::SHA384,
+            AlgorithmId::SHA512 => &digest::SHA512,
+            AlgorithmId::SHA3_256 => &digest::SHA3_256,
+            AlgorithmId::SHA3_384 => &digest::SHA3_384,
+            AlgorithmId::SHA3_512 => &digest::SHA3_512,
+            AlgorithmId::SM3_256 => return Some(Self::Sm3),
+            _ => return None,
+        };
+        Some(Self::AwsLc(of_aws_lc))
+    }
+
+    /// The digest of the parts in a row.
+    fn over(self, parts: &[&[u8]]) -> Vec<u8> {
+        match self {
+            Self::AwsLc(algorithm) => {
+                let mut context = digest::Context::new(algorithm);
+                parts.iter().for_each(|part| context.update(part));
+                context.finish().as_ref().to_vec()
+            }
+            Self::Sm3 => sm3(parts).to_vec(),
+        }
+    }
 }
 
 /// A replayed log: every register in every bank that this program can hash.
@@ -130,31 +171,24 @@ impl Replay {
         })
     }
 
-    /// A TDX register; zero when nothing extended it.
-    fn rtmr(&self, mr_index: u32) -> Result<(Digest<48>, usize), Error> {
-        let key = (mr_index, AlgorithmId::SHA384);
+    /// A register that only grows; zero when nothing extended it.
+    fn rtmr(&self, mr_index: u32, algorithm: AlgorithmId) -> Result<(RegisterValue, usize), Error> {
+        let key = (mr_index, algorithm);
         if let Some(record) = self.incomplete.get(&key) {
-            return Err(Error::NoDigest { record: *record, algorithm: AlgorithmId::SHA384 });
+            return Err(Error::NoDigest { record: *record, algorithm });
         }
         let Some(register) = self.registers.get(&key) else {
-            return Ok((Digest::ZERO, 0));
+            return Ok((RegisterValue::zero(algorithm.digest_size().unwrap_or_default()), 0));
         };
-        let value = <[u8; 48]>::try_from(register.value.as_slice()).unwrap_or([0; 48]);
-        Ok((Digest(value), register.events))
+        Ok((RegisterValue::from(register.value.as_slice()), register.events))
     }
 }
 
-/// The hash of a bank; `None` for SM3 and for algorithms that are not known.
+/// The hash of a bank in aws-lc; `None` for SM3 and for algorithms that are not known.
 pub(crate) fn hash_of(algorithm: AlgorithmId) -> Option<&'static digest::Algorithm> {
-    match algorithm {
-        AlgorithmId::SHA1 => Some(&digest::SHA1_FOR_LEGACY_USE_ONLY),
-        AlgorithmId::SHA256 => Some(&digest::SHA256),
-        AlgorithmId::SHA384 => Some(&digest::SHA384),
-        AlgorithmId::SHA512 => Some(&digest::SHA512),
-        AlgorithmId::SHA3_256 => Some(&digest::SHA3_256),
-        AlgorithmId::SHA3_384 => Some(&digest::SHA3_384),
-        AlgorithmId::SHA3_512 => Some(&digest::SHA3_512),
-        _ => None,
+    match Hash::of(algorithm)? {
+        Hash::AwsLc(algorithm) => Some(algorithm),
+        Hash::Sm3 => None,
     }
 }
 
@@ -182,7 +216,7 @@ fn replay_parsed(log: &Log<'_>) -> Result<Replay, Error> {
     let mut replay = Replay::default();
     let mut banks = Vec::new();
     for bank in log.banks() {
-        match hash_of(bank.algorithm()) {
+        match Hash::of(bank.algorithm()) {
             Some(hash) => banks.push((bank.algorithm(), hash)),
             None => replay.unsupported.push(bank.algorithm()),
         }
@@ -196,7 +230,7 @@ fn replay_parsed(log: &Log<'_>) -> Result<Replay, Error> {
         let initial = if event.mr_index == 0 { pcr0 } else { 0 };
         for (algorithm, hash) in &banks {
             match event.digests.get(*algorithm) {
-                Some(digest) => replay.entry(event.mr_index, *algorithm, initial).extend(hash, digest),
+                Some(digest) => replay.entry(event.mr_index, *algorithm, initial).extend(*hash, digest),
                 None => {
                     replay.incomplete.entry((event.mr_index, *algorithm)).or_insert(event.index);
                 }
@@ -262,7 +296,7 @@ fn ima_digest(entry: &ima::Entry<'_>, line: usize) -> Result<Digest<48>, Error> 
 
 impl Replay {
     fn extend_ima(&mut self, digest: &Digest<48>) {
-        self.entry(IMA_MR_INDEX, AlgorithmId::SHA384, 0).extend(&digest::SHA384, &digest.0);
+        self.entry(IMA_MR_INDEX, AlgorithmId::SHA384, 0).extend(Hash::AwsLc(&digest::SHA384), &digest.0);
         self.ima_lines = self.ima_lines.saturating_add(1);
     }
 }
@@ -287,8 +321,8 @@ pub fn data_matches_digest(event: &Event<'_>) -> DataMatch {
     };
     let mut seen = DataMatch::NotApplicable;
     for (algorithm, stated) in event.digests {
-        let Some(hash) = hash_of(algorithm) else { continue };
-        if !candidates.iter().any(|bytes| digest::digest(hash, bytes).as_ref() == stated) {
+        let Some(hash) = Hash::of(algorithm) else { continue };
+        if !candidates.iter().any(|bytes| hash.over(&[bytes]) == stated) {
             return DataMatch::No;
         }
         seen = DataMatch::Yes;

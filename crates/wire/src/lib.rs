@@ -27,6 +27,7 @@ pub mod acpi;
 pub mod cca;
 pub mod collateral;
 pub mod cose;
+pub mod csv;
 pub mod hcl;
 pub mod ima;
 pub mod jws;

@@ -16,7 +16,7 @@
 //! | member | meaning |
 //! |---|---|
 //! | `version` | 1; another is refused |
-//! | `tee` | `tdx`, `sgx`, `snp`, `nitro`, `cca`, `tpm`, `az-snp-vtpm` or `az-tdx-vtpm` |
+//! | `tee` | `tdx`, `sgx`, `snp`, `csv`, `nitro`, `cca`, `tpm`, `az-snp-vtpm` or `az-tdx-vtpm` |
 //! | `profile` | what the prediction assumed, by name: firmware, VMM, RAM in bytes; at most 32 words |
 //! | `inputs` | the files that were measured, each with its SHA-256 and size in bytes; at most 64 |
 //! | `values` | per claim the values of which one must be seen, in lower-case hex; see [`width`] and [`is_hash`] for the claims. A claim without an entry here has no reference value, which a policy may refuse; an empty list is refused |
@@ -46,7 +46,7 @@ pub const MAX_PROFILE: usize = 32;
 pub const MAX_WORD: usize = 256;
 
 /// The claims that can have reference values, with the width of each in bytes. The names are those of the facts that `verify` states.
-const CLAIMS: [(Tee, &str, usize); 50] = [
+const CLAIMS: [(Tee, &str, usize); 59] = [
     (Tee::Tdx, "mrtd", 48),
     (Tee::Tdx, "rtmr0", 48),
     (Tee::Tdx, "rtmr1", 48),
@@ -97,6 +97,15 @@ const CLAIMS: [(Tee, &str, usize); 50] = [
     (Tee::Cca, "personalization_value", 64),
     (Tee::Cca, "implementation_id", 32),
     (Tee::Cca, "instance_id", 33),
+    (Tee::Csv, "measure", 32),
+    (Tee::Csv, "rtmr0", 32),
+    (Tee::Csv, "rtmr1", 32),
+    (Tee::Csv, "rtmr2", 32),
+    (Tee::Csv, "rtmr3", 32),
+    (Tee::Csv, "rtmr4", 32),
+    (Tee::Csv, "user_pubkey_digest", 32),
+    (Tee::Csv, "vm_id", 16),
+    (Tee::Csv, "vm_version", 16),
 ];
 
 /// The claims that can have reference values, and whose width the evidence's own hash algorithm decides: see [`HASH_WIDTHS`].

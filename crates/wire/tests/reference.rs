@@ -68,6 +68,15 @@ fn another_version_is_named_whatever_else_the_file_holds() {
 }
 
 #[test]
+fn a_csv_guest_has_the_claims_of_its_report() {
+    for claim in ["measure", "rtmr0", "rtmr1", "rtmr2", "rtmr3", "rtmr4", "user_pubkey_digest"] {
+        assert_eq!(width(Tee::Csv, claim), Some(32), "{claim}");
+    }
+    assert_eq!((width(Tee::Csv, "vm_id"), width(Tee::Csv, "vm_version")), (Some(16), Some(16)));
+    assert_eq!((width(Tee::Csv, "mrtd"), width(Tee::Tdx, "measure")), (None, None));
+}
+
+#[test]
 fn oversized_and_broken_files_are_refused() {
     assert!(matches!(ReferenceValues::from_json(&vec![b' '; MAX_FILE + 1]), Err(Error::TooLarge(_))));
     let json = ReferenceValues::new(sample()).unwrap().to_json().unwrap().into_bytes();

@@ -1,5 +1,6 @@
 //! Why a log does not explain the registers.
 
+use super::RegisterValue;
 use sealwright_wire::Digest;
 use sealwright_wire::tcg2::AlgorithmId;
 
@@ -46,9 +47,9 @@ pub enum Error {
         /// The record's number.
         record: usize,
         /// The digest in the record.
-        stated: Digest<48>,
+        stated: Box<RegisterValue>,
         /// The digest of the record's data.
-        computed: Digest<48>,
+        computed: Box<RegisterValue>,
     },
     /// A runtime event that is not "domain operation content".
     #[error("event log: runtime record {record}: {error}")]
@@ -106,9 +107,9 @@ pub enum Error {
         /// The register's name.
         register: &'static str,
         /// What the log gives.
-        replayed: Box<Digest<48>>,
+        replayed: Box<RegisterValue>,
         /// What the quote states.
-        quoted: Box<Digest<48>>,
+        quoted: Box<RegisterValue>,
         /// How many events of the log extend the register.
         events: usize,
         /// The record after which the replay had the quote's value, when the log goes on behind it: it is newer than the quote.

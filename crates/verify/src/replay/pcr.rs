@@ -3,7 +3,7 @@
 //! A log that was read after the quote may have gone on since, and so may an IMA list on a running machine: what is looked for is the part
 //! of it, from its beginning, at which all registers have the quoted values at once. What lies behind that part is counted and not believed.
 
-use super::{DataMatch, Error, MAX_REGISTERS, data_matches_digest, extended, extends, hash_of, initial_pcr0};
+use super::{DataMatch, Error, Hash, MAX_REGISTERS, data_matches_digest, extended, extends, hash_of, initial_pcr0};
 use aws_lc_rs::digest;
 use sealwright_wire::ima::{self, Entry};
 use sealwright_wire::tcg2::{AlgorithmId, Event, Log};
@@ -304,7 +304,7 @@ impl<'q> Walk<'q> {
                 if DYNAMIC_PCRS.contains(&pcr) && register.iter().all(|byte| *byte == 0xff) {
                     register.fill(0);
                 }
-                *register = extended(hash, register, digest);
+                *register = extended(Hash::AwsLc(hash), register, digest);
                 self.compare(key);
             }
         }
@@ -423,8 +423,8 @@ impl<'q> Chain<'q> {
             padded.resize(size, 0);
             (digest::digest(self.hash, &data).as_ref().to_vec(), padded)
         };
-        self.hashed = extended(self.hash, &self.hashed, &hashed);
-        self.padded = extended(self.hash, &self.padded, &padded);
+        self.hashed = extended(Hash::AwsLc(self.hash), &self.hashed, &hashed);
+        self.padded = extended(Hash::AwsLc(self.hash), &self.padded, &padded);
     }
 }
 

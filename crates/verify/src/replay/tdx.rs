@@ -1,11 +1,9 @@
 //! Whether a CCEL explains the runtime registers of a TDX quote.
 
 use super::{
-    DataMatch, Error, IMA_MR_INDEX, ImaDigests, Replay, data_matches_digest, extended, extends, replay_parsed,
+    DataMatch, Error, Hash, IMA_MR_INDEX, ImaDigests, RegisterValue, Replay, data_matches_digest, extended, extends,
+    replay_parsed,
 };
-use crate::hash::sha384;
-use aws_lc_rs::digest;
-use sealwright_wire::Digest;
 use sealwright_wire::aael::{self, RuntimeEvent};
 use sealwright_wire::tcg2::{AlgorithmId, Log};
 use serde::{Serialize, Serializer};
@@ -13,23 +11,51 @@ use serde::{Serialize, Serializer};
 /// The names of TDX's runtime registers; the log's MR index of each is its place here plus one.
 pub const RTMR_NAMES: [&str; 4] = ["rtmr0", "rtmr1", "rtmr2", "rtmr3"];
 
+/// The four registers that logs extend, of one kind of machine, as its evidence states them.
+pub(super) struct Machine {
+    /// The registers' hash.
+    pub(super) algorithm: AlgorithmId,
+    /// The names of the registers at MR index 1 to 4.
+    pub(super) names: [&'static str; 4],
+    /// The MR indexes in words.
+    pub(super) expected: &'static str,
+    /// What the evidence states.
+    pub(super) quoted: [RegisterValue; 4],
+}
+
+impl Machine {
+    fn tdx(rtmrs: &[[u8; 48]; 4]) -> Self {
+        Self {
+            algorithm: AlgorithmId::SHA384,
+            names: RTMR_NAMES,
+            expected: "1 to 4 for RTMR0 to RTMR3",
+            quoted: rtmrs.each_ref().map(|rtmr| rtmr.as_slice().into()),
+        }
+    }
+
+    /// The machine has no register in a bank that cannot be hashed here.
+    fn hash(&self) -> Result<Hash, Error> {
+        Hash::of(self.algorithm).ok_or(Error::NoBank(self.algorithm))
+    }
+}
+
 /// One runtime register of a quote, compared with the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RegisterCheck {
-    /// The register's name, one of [`RTMR_NAMES`].
+    /// The register's name, one of [`RTMR_NAMES`] or [`super::CSV_RTMR_NAMES`].
     pub name: &'static str,
     /// What the log gives.
-    pub replayed: Digest<48>,
+    pub replayed: RegisterValue,
     /// What the quote states.
-    pub quoted: Digest<48>,
+    pub quoted: RegisterValue,
     /// How many events of the log (and lines of the IMA list) extended it.
     pub events: usize,
     /// Whether the log explains the register, see [`Replayed::unexplained`].
     pub explained: bool,
 }
 
-/// A log that explains a quote's registers. RTMR0 to RTMR2 are always explained; RTMR3 may hold what no record tells, see
-/// [`Replayed::unexplained`].
+/// A log that explains a quote's registers. The first three are always explained; the last, RTMR3 of TDX and RTMR4 of CSV, may hold what no
+/// record tells, see [`Replayed::unexplained`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Replayed {
     registers: [RegisterCheck; 4],
@@ -51,7 +77,7 @@ impl Replayed {
         self.registers.iter().filter(|register| register.explained).map(|register| register.name)
     }
 
-    /// Names of the registers that hold something that the log does not tell: at most RTMR3, when it has no record for a value that is not
+    /// Names of the registers that hold something that the log does not tell: at most the last one, when it has no record for a value that is not
     /// zero, or a record of another kind than [`RuntimeEvent`]. (A record's kind is not measured: whoever hands in the log could
     /// otherwise make an event unreadable to hide what it says.)
     pub fn unexplained(&self) -> impl Iterator<Item = &'static str> {
@@ -63,12 +89,12 @@ impl Replayed {
         self.events
     }
 
-    /// What was measured into RTMR3 at run time, in order; each event's digest is over what it says.
+    /// What was measured into the last register at run time, in order; each event's digest is over what it says.
     pub fn runtime(&self) -> &[RuntimeEvent] {
         &self.runtime
     }
 
-    /// How many records of RTMR3 are of another kind than [`RuntimeEvent`]: replayed, not understood.
+    /// How many records of the last register are of another kind than [`RuntimeEvent`]: replayed, not understood.
     pub fn opaque_runtime(&self) -> usize {
         self.opaque_runtime
     }
@@ -120,7 +146,7 @@ impl Serialize for Replayed {
 /// When the log is not readable, has no SHA-384 digest of an event, extends something else than the four registers, has a runtime event
 /// that its digest does not confirm, or a register differs.
 pub fn check_tdx(log: &[u8], rtmrs: &[[u8; 48]; 4]) -> Result<Replayed, Error> {
-    check(&Log::parse(log)?, None, rtmrs)
+    check(&Log::parse(log)?, None, &Machine::tdx(rtmrs))
 }
 
 /// As [`check_tdx`], for a guest whose kernel extends RTMR2 with the lines of this ASCII IMA list. Lines behind the one at which RTMR2 has
@@ -129,23 +155,23 @@ pub fn check_tdx(log: &[u8], rtmrs: &[[u8; 48]; 4]) -> Result<Replayed, Error> {
 /// # Errors
 /// As [`check_tdx`] and [`replay_with_ima`].
 pub fn check_tdx_with_ima(log: &[u8], ima: &[u8], rtmrs: &[[u8; 48]; 4]) -> Result<Replayed, Error> {
-    check(&Log::parse(log)?, Some(ima), rtmrs)
+    check(&Log::parse(log)?, Some(ima), &Machine::tdx(rtmrs))
 }
 
-fn check(log: &Log<'_>, ima: Option<&[u8]>, rtmrs: &[[u8; 48]; 4]) -> Result<Replayed, Error> {
-    if !log.banks().iter().any(|bank| bank.algorithm() == AlgorithmId::SHA384) {
-        return Err(Error::NoBank(AlgorithmId::SHA384));
+pub(super) fn check(log: &Log<'_>, ima: Option<&[u8]>, machine: &Machine) -> Result<Replayed, Error> {
+    if !log.banks().iter().any(|bank| bank.algorithm() == machine.algorithm) {
+        return Err(Error::NoBank(machine.algorithm));
     }
     if let Some(event) = log.events().find(|event| extends(event) && !(1..=4).contains(&event.mr_index)) {
         let (record, mr_index) = (event.index, event.mr_index);
-        return Err(Error::NoRegister { record, mr_index, expected: "1 to 4 for RTMR0 to RTMR3" });
+        return Err(Error::NoRegister { record, mr_index, expected: machine.expected });
     }
     let mut replay = replay_parsed(log)?;
     if let Some(ima) = ima {
-        join_ima(&mut replay, ima, rtmrs)?;
+        join_ima(&mut replay, ima, machine)?;
     }
-    let (runtime, opaque_runtime) = runtime_events(log)?;
-    let registers = check_registers(log, &replay, rtmrs, opaque_runtime)?;
+    let (runtime, opaque_runtime) = runtime_events(log, machine)?;
+    let registers = check_registers(log, &replay, machine, opaque_runtime)?;
     let contradicted = log.events().filter(|event| data_matches_digest(event) == DataMatch::No);
     Ok(Replayed {
         registers,
@@ -160,38 +186,40 @@ fn check(log: &Log<'_>, ima: Option<&[u8]>, rtmrs: &[[u8; 48]; 4]) -> Result<Rep
 fn check_registers(
     log: &Log<'_>,
     replay: &Replay,
-    rtmrs: &[[u8; 48]; 4],
+    machine: &Machine,
     opaque_runtime: usize,
 ) -> Result<[RegisterCheck; 4], Error> {
-    let none = RegisterCheck { name: "", replayed: Digest::ZERO, quoted: Digest::ZERO, events: 0, explained: false };
+    let zero = RegisterValue::zero(0);
+    let none = RegisterCheck { name: "", replayed: zero, quoted: zero, events: 0, explained: false };
     let mut registers = [none; 4];
-    for (((place, name), quoted), mr_index) in registers.iter_mut().zip(RTMR_NAMES).zip(rtmrs).zip(1u32..) {
-        let (replayed, events) = replay.rtmr(mr_index)?;
-        let equal = replayed.0 == *quoted;
+    for (((place, name), quoted), mr_index) in registers.iter_mut().zip(machine.names).zip(machine.quoted).zip(1u32..) {
+        let (replayed, events) = replay.rtmr(mr_index, machine.algorithm)?;
+        let equal = replayed == quoted;
         let runtime = mr_index == aael::MR_INDEX;
         let explained = equal && !(runtime && opaque_runtime > 0);
-        *place = RegisterCheck { name, replayed, quoted: Digest(*quoted), events, explained };
+        *place = RegisterCheck { name, replayed, quoted, events, explained };
         let recorded = !runtime || events > 0;
         if !equal && recorded {
-            return Err(differs(log, mr_index, place));
+            return Err(differs(log, mr_index, machine, place));
         }
     }
     Ok(registers)
 }
 
 /// Extends RTMR2 with the list's lines up to the one at which it has the quote's value.
-fn join_ima(replay: &mut Replay, list: &[u8], rtmrs: &[[u8; 48]; 4]) -> Result<(), Error> {
-    let [_, _, quoted, _] = rtmrs;
+fn join_ima(replay: &mut Replay, list: &[u8], machine: &Machine) -> Result<(), Error> {
+    let [_, _, quoted, _] = machine.quoted;
     let mut lines = ImaDigests::new(list)?;
-    while replay.rtmr(IMA_MR_INDEX)?.0.0 != *quoted {
+    while replay.rtmr(IMA_MR_INDEX, machine.algorithm)?.0 != quoted {
         let Some(digest) = lines.next() else { break };
         replay.extend_ima(&digest?);
     }
     Ok(())
 }
 
-/// What the records of RTMR3 say, and how many say it in another form.
-fn runtime_events(log: &Log<'_>) -> Result<(Vec<RuntimeEvent>, usize), Error> {
+/// What the records of the last register say, and how many say it in another form.
+fn runtime_events(log: &Log<'_>, machine: &Machine) -> Result<(Vec<RuntimeEvent>, usize), Error> {
+    let hash = machine.hash()?;
     let (mut runtime, mut opaque) = (Vec::new(), 0usize);
     for event in log.events().filter(|event| event.mr_index == aael::MR_INDEX && extends(event)) {
         let record = event.index;
@@ -199,11 +227,11 @@ fn runtime_events(log: &Log<'_>) -> Result<(Vec<RuntimeEvent>, usize), Error> {
             opaque = opaque.saturating_add(1);
             continue;
         };
-        let stated = event.digests.get(AlgorithmId::SHA384);
-        let stated = stated.ok_or(Error::NoDigest { record, algorithm: AlgorithmId::SHA384 })?;
-        let computed = sha384(&[event.data]);
-        if stated != computed.0 {
-            let stated = Digest(<[u8; 48]>::try_from(stated).unwrap_or([0; 48]));
+        let stated = event.digests.get(machine.algorithm);
+        let stated = stated.ok_or(Error::NoDigest { record, algorithm: machine.algorithm })?;
+        let computed = hash.over(&[event.data]);
+        if stated != computed {
+            let (stated, computed) = (Box::new(stated.into()), Box::new(computed.as_slice().into()));
             return Err(Error::RuntimeData { record, stated, computed });
         }
         runtime.push(parsed.map_err(|error| Error::RuntimeEvent { record, error })?);
@@ -212,12 +240,12 @@ fn runtime_events(log: &Log<'_>) -> Result<(Vec<RuntimeEvent>, usize), Error> {
 }
 
 /// Says how a register differs; looks whether the quote's value occurs before the log's end.
-fn differs(log: &Log<'_>, mr_index: u32, check: &RegisterCheck) -> Error {
-    let mut value = vec![0; 48];
+fn differs(log: &Log<'_>, mr_index: u32, machine: &Machine, check: &RegisterCheck) -> Error {
+    let mut value = RegisterValue::zero(check.quoted.as_ref().len()).as_ref().to_vec();
     let mut of_register = log.events().filter(|event| extends(event) && event.mr_index == mr_index);
     let reached_after = of_register.find_map(|event| {
-        value = extended(&digest::SHA384, &value, event.digests.get(AlgorithmId::SHA384)?);
-        (value == check.quoted.0).then_some(event.index)
+        value = extended(machine.hash().ok()?, &value, event.digests.get(machine.algorithm)?);
+        (value == check.quoted.as_ref()).then_some(event.index)
     });
     let RegisterCheck { name: register, replayed, quoted, events, .. } = *check;
     Error::Differs { register, replayed: Box::new(replayed), quoted: Box::new(quoted), events, reached_after }
