@@ -23,6 +23,7 @@ mod reader;
 
 pub mod aael;
 pub mod acpi;
+pub mod cel;
 pub mod collateral;
 pub mod ima;
 pub mod jws;
@@ -34,9 +35,11 @@ pub mod receipt;
 pub mod reference;
 pub mod sealed;
 pub mod sgx;
+pub mod tcg12;
 pub mod tcg2;
 pub mod tdx;
 pub mod time;
+pub mod uefi;
 
 pub use digest::{Digest, ParseDigestError};
 pub use error::{Error, Kind};

@@ -59,22 +59,24 @@ pub enum Error {
         error: sealwright_wire::Error,
     },
     /// An IMA line for a register that IMA does not extend.
-    #[error("IMA list: line {line} extends register {register}, expected PCR 10 (or RTMR 2)")]
+    #[error("IMA list: line {line} extends register {register}, expected {expected}")]
     ImaRegister {
         /// The line's number, from 1.
         line: usize,
         /// The register that it names.
         register: u32,
+        /// The registers that there are.
+        expected: &'static str,
     },
     /// An IMA line whose template digest is not the one that extended the register, or not over its fields.
-    #[error("IMA list: line {line} has template digest {stated}, its fields hash to {computed} (SHA-384)")]
+    #[error("IMA list: line {line} has template digest {stated}, its fields hash to {computed}")]
     ImaDigest {
         /// The line's number, from 1.
         line: usize,
         /// The digest in the line, in hex.
         stated: String,
-        /// The SHA-384 of the fields.
-        computed: Digest<48>,
+        /// The digest of the fields in the bank's or the list's algorithm, in hex.
+        computed: String,
     },
     /// A register holds something else than the log explains.
     #[error("{register}: the log's {events} events replay to {replayed}, the quote has {quoted}{}", reached(*.reached_after))]

@@ -1,10 +1,8 @@
 //! Whether a CCEL explains the runtime registers of a TDX quote.
 
-use super::{
-    DataMatch, Error, IMA_MR_INDEX, ImaDigests, Replay, data_matches_digest, extended, extends, replay_parsed,
-};
-use crate::hash::sha384;
-use aws_lc_rs::digest;
+use super::ima::{RTMR2, TdxDigests};
+use super::{DataMatch, Error, Replay, data_matches_digest, extends, replay_parsed};
+use crate::hash::{Hash, Value, sha384};
 use sealwright_wire::Digest;
 use sealwright_wire::aael::{self, RuntimeEvent};
 use sealwright_wire::tcg2::{AlgorithmId, Log};
@@ -123,7 +121,7 @@ pub fn check_tdx(log: &[u8], rtmrs: &[[u8; 48]; 4]) -> Result<Replayed, Error> {
     check(&Log::parse(log)?, None, rtmrs)
 }
 
-/// As [`check_tdx`], for a guest whose kernel extends RTMR2 with the lines of this ASCII IMA list. Lines behind the one at which RTMR2 has
+/// As [`check_tdx`], for a guest whose kernel extends RTMR2 with the lines of this IMA list. Lines behind the one at which RTMR2 has
 /// the quote's value are not covered by the quote and not counted.
 ///
 /// # Errors
@@ -182,10 +180,10 @@ fn check_registers(
 /// Extends RTMR2 with the list's lines up to the one at which it has the quote's value.
 fn join_ima(replay: &mut Replay, list: &[u8], rtmrs: &[[u8; 48]; 4]) -> Result<(), Error> {
     let [_, _, quoted, _] = rtmrs;
-    let mut lines = ImaDigests::new(list)?;
-    while replay.rtmr(IMA_MR_INDEX)?.0.0 != *quoted {
+    let mut lines = TdxDigests::new(list)?;
+    while replay.rtmr(RTMR2)?.0.0 != *quoted {
         let Some(digest) = lines.next() else { break };
-        replay.extend_ima(&digest?);
+        replay.extend_rtmr2(&digest?);
     }
     Ok(())
 }
@@ -213,11 +211,11 @@ fn runtime_events(log: &Log<'_>) -> Result<(Vec<RuntimeEvent>, usize), Error> {
 
 /// Says how a register differs; looks whether the quote's value occurs before the log's end.
 fn differs(log: &Log<'_>, mr_index: u32, check: &RegisterCheck) -> Error {
-    let mut value = vec![0; 48];
+    let mut value = Value::padded(&[], 48);
     let mut of_register = log.events().filter(|event| extends(event) && event.mr_index == mr_index);
     let reached_after = of_register.find_map(|event| {
-        value = extended(&digest::SHA384, &value, event.digests.get(AlgorithmId::SHA384)?);
-        (value == check.quoted.0).then_some(event.index)
+        value = Hash::of(AlgorithmId::SHA384)?.extend(&value, event.digests.get(AlgorithmId::SHA384)?);
+        (value.as_bytes() == check.quoted.0).then_some(event.index)
     });
     let RegisterCheck { name: register, replayed, quoted, events, .. } = *check;
     Error::Differs { register, replayed: Box::new(replayed), quoted: Box::new(quoted), events, reached_after }
