@@ -1,12 +1,14 @@
 //! What is this file? One look at its bytes tells which format it is; the format's own parser does the rest.
 
+mod any_log;
 mod certificate;
 mod collateral;
 mod jws;
 mod log;
 mod quote;
 
-pub(crate) use log::{events as log_events, is_tdx, register_name};
+pub(crate) use any_log::{AnyLog, decoded};
+pub(crate) use log::{is_tdx, register_name};
 
 use crate::fields::Fields;
 use anyhow::{Context, Result, bail};
@@ -44,7 +46,7 @@ type Recogniser = fn(&[u8]) -> Option<Result<Inspected>>;
 
 /// From the most to the least telling first bytes.
 const RECOGNISERS: [Recogniser; 10] =
-    [ccel_table, event_log, td_report, quote_file, pem, der, json, jws::compact, ima_list, headless_td_report];
+    [ccel_table, event_log, td_report, quote_file, pem, der, json, jws::compact, other_log, headless_td_report];
 
 /// Says what a file is.
 pub(crate) fn file(path: &Path) -> Result<Inspected> {
@@ -68,7 +70,7 @@ fn inspect(bytes: &[u8]) -> Result<Inspected> {
     }
     bail!(
         "unknown format: {} bytes beginning with {}; known are Intel quotes and reports, collateral, certificates, revocation lists, \
-         TCG2, CCEL and IMA logs, reference values, tokens, receipts and sealed files",
+         TCG2, CCEL, TPM 1.2, IMA and canonical event logs, reference values, tokens, receipts and sealed files",
         bytes.len(),
         hex::encode(bytes.get(..16).unwrap_or(bytes))
     )
@@ -189,6 +191,6 @@ fn json(bytes: &[u8]) -> Option<Result<Inspected>> {
     text.starts_with(b"{").then(|| collateral::json(text).context("JSON"))
 }
 
-fn ima_list(bytes: &[u8]) -> Option<Result<Inspected>> {
-    log::ima(bytes).map(|fields| Ok(Inspected::new("IMA measurement list", fields)))
+fn other_log(bytes: &[u8]) -> Option<Result<Inspected>> {
+    AnyLog::recognise(bytes).map(|log| Ok(Inspected::new(log.kind(), log.fields())))
 }
