@@ -10,8 +10,7 @@
 //! Until step 2 holds, the claims are bytes that nobody vouches for and are not read.
 
 use crate::tpm::{self, AttestationKey, Signer, TpmClaims};
-use crate::{Claims, Error as VerifyError, Facts, Part, hash, replay};
-use aws_lc_rs::digest;
+use crate::{Claims, Error as VerifyError, Facts, Part, hash};
 use sealwright_wire::hcl::{Report, ReportType, RuntimeClaims, VmConfiguration};
 use sealwright_wire::tpm::{PcrValues, Signature};
 use sealwright_wire::{Digest, Tee};
@@ -231,8 +230,8 @@ fn check_hardware(report: &Report<'_>, hardware: &Facts) -> Result<(), Error> {
 
 /// The hash of the claims, filled up with zeros, must be the report data.
 fn check_binding(report: &Report<'_>, hardware: &Facts) -> Result<(), Error> {
-    let hash = replay::hash_of(report.hash);
-    let mut expected = hash.map(|hash| digest::digest(hash, report.claims).as_ref().to_vec()).unwrap_or_default();
+    let hash = hash::Hash::of(report.hash);
+    let mut expected = hash.map(|hash| hash.digest(report.claims).as_bytes().to_vec()).unwrap_or_default();
     expected.resize(64, 0);
     if hash.is_some() && hardware.report_data == expected {
         return Ok(());

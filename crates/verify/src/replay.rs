@@ -4,43 +4,44 @@
 //! CC measurement protocol (a log's MR index 1 to 4 is RTMR0 to RTMR3). A register starts at zero and each event that is not `EV_NO_ACTION`
 //! makes it `H(register || digest)`, in every bank.
 //!
+//! A log can be joined by what was measured after it: an IMA list ([`Replay::join_ima`]), a canonical event log ([`Replay::join_cel`]).
+//!
 //! Replaying proves the *digests* of a log, not the words beside them. [`data_matches_digest`] says for one event whether its data is what was
-//! measured; for runtime events ([`sealwright_wire::aael`]), whose contents policies read, [`check_tdx`] and [`check_csv`] insist on it.
+//! measured; for runtime events ([`sealwright_wire::aael`]), whose contents policies read, [`check_tdx`] and [`check_csv`] insist on it; [`Boot`] says what a
+//! log tells of a boot, from measured words alone.
 
+mod boot;
+mod cel;
 mod csv;
 mod error;
+mod ima;
 mod pcr;
 mod tdx;
-mod value;
 
+pub use boot::{Authority, Boot, BootOption, Image, Key, Keys, MeasuredFile, Numbering, Section};
+pub use cel::{cel_matches_digest, replay_cel};
 pub use csv::{CSV_RTMR_NAMES, check_csv};
 pub use error::Error;
+pub use ima::{Covered, replay_with_ima};
 pub use pcr::{PCR_NAMES, PcrCheck, PcrLog, check_pcrs};
 pub use tdx::{RTMR_NAMES, RegisterCheck, Replayed, check_tdx, check_tdx_with_ima};
-pub use value::RegisterValue;
 
-use crate::hash::sha384;
-use crate::sm2::sm3;
-use aws_lc_rs::digest;
+use crate::hash::{Hash, Value};
 use sealwright_wire::tcg2::{AlgorithmId, Digested, Event, Log, event_type};
-use sealwright_wire::{Digest, ima};
-use std::collections::BTreeMap;
 
 /// MR indexes at or above this are refused: a TPM has 24 PCRs.
 pub const MAX_REGISTERS: u32 = 24;
-
-/// The MR index of RTMR2, which IMA extends.
-const IMA_MR_INDEX: u32 = 3;
-/// What IMA's lists call the register: PCR 10, or RTMR 2 where a kernel patched for TDX names it itself.
-const IMA_REGISTERS: [u32; 2] = [10, 2];
 
 /// One register in one bank, replayed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Register {
     mr_index: u32,
     algorithm: AlgorithmId,
-    value: Vec<u8>,
+    value: Value,
+    padded: Option<Value>,
     events: usize,
+    zero_digests: usize,
+    left_out: Option<usize>,
 }
 
 impl Register {
@@ -56,7 +57,13 @@ impl Register {
 
     /// What the register must hold.
     pub fn value(&self) -> &[u8] {
-        &self.value
+        self.value.as_bytes()
+    }
+
+    /// What the register must hold instead if the kernel that joined an IMA list had no hash for this bank: it then extends the SHA-1
+    /// template digest, padded with zeros. `None` where no list was joined, and in the SHA-1 bank.
+    pub fn value_if_padded(&self) -> Option<&[u8]> {
+        self.padded.as_ref().map(Value::as_bytes)
     }
 
     /// How many events extended it.
@@ -64,57 +71,66 @@ impl Register {
         self.events
     }
 
+    /// How many of its events have a digest of zeros in this bank: firmware writes them into banks that are not in use.
+    pub fn zero_digests(&self) -> usize {
+        self.zero_digests
+    }
+
     /// Whether a register that was read elsewhere holds this value.
     pub fn equals(&self, seen: &[u8]) -> bool {
-        self.value == seen
+        self.value() == seen
     }
 
     fn extend(&mut self, hash: Hash, digest: &[u8]) {
-        self.value = extended(hash, &self.value, digest);
+        self.value = hash.extend(&self.value, digest);
+        if let Some(padded) = &mut self.padded {
+            *padded = hash.extend(padded, digest);
+        }
+        self.count(digest);
+    }
+
+    fn count(&mut self, digest: &[u8]) {
         self.events = self.events.saturating_add(1);
+        if digest.iter().all(|byte| *byte == 0) {
+            self.zero_digests = self.zero_digests.saturating_add(1);
+        }
     }
 }
 
-/// `H(register || digest)`.
-fn extended(hash: Hash, register: &[u8], digest: &[u8]) -> Vec<u8> {
-    hash.over(&[register, digest])
+/// The registers of one bank, by their index.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Bank {
+    algorithm: AlgorithmId,
+    hash: Hash,
+    registers: Vec<Register>,
 }
 
-/// The hash of a bank.
-#[derive(Clone, Copy)]
-enum Hash {
-    /// One that aws-lc has.
-    AwsLc(&'static digest::Algorithm),
-    /// SM3, which it has not.
-    Sm3,
-}
-
-impl Hash {
-    /// The hash of a bank; `None` for algorithms that are not known.
-    fn of(algorithm: AlgorithmId) -> Option<Self> {
-        let of_aws_lc = match algorithm {
-            AlgorithmId::SHA1 => &digest::SHA1_FOR_LEGACY_USE_ONLY,
-            AlgorithmId::SHA256 => &digest::SHA256,
-            AlgorithmId::SHA384 => &digest::SHA384,
-            AlgorithmId::SHA512 => &digest::SHA512,
-            AlgorithmId::SHA3_256 => &digest::SHA3_256,
-            AlgorithmId::SHA3_384 => &digest::SHA3_384,
-            AlgorithmId::SHA3_512 => &digest::SHA3_512,
-            AlgorithmId::SM3_256 => return Some(Self::Sm3),
-            _ => return None,
+impl Bank {
+    fn new(algorithm: AlgorithmId, hash: Hash) -> Self {
+        let value = Value::padded(&[], hash.size());
+        let register = |mr_index| Register {
+            mr_index,
+            algorithm,
+            value,
+            padded: None,
+            events: 0,
+            zero_digests: 0,
+            left_out: None,
         };
-        Some(Self::AwsLc(of_aws_lc))
+        Self { algorithm, hash, registers: (0..MAX_REGISTERS).map(register).collect() }
     }
 
-    /// The digest of the parts in a row.
-    fn over(self, parts: &[&[u8]]) -> Vec<u8> {
-        match self {
-            Self::AwsLc(algorithm) => {
-                let mut context = digest::Context::new(algorithm);
-                parts.iter().for_each(|part| context.update(part));
-                context.finish().as_ref().to_vec()
-            }
-            Self::Sm3 => sm3(parts).to_vec(),
+    fn register(&mut self, mr_index: u32) -> Option<&mut Register> {
+        self.registers.get_mut(usize::try_from(mr_index).ok()?)
+    }
+
+    /// Extends a register, or notes the record that has no digest for it.
+    fn extend(&mut self, mr_index: u32, digest: Option<&[u8]>, record: usize) {
+        let hash = self.hash;
+        let Some(register) = self.register(mr_index) else { return };
+        match digest {
+            Some(digest) => register.extend(hash, digest),
+            None => register.left_out = register.left_out.or(Some(record)),
         }
     }
 }
@@ -122,21 +138,56 @@ impl Hash {
 /// A replayed log: every register in every bank that this program can hash.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Replay {
-    registers: BTreeMap<(u32, AlgorithmId), Register>,
-    incomplete: BTreeMap<(u32, AlgorithmId), usize>,
+    banks: Vec<Bank>,
     unsupported: Vec<AlgorithmId>,
     ima_lines: usize,
+    nv_records: usize,
 }
 
 impl Replay {
-    /// The registers that something extended, by MR index and then by bank. A bank that an event leaves out is missing for its register.
-    pub fn registers(&self) -> impl Iterator<Item = &Register> {
-        self.registers.iter().filter(|(key, _)| !self.incomplete.contains_key(key)).map(|(_, register)| register)
+    /// Nothing measured yet, in these banks; for lists and logs that are not behind a firmware's.
+    pub fn of_banks(banks: impl IntoIterator<Item = AlgorithmId>) -> Self {
+        let mut replay = Self::default();
+        banks.into_iter().for_each(|algorithm| replay.add_bank(algorithm));
+        replay
     }
 
-    /// One register in one bank; `None` when nothing extended it.
+    fn add_bank(&mut self, algorithm: AlgorithmId) {
+        match Hash::of(algorithm) {
+            Some(hash) => {
+                let place = self.banks.partition_point(|bank| bank.algorithm < algorithm);
+                if self.banks.get(place).is_none_or(|bank| bank.algorithm != algorithm) {
+                    self.banks.insert(place, Bank::new(algorithm, hash));
+                }
+            }
+            None if !self.unsupported.contains(&algorithm) => self.unsupported.push(algorithm),
+            None => {}
+        }
+    }
+
+    /// The banks in which registers were replayed.
+    pub fn banks(&self) -> impl Iterator<Item = AlgorithmId> {
+        self.banks.iter().map(|bank| bank.algorithm)
+    }
+
+    /// The registers that something extended, by MR index and then by bank. A bank that an event leaves out is missing for its register.
+    pub fn registers(&self) -> impl Iterator<Item = &Register> {
+        let of_index = |mr_index| self.banks.iter().filter_map(move |bank| bank.registers.get(mr_index));
+        (0..)
+            .take(self.banks.first().map_or(0, |bank| bank.registers.len()))
+            .flat_map(of_index)
+            .filter(|register| register.events > 0 && register.left_out.is_none())
+    }
+
+    /// One register in one bank; `None` when nothing extended it, or an event leaves the bank out.
     pub fn register(&self, mr_index: u32, algorithm: AlgorithmId) -> Option<&Register> {
-        self.registers().find(|register| register.mr_index == mr_index && register.algorithm == algorithm)
+        self.any(mr_index, algorithm).filter(|register| register.events > 0 && register.left_out.is_none())
+    }
+
+    /// A register whatever happened to it; `None` without its bank.
+    fn any(&self, mr_index: u32, algorithm: AlgorithmId) -> Option<&Register> {
+        let bank = self.banks.iter().find(|bank| bank.algorithm == algorithm)?;
+        bank.registers.get(usize::try_from(mr_index).ok()?)
     }
 
     /// Banks of the log for which this program has no hash; they were not replayed.
@@ -149,6 +200,11 @@ impl Replay {
         self.ima_lines
     }
 
+    /// How many records of a canonical event log extended indexes of non-volatile memory, which are not replayed.
+    pub fn nv_records(&self) -> usize {
+        self.nv_records
+    }
+
     /// The first of these registers that holds another value than `seen`, with the replayed one; a register that nothing extended is zero.
     pub fn first_difference<'s>(
         &self,
@@ -156,43 +212,25 @@ impl Replay {
         seen: impl IntoIterator<Item = (u32, &'s [u8])>,
     ) -> Option<(u32, Vec<u8>)> {
         seen.into_iter().find_map(|(mr_index, seen)| {
-            let replayed = self.register(mr_index, algorithm).map_or_else(|| vec![0; seen.len()], |r| r.value.clone());
+            let register = self.register(mr_index, algorithm);
+            let replayed = register.map_or_else(|| vec![0; seen.len()], |register| register.value().to_vec());
             (replayed != seen).then_some((mr_index, replayed))
         })
     }
 
-    fn entry(&mut self, mr_index: u32, algorithm: AlgorithmId, initial: u8) -> &mut Register {
-        self.registers.entry((mr_index, algorithm)).or_insert_with(|| {
-            let mut value = vec![0; algorithm.digest_size().unwrap_or_default()];
-            if let Some(last) = value.last_mut() {
-                *last = initial;
-            }
-            Register { mr_index, algorithm, value, events: 0 }
-        })
-    }
-
     /// A register that only grows; zero when nothing extended it.
-    fn rtmr(&self, mr_index: u32, algorithm: AlgorithmId) -> Result<(RegisterValue, usize), Error> {
-        let key = (mr_index, algorithm);
-        if let Some(record) = self.incomplete.get(&key) {
-            return Err(Error::NoDigest { record: *record, algorithm });
-        }
-        let Some(register) = self.registers.get(&key) else {
-            return Ok((RegisterValue::zero(algorithm.digest_size().unwrap_or_default()), 0));
+    fn rtmr(&self, mr_index: u32, algorithm: AlgorithmId) -> Result<(Value, usize), Error> {
+        let Some(register) = self.any(mr_index, algorithm) else {
+            return Ok((Value::padded(&[], algorithm.digest_size().unwrap_or_default()), 0));
         };
-        Ok((RegisterValue::from(register.value.as_slice()), register.events))
+        match register.left_out {
+            Some(record) => Err(Error::NoDigest { record, algorithm }),
+            None => Ok((register.value, register.events)),
+        }
     }
 }
 
-/// The hash of a bank in aws-lc; `None` for SM3 and for algorithms that are not known.
-pub(crate) fn hash_of(algorithm: AlgorithmId) -> Option<&'static digest::Algorithm> {
-    match Hash::of(algorithm)? {
-        Hash::AwsLc(algorithm) => Some(algorithm),
-        Hash::Sm3 => None,
-    }
-}
-
-/// Replays a log: a TPM's, or a CCEL with or without runtime records behind it.
+/// Replays a log: a TPM's of either generation, or a CCEL with or without runtime records behind it.
 ///
 /// # Errors
 /// When the log is not readable, names a register that no machine has, or contradicts itself on the startup locality.
@@ -200,41 +238,27 @@ pub fn replay(log: &[u8]) -> Result<Replay, Error> {
     replay_parsed(&Log::parse(log)?)
 }
 
-/// Replays a CCEL and then an IMA list in ASCII form, which extends RTMR2 (MR index 3) without leaving records in the CCEL.
+/// Replays a log that was read before.
 ///
 /// # Errors
-/// As [`replay`]; and when a line names another register, or its SHA-384 template digest is not over its fields.
-pub fn replay_with_ima(log: &[u8], ima: &[u8]) -> Result<Replay, Error> {
-    let mut replay = replay(log)?;
-    for digest in ImaDigests::new(ima)? {
-        replay.extend_ima(&digest?);
-    }
-    Ok(replay)
-}
-
-fn replay_parsed(log: &Log<'_>) -> Result<Replay, Error> {
-    let mut replay = Replay::default();
-    let mut banks = Vec::new();
-    for bank in log.banks() {
-        match Hash::of(bank.algorithm()) {
-            Some(hash) => banks.push((bank.algorithm(), hash)),
-            None => replay.unsupported.push(bank.algorithm()),
+/// When the log names a register that no machine has, or contradicts itself on the startup locality.
+pub fn replay_parsed(log: &Log<'_>) -> Result<Replay, Error> {
+    let mut replay = Replay::of_banks(log.banks().iter().map(|bank| bank.algorithm()));
+    let mut start = Startup::default();
+    for event in log.events() {
+        if !extends(&event) {
+            start.see(&event)?;
+            continue;
         }
-    }
-    let pcr0 = initial_pcr0(log)?;
-    for event in log.events().filter(extends) {
         if event.mr_index >= MAX_REGISTERS {
             let (record, mr_index) = (event.index, event.mr_index);
             return Err(Error::NoRegister { record, mr_index, expected: "0 to 23" });
         }
-        let initial = if event.mr_index == 0 { pcr0 } else { 0 };
-        for (algorithm, hash) in &banks {
-            match event.digests.get(*algorithm) {
-                Some(digest) => replay.entry(event.mr_index, *algorithm, initial).extend(*hash, digest),
-                None => {
-                    replay.incomplete.entry((event.mr_index, *algorithm)).or_insert(event.index);
-                }
-            }
+        if event.mr_index == 0 && start.first.is_none() {
+            start.begin(log, &event, &mut replay);
+        }
+        for bank in &mut replay.banks {
+            bank.extend(event.mr_index, event.digests.get(bank.algorithm), event.index);
         }
     }
     Ok(replay)
@@ -244,61 +268,51 @@ fn extends(event: &Event<'_>) -> bool {
     event.event_type != event_type::EV_NO_ACTION
 }
 
-/// The last byte with which PCR 0 starts: the locality of the TPM's startup, or 4 where the hardware's root of trust measured first.
+/// With what PCR 0 starts: the locality of the TPM's startup, or 4 where the hardware's root of trust measured first.
+#[derive(Default)]
+struct Startup {
+    locality: Option<u8>,
+    first: Option<usize>,
+}
+
+impl Startup {
+    fn see(&mut self, event: &Event<'_>) -> Result<(), Error> {
+        let Some(stated) = event.startup_locality() else { return Ok(()) };
+        match self.locality.replace(stated) {
+            Some(before) if before != stated => Err(Error::StartupLocality { record: event.index }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Sets PCR 0 before its first event.
+    fn begin(&mut self, log: &Log<'_>, first: &Event<'_>, replay: &mut Replay) {
+        self.first = Some(first.index);
+        let initial = self.initial(log, first);
+        for bank in &mut replay.banks {
+            if let Some(pcr0) = bank.register(0) {
+                pcr0.value.set_last(initial);
+            }
+        }
+    }
+
+    /// The last byte of PCR 0 before its first event; firmware may state the locality behind it.
+    fn initial(&self, log: &Log<'_>, first: &Event<'_>) -> u8 {
+        if first.event_type == event_type::EV_EFI_HCRTM_EVENT {
+            return 4;
+        }
+        let stated = || log.events().find_map(|event| event.startup_locality()).unwrap_or(0);
+        self.locality.unwrap_or_else(stated)
+    }
+}
+
+/// The last byte with which PCR 0 starts.
 fn initial_pcr0(log: &Log<'_>) -> Result<u8, Error> {
-    let mut stated = log.events().filter_map(|event| Some((event.index, event.startup_locality()?)));
-    let first = stated.next();
-    if let (Some((_, locality)), Some((record, other))) = (first, stated.next())
-        && locality != other
-    {
-        return Err(Error::StartupLocality { record });
+    let mut start = Startup::default();
+    for event in log.events().filter(|event| !extends(event)) {
+        start.see(&event)?;
     }
-    let first_of_pcr0 = log.events().find(|event| event.mr_index == 0 && extends(event));
-    let hcrtm = first_of_pcr0.is_some_and(|event| event.event_type == event_type::EV_EFI_HCRTM_EVENT);
-    Ok(if hcrtm { 4 } else { first.map_or(0, |(_, locality)| locality) })
-}
-
-/// The digests with which an IMA list extends RTMR2, each checked against its line's fields.
-struct ImaDigests<'a> {
-    lines: ima::Ascii<'a>,
-    line: usize,
-}
-
-impl<'a> ImaDigests<'a> {
-    fn new(list: &'a [u8]) -> Result<Self, Error> {
-        Ok(Self { lines: ima::ascii(list).map_err(Error::Ima)?, line: 0 })
-    }
-}
-
-impl Iterator for ImaDigests<'_> {
-    type Item = Result<Digest<48>, Error>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let entry = self.lines.next()?;
-        self.line = self.line.saturating_add(1);
-        Some(entry.map_err(Error::Ima).and_then(|entry| ima_digest(&entry, self.line)))
-    }
-}
-
-fn ima_digest(entry: &ima::Entry<'_>, line: usize) -> Result<Digest<48>, Error> {
-    if !IMA_REGISTERS.contains(&entry.pcr) {
-        return Err(Error::ImaRegister { line, register: entry.pcr });
-    }
-    if entry.is_violation() {
-        return Ok(Digest([0xff; 48]));
-    }
-    let computed = sha384(&[&entry.template_data()]);
-    if *entry.template_digest != computed.0 {
-        return Err(Error::ImaDigest { line, stated: hex::encode(&entry.template_digest), computed });
-    }
-    Ok(computed)
-}
-
-impl Replay {
-    fn extend_ima(&mut self, digest: &Digest<48>) {
-        self.entry(IMA_MR_INDEX, AlgorithmId::SHA384, 0).extend(Hash::AwsLc(&digest::SHA384), &digest.0);
-        self.ima_lines = self.ima_lines.saturating_add(1);
-    }
+    let first = log.events().find(|event| event.mr_index == 0 && extends(event));
+    Ok(first.map_or_else(|| start.locality.unwrap_or(0), |first| start.initial(log, &first)))
 }
 
 /// Whether an event's data is what was measured.
@@ -314,15 +328,20 @@ pub enum DataMatch {
 
 /// Whether the data of an event is what its digests are over.
 pub fn data_matches_digest(event: &Event<'_>) -> DataMatch {
-    let candidates = match event.digested() {
+    matches(event.digested(), event.digests)
+}
+
+/// Whether one of the possible data is what all of the digests are over.
+fn matches<'d>(digested: Digested<'_>, digests: impl IntoIterator<Item = (AlgorithmId, &'d [u8])>) -> DataMatch {
+    let candidates = match digested {
         Digested::Bytes(bytes) => [bytes, bytes],
         Digested::Either(one, other) => [one, other],
         Digested::Elsewhere => return DataMatch::NotApplicable,
     };
     let mut seen = DataMatch::NotApplicable;
-    for (algorithm, stated) in event.digests {
+    for (algorithm, stated) in digests {
         let Some(hash) = Hash::of(algorithm) else { continue };
-        if !candidates.iter().any(|bytes| hash.over(&[bytes]) == stated) {
+        if !candidates.iter().any(|bytes| hash.digest(bytes).as_bytes() == stated) {
             return DataMatch::No;
         }
         seen = DataMatch::Yes;

@@ -20,7 +20,6 @@ pub use error::Error;
 use crate::certificate::profile;
 use crate::crypto::{self, Hash, PublicKey, TpmScheme};
 use crate::{AnchorId, Anchors, Claims, Error as VerifyError, Facts, Part, facts::Log, hash, replay, window::Window};
-use aws_lc_rs::digest;
 use sealwright_wire::tcg2::AlgorithmId;
 use sealwright_wire::tpm::{Attest, PcrValues, Public, Signature, alg, tools};
 use sealwright_wire::{Error as WireError, Tee, time::UnixTime};
@@ -93,8 +92,8 @@ impl<'a> Area<'a> {
 
     /// `nameAlg || H(TPMT_PUBLIC)` (Part 1, "Names").
     fn name(&self) -> Option<Vec<u8>> {
-        let digest = digest::digest(replay::hash_of(self.public.name_alg)?, self.bytes);
-        Some([self.public.name_alg.0.to_be_bytes().as_slice(), digest.as_ref()].concat())
+        let digest = hash::Hash::of(self.public.name_alg)?.digest(self.bytes);
+        Some([self.public.name_alg.0.to_be_bytes().as_slice(), digest.as_bytes()].concat())
     }
 }
 
@@ -285,18 +284,18 @@ fn check_signature(evidence: &Evidence<'_>, key: &PublicKey) -> Result<Vec<u8>, 
 
 /// The selected values, whose digest must be the quote's: bank by bank in the quote's order, each bank ascending (Part 3, "TPM2_Quote").
 fn check_pcrs(attest: &Attest<'_>, pcrs: &PcrValues, algorithm: AlgorithmId) -> Result<PcrValues, VerifyError> {
-    let Some(hash) = replay::hash_of(algorithm) else { return Err(Error::WeakHash { found: algorithm }.into()) };
-    let mut context = digest::Context::new(hash);
+    let Some(hash) = hash::Hash::of(algorithm) else { return Err(Error::WeakHash { found: algorithm }.into()) };
+    let mut selected = Vec::new();
     let mut quoted = PcrValues::new();
     for (bank, pcr) in attest.pcr_select.registers() {
         let Some(value) = pcrs.get(bank, pcr) else { return Err(Error::MissingPcr { bank, pcr }.into()) };
-        context.update(value);
+        selected.extend_from_slice(value);
         let malformed = |source| VerifyError::Malformed { part: Part::TpmQuote, source };
         quoted.insert(bank, pcr, value).map_err(malformed)?;
     }
-    let computed = context.finish();
-    if computed.as_ref() != attest.pcr_digest {
-        let (expected, found) = (hex::encode(attest.pcr_digest), hex::encode(computed.as_ref()));
+    let computed = hash.digest(&selected);
+    if computed.as_bytes() != attest.pcr_digest {
+        let (expected, found) = (hex::encode(attest.pcr_digest), computed.to_string());
         return Err(Error::PcrDigest { expected, found }.into());
     }
     Ok(quoted)

@@ -9,19 +9,21 @@
 //! padding  0xFF to the end (CCEL), or zero to the end (td-shim), or nothing
 //! ```
 //!
-//! A log whose first record is no header has records of TCG 1.2 only (SHA-1). The *MR index* is a PCR's number in a TPM's log; in a CCEL it
+//! A log whose first record is no header has records of TCG 1.2 only (SHA-1), see [`crate::tcg12`]. The *MR index* is a PCR's number in a TPM's log; in a CCEL it
 //! is 0 for MRTD and `n + 1` for RTMR`n`, and is always given here as the log has it.
 //!
 //! [`Log::parse`] walks the whole log once and refuses what it cannot account for to the last byte; [`Log::events`] then borrows from it
 //! without allocating and cannot fail. Nothing is hashed here.
 
 mod algorithm;
+mod content;
 mod data;
 pub mod event_type;
 mod writer;
 
 pub use algorithm::AlgorithmId;
-pub use data::{Digested, Guid, TaggedEvent, UefiVariable};
+pub use content::{Content, Grub};
+pub use data::{Digested, Guid, TaggedEvent, UefiVariable, digested};
 pub use writer::Writer;
 
 use crate::{Error, Kind, Reader};
@@ -77,6 +79,9 @@ pub struct SpecId<'a> {
     pub banks: &'a [Bank],
     /// What the vendor added.
     pub vendor_info: &'a [u8],
+    /// The size of the structure as the record states it, in bytes. Some firmware leaves `vendorInfo` out of it; the structure's own
+    /// lengths then say where the next record begins.
+    pub stated_size: u32,
 }
 
 /// What follows the last record.
@@ -147,7 +152,7 @@ impl<'a> Log<'a> {
         let mut log = Self { bytes, spec_id, first_event: reader.offset(), end: 0, events: 0, padding: Padding::None };
         let mut events = Events { reader, layout: log.layout(), index: log.first_index() };
         log.padding = loop {
-            if let Some(padding) = padding(&events.reader)? {
+            if let Some(padding) = padding(&events.reader, events.layout)? {
                 break padding;
             }
             events.record()?;
@@ -210,13 +215,13 @@ impl<'a> Log<'a> {
     }
 }
 
-/// The padding at the reader's place, or `None` where another record begins. Looks at each byte at most once in a whole walk, because a
-/// record that begins like padding and is none is an error.
-fn padding(reader: &Reader<'_>) -> Result<Option<Padding>, Error> {
+/// The padding at the reader's place, or `None` where another record begins. Looks at each byte at most once in a whole walk, because
+/// what begins like padding and is none is an error: no record begins with so many equal bytes.
+fn padding(reader: &Reader<'_>, layout: Layout<'_>) -> Result<Option<Padding>, Error> {
     let (filler, kind) = match reader.rest() {
         [] => return Ok(Some(Padding::None)),
         rest if begins_with(rest, &[0xff; 8]) => (0xff, Padding::Ones),
-        rest if begins_with(rest, &[0; 8]) => (0, Padding::Zeros),
+        rest if begins_with(rest, layout.zeros_of_no_record()) => (0, Padding::Zeros),
         _ => return Ok(None),
     };
     let Some(place) = reader.rest().iter().position(|byte| *byte != filler) else {
@@ -247,6 +252,7 @@ impl<'a> SpecId<'a> {
         event.array::<16>("TCG_EfiSpecIDEvent.signature")?;
         let spec_id = Self {
             mr_index,
+            stated_size: u32::try_from(len).unwrap_or(u32::MAX),
             platform_class: event.u32("TCG_EfiSpecIDEvent.platformClass")?,
             version: {
                 let minor = event.u8("TCG_EfiSpecIDEvent.specVersionMinor")?;
@@ -256,8 +262,10 @@ impl<'a> SpecId<'a> {
             uintn_size: event.u8("TCG_EfiSpecIDEvent.uintnSize")?,
             banks: Self::read_banks(&mut event)?,
             vendor_info: {
-                let len = event.u8("TCG_EfiSpecIDEvent.vendorInfoSize")?;
-                event.bytes("TCG_EfiSpecIDEvent.vendorInfo", usize::from(len))?
+                let len = usize::from(event.u8("TCG_EfiSpecIDEvent.vendorInfoSize")?);
+                let left_out = event.is_empty();
+                let holder = if left_out { &mut ahead } else { &mut event };
+                holder.bytes("TCG_EfiSpecIDEvent.vendorInfo", len)?
             },
         };
         event.finish("TCG_EfiSpecIDEvent")?;
@@ -326,6 +334,12 @@ impl<'a> Iterator for Events<'a> {
 }
 
 impl<'a> Layout<'a> {
+    /// Zeros with which no record begins. The first eight bytes may be zero: EV_PREBOOT_CERT in PCR 0. A count of digests is never zero,
+    /// and a record of TCG 1.2 with neither digest nor data says nothing.
+    fn zeros_of_no_record(&self) -> &'static [u8] {
+        if self.crypto_agile { &[0; 12] } else { &[0; 32] }
+    }
+
     fn read(&self, reader: &mut Reader<'a>) -> Result<Digests<'a>, Error> {
         if !self.crypto_agile {
             return Ok(Digests { bytes: reader.bytes("record digest", 20)?, layout: *self });

@@ -3,7 +3,7 @@
 mod support;
 
 use aws_lc_rs::digest;
-use sealwright_wire::ima::{self, Entry};
+use sealwright_wire::ima::{self, Entry, Form};
 use sealwright_wire::tcg2::AlgorithmId;
 use serde_json::Value;
 use std::fs;
@@ -199,4 +199,78 @@ fn drain<'a>(entries: impl Iterator<Item = Result<Entry<'a>, sealwright_wire::Er
             Err(_) => failed = true,
         }
     }
+}
+
+#[test]
+fn lists_are_written_as_the_kernel_writes_them() {
+    let Some(vectors) = support::vectors() else { return };
+    for boot in ["ng", "ima"] {
+        let folder = vectors.join("tpm-quote/qemu-swtpm").join(boot);
+        let (ascii, binary) =
+            (fs::read(folder.join("ima_ascii")).unwrap(), fs::read(folder.join("ima_binary")).unwrap());
+        assert_eq!(Form::of(&ascii), Some(Form::Ascii));
+        assert_eq!(Form::of(&binary), Some(Form::Binary { digest_size: 20 }));
+        let lines: Vec<_> = ima::entries(&ascii).unwrap().collect::<Result<_, _>>().unwrap();
+        let records: Vec<_> = ima::entries(&binary).unwrap().collect::<Result<_, _>>().unwrap();
+        assert_eq!((lines.len(), &lines), (56, &records), "both forms say the same");
+        let (mut as_ascii, mut as_binary) = (Vec::new(), Vec::new());
+        for entry in &records {
+            entry.to_ascii(&mut as_ascii).unwrap();
+            entry.to_binary(&mut as_binary);
+        }
+        assert!(as_ascii == ascii && as_binary == binary, "{boot}");
+    }
+    assert_eq!((Form::of(b""), Form::of(b"no list")), (Some(Form::Ascii), None));
+}
+
+/// Every template with its fields as they are hashed.
+fn every_template() -> Vec<(&'static str, Vec<Vec<u8>>)> {
+    let (file, path) = ([b"sha256:\0".as_slice(), &[7; 32]].concat(), b"/usr/bin/a b\0".to_vec());
+    let v2 = [b"ima:sha256:\0".as_slice(), &[7; 32]].concat();
+    let signature = vec![3, 2, 4];
+    let numbers = [vec![0, 0, 0, 0], vec![0xe8, 3, 0, 0], vec![0xa4, 0x81]];
+    let evm =
+        [vec![file.clone(), path.clone(), signature.clone(), b"a|b\0".to_vec(), vec![1], vec![2]], numbers.to_vec()];
+    let (dep, group) = (b"a:b\0".to_vec(), b"/kubepods.slice/x\0".to_vec());
+    vec![
+        ("ima", vec![vec![9; 20], b"/usr/bin/a b".to_vec()]),
+        ("ima-ng", vec![file.clone(), path.clone()]),
+        ("ima-sig", vec![file.clone(), path.clone(), signature.clone()]),
+        ("ima-ngv2", vec![v2.clone(), path.clone()]),
+        ("ima-sigv2", vec![v2, path.clone(), signature.clone()]),
+        ("ima-buf", vec![file.clone(), path.clone(), b"key".to_vec()]),
+        ("ima-modsig", vec![file.clone(), path.clone(), signature.clone(), file.clone(), signature.clone()]),
+        ("evm-sig", evm.concat()),
+        ("ima-dep-cgn", vec![dep.clone(), group.clone(), file.clone(), path.clone()]),
+        ("ima-cgpath", vec![dep, group, file.clone(), path.clone()]),
+        ("d-ng|n-ng|iuid", vec![file, path, vec![0xe8, 3, 0, 0]]),
+    ]
+}
+
+#[test]
+fn every_template_round_trips_in_both_forms_and_with_every_digest() {
+    for (template, fields) in every_template() {
+        let fields: Vec<&[u8]> = fields.iter().map(Vec::as_slice).collect();
+        for algorithm in [AlgorithmId::SHA1, AlgorithmId::SHA256, AlgorithmId::SHA384] {
+            let mut entry = Entry::new(10, template, &fields).unwrap();
+            entry.template_digest = hash(algorithm, &entry.template_data()).into();
+            let (mut ascii, mut binary) = (Vec::new(), Vec::new());
+            for _ in 0..2 {
+                entry.to_ascii(&mut ascii).unwrap();
+                entry.to_binary(&mut binary);
+            }
+            for list in [&ascii, &binary] {
+                let read: Vec<_> = ima::entries(list).unwrap().collect::<Result<_, _>>().unwrap();
+                assert_eq!(read, [entry.clone(), entry.clone()], "{template} {algorithm}");
+            }
+        }
+        assert!(Entry::new(10, template, &fields[1..]).is_err());
+    }
+    assert!(Entry::new(10, "ima-unknown", &[]).is_err() && Entry::new(10, "ima", &[b"short", b"x"]).is_err());
+    let newline = Entry::new(10, "ima-ng", &[b"sha1:\0", b"/a\nb\0"]).unwrap();
+    assert!(newline.to_ascii(&mut Vec::new()).is_err(), "a path with a newline would be two lines");
+    let mut binary = Vec::new();
+    newline.to_binary(&mut binary);
+    let whole = [&binary[..4], &[0; 20], &binary[4..]].concat();
+    assert_eq!(ima::entries(&whole).unwrap().next().unwrap().unwrap().path(), Some(&b"/a\nb"[..]), "and is one record");
 }

@@ -1,6 +1,6 @@
 use super::values;
 use crate::backend::Named;
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use sealwright_predict::input::parse_size;
 use sealwright_predict::profile::{Firmware, SecureBoot, Vmm};
 use sealwright_verify::TcbStatus;
@@ -67,18 +67,53 @@ pub(crate) enum EventLogCommand {
 /// Print the records of a log.
 #[derive(Args)]
 pub(crate) struct EventLogShow {
-    /// A TCG2 or CCEL log.
+    /// A firmware's log (TCG2, CCEL, TPM 1.2), an IMA list, or a canonical event log (TLV, JSON, CBOR, systemd's).
     pub(crate) log: PathBuf,
+    /// Tell what was measured of the boot instead: Secure Boot and its keys, kernel, initrd, command line.
+    #[arg(long, conflicts_with = "format")]
+    pub(crate) boot: bool,
+    /// How to print the records.
+    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    pub(crate) format: LogFormat,
+    /// In YAML: how the tpm2_eventlog that is to be equalled was built.
+    #[arg(long, value_enum, value_name = "BUILD", default_value_t = Tpm2Tools::Efivar38)]
+    pub(crate) tpm2_tools: Tpm2Tools,
+    /// In YAML: what tpm2_eventlog's option of the same name says, 2 to have more structures taken apart.
+    #[arg(long, value_name = "VERSION", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=2))]
+    pub(crate) eventlog_version: u8,
+}
+
+/// How records are printed.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// As tpm2_eventlog of tpm2-tools prints them.
+    Yaml,
+}
+
+/// The builds of tpm2-tools, which differ in how they print device paths.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Tpm2Tools {
+    /// With efivar up to 38: files are called so.
+    Efivar38,
+    /// With efivar 39: files are their names.
+    Efivar39,
+    /// Without efivar: bytes in hex.
+    Raw,
 }
 
 /// Compute the registers that a log leads to.
 #[derive(Args)]
 pub(crate) struct EventLogReplay {
-    /// A TCG2 or CCEL log.
+    /// A firmware's log (TCG2, CCEL, TPM 1.2), an IMA list, or a canonical event log (TLV, JSON, CBOR, systemd's).
     pub(crate) log: PathBuf,
-    /// The kernel's IMA list (ASCII), extended after the firmware's log.
+    /// The kernel's IMA list (ASCII or binary), extended after the firmware's log.
     #[arg(long, value_name = "LOG")]
     pub(crate) ima: Option<PathBuf>,
+    /// What userspace measured (systemd's tpm2-measure.log, or a canonical event log), extended after the firmware's log.
+    #[arg(long, value_name = "LOG")]
+    pub(crate) cel: Option<PathBuf>,
     /// A TDX quote whose registers the replay must reach.
     #[arg(long, value_name = "FILE")]
     pub(crate) quote: Option<PathBuf>,

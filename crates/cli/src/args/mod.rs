@@ -12,7 +12,8 @@ pub(crate) use broker::{
     SecretCommand, SecretPut,
 };
 pub(crate) use evidence::{
-    Attest, BackendArg, EventLogCommand, EventLogReplay, EventLogShow, Inspect, Measure, Predict, PredictTdx, Verify,
+    Attest, BackendArg, EventLogCommand, EventLogReplay, EventLogShow, Inspect, LogFormat, Measure, Predict,
+    PredictTdx, Tpm2Tools, Verify,
 };
 pub(crate) use model::{Label, Query, ReceiptCommand, ReceiptVerify, Seal, Serve, Unseal};
 pub(crate) use sim::{SimBoot, SimCommand, SimFiles, SimTcb, SimTd, TdFiles};

@@ -1,11 +1,22 @@
-use crate::args::{EventLogCommand, EventLogReplay, EventLogShow};
-use crate::fields::Fields;
-use crate::inspect::{MAX_FILE, is_tdx, log_events, register_name};
+mod yaml;
+
+use crate::args::{EventLogCommand, EventLogReplay, EventLogShow, LogFormat, nonsense};
+use crate::fields::{Fields, Value};
+use crate::inspect::{AnyLog, MAX_FILE, decoded, is_tdx, register_name};
 use crate::output::{Outcome, Output};
 use anyhow::{Context, Result, bail};
-use sealwright_verify::replay::{self, Replay};
+use sealwright_verify::hash::Hash;
+use sealwright_verify::replay::{self, Boot, Register, Replay};
+use sealwright_wire::cel;
 use sealwright_wire::quote::Quote;
 use sealwright_wire::tcg2::{AlgorithmId, Log};
+use std::path::Path;
+
+/// The banks of a kernel's list that is not behind a firmware's log.
+const IMA_BANKS: [AlgorithmId; 4] = [AlgorithmId::SHA1, AlgorithmId::SHA256, AlgorithmId::SHA384, AlgorithmId::SHA512];
+/// From the bank that says most to the one that says least.
+const STRONGEST: [AlgorithmId; 5] =
+    [AlgorithmId::SHA512, AlgorithmId::SHA384, AlgorithmId::SHA256, AlgorithmId::SM3_256, AlgorithmId::SHA1];
 
 /// `sealwright eventlog ...`.
 pub(crate) fn run(command: &EventLogCommand, output: Output) -> Result<Outcome> {
@@ -15,34 +26,79 @@ pub(crate) fn run(command: &EventLogCommand, output: Output) -> Result<Outcome> 
     }
 }
 
+fn read(path: &Path) -> Result<Vec<u8>> {
+    crate::files::read(path, MAX_FILE).map(decoded)
+}
+
 fn show(args: &EventLogShow, output: Output) -> Result<Outcome> {
-    let bytes = crate::files::read(&args.log, MAX_FILE)?;
-    let log = Log::parse(&bytes).with_context(|| format!("{} is no TCG2 log", args.log.display()))?;
-    let fields = log_events(&log);
+    let yaml = args.format == LogFormat::Yaml;
+    if yaml && output.is_json() {
+        return Err(nonsense("--json and --format yaml are two formats").into());
+    }
+    let bytes = read(&args.log)?;
+    let shown = args.log.display();
+    let log = AnyLog::parse(&bytes).with_context(|| format!("{shown} is no event log"))?;
+    if yaml {
+        let AnyLog::Firmware(log) = &log else {
+            bail!("{shown} is no firmware's log but a {}, which tpm2_eventlog does not print", log.kind())
+        };
+        output.bytes(&yaml::document(log, args.tpm2_tools, args.eventlog_version))?;
+        return Ok(Outcome::Yes);
+    }
+    let fields = match &log {
+        AnyLog::Firmware(firmware) if args.boot => boot(&log, firmware)?,
+        _ if args.boot => bail!("{shown} is no firmware's log but a {}, which does not tell of a boot", log.kind()),
+        _ => log.fields().with("log", log.kind()),
+    };
     output.result(&fields, &fields)?;
     Ok(Outcome::Yes)
 }
 
-fn replay(args: &EventLogReplay, output: Output) -> Result<Outcome> {
-    let log = crate::files::read(&args.log, MAX_FILE)?;
-    let replayed = match &args.ima {
-        Some(ima) => replay::replay_with_ima(&log, &crate::files::read(ima, MAX_FILE)?),
-        None => replay::replay(&log),
+/// What was measured of the boot, in the log's strongest bank.
+fn boot(log: &AnyLog<'_>, firmware: &Log<'_>) -> Result<Fields> {
+    let has = |algorithm: &&AlgorithmId| firmware.banks().iter().any(|bank| bank.algorithm() == **algorithm);
+    let Some(bank) = STRONGEST.iter().find(has) else {
+        bail!("the log has no bank that this program can hash");
     };
-    let replayed = replayed.with_context(|| format!("cannot replay {}", args.log.display()))?;
-    let tdx = Log::parse(&log).is_ok_and(|log| is_tdx(&log));
-    let registers: Vec<_> = replayed
-        .registers()
-        .map(|register| {
-            Fields::new()
-                .with("index", register.mr_index())
-                .with("register", register_name(tdx, register.mr_index()))
-                .with("algorithm", register.algorithm().to_string())
-                .with("events", register.events())
-                .hex("value", register.value())
-        })
-        .collect();
-    let fields = Fields::new().with("registers", registers).with("ima_lines", replayed.ima_lines());
+    let boot = serde_json::to_value(Boot::read(firmware, *bank))?;
+    Ok(Fields::new().with("log", log.kind()).with("bank", bank.to_string()).with("boot", without_nulls(boot)))
+}
+
+/// What is not known is left out.
+fn without_nulls(value: serde_json::Value) -> Value {
+    match value {
+        serde_json::Value::Object(members) => Value::Fields(
+            members
+                .into_iter()
+                .filter(|(_, value)| !value.is_null())
+                .fold(Fields::new(), |fields, (name, value)| fields.with(name, without_nulls(value))),
+        ),
+        serde_json::Value::Array(items) => Value::List(items.into_iter().map(without_nulls).collect()),
+        other => other.into(),
+    }
+}
+
+fn replay(args: &EventLogReplay, output: Output) -> Result<Outcome> {
+    let bytes = read(&args.log)?;
+    let shown = args.log.display();
+    let log = AnyLog::parse(&bytes).with_context(|| format!("{shown} is no event log"))?;
+    let tdx = matches!(&log, AnyLog::Firmware(log) if is_tdx(log));
+    let mut replayed =
+        replayed(&log, &bytes, tdx, args.ima.as_deref()).with_context(|| format!("cannot replay {shown}"))?;
+    if let Some(path) = &args.cel {
+        let bytes = read(path)?;
+        let shown = path.display();
+        let cel = cel::Log::parse(&bytes).with_context(|| format!("{shown} is no canonical event log"))?;
+        replayed.join_cel(&cel).with_context(|| format!("cannot replay {shown}"))?;
+    }
+    let registers: Vec<_> = replayed.registers().map(|register| shown_register(tdx, register)).collect();
+    let unsupported: Vec<_> = replayed.unsupported_banks().iter().map(ToString::to_string).collect();
+    let fields = Fields::new()
+        .with("log", log.kind())
+        .with("registers", registers)
+        .with("ima_lines", replayed.ima_lines())
+        .with_some("unsupported_banks", (!unsupported.is_empty()).then_some(unsupported))
+        .with_some("nv_records", (replayed.nv_records() > 0).then(|| replayed.nv_records()));
     let Some(path) = &args.quote else {
         output.result(&fields, &fields)?;
         return Ok(Outcome::Yes);
@@ -60,10 +116,52 @@ fn replay(args: &EventLogReplay, output: Output) -> Result<Outcome> {
     Ok(outcome)
 }
 
+/// The registers of a log, and of the kernel's list behind it. In a trust domain the list extends RTMR2.
+fn replayed(log: &AnyLog<'_>, bytes: &[u8], tdx: bool, ima: Option<&Path>) -> Result<Replay> {
+    let list = ima.map(read).transpose()?;
+    if let (true, Some(list)) = (tdx, &list) {
+        return Ok(replay::replay_with_ima(bytes, list)?);
+    }
+    let mut replayed = match log {
+        AnyLog::Firmware(log) => replay::replay_parsed(log)?,
+        AnyLog::Canonical(log) => replay::replay_cel(log)?,
+        AnyLog::Ima(_, entries) => {
+            let mut replayed = Replay::of_banks(ima_banks(entries));
+            replayed.join_ima(bytes)?;
+            replayed
+        }
+    };
+    if let Some(list) = &list {
+        replayed.join_ima(list)?;
+    }
+    Ok(replayed)
+}
+
+/// The usual banks; that of the list's own digests alone where the kernel names registers of a trust domain.
+fn ima_banks(entries: &[sealwright_wire::ima::Entry<'_>]) -> Vec<AlgorithmId> {
+    let size = entries.first().map_or(20, |entry| entry.template_digest.len());
+    let of_size = |bank: &AlgorithmId| Hash::of(*bank).is_some_and(|hash| hash.size() == size);
+    match size {
+        20 => IMA_BANKS.to_vec(),
+        _ => IMA_BANKS.into_iter().filter(of_size).collect(),
+    }
+}
+
+fn shown_register(tdx: bool, register: &Register) -> Fields {
+    Fields::new()
+        .with("index", register.mr_index())
+        .with("register", register_name(tdx, register.mr_index()))
+        .with("algorithm", register.algorithm().to_string())
+        .with("events", register.events())
+        .hex("value", register.value())
+        .with_some("value_if_padded", register.value_if_padded().map(hex::encode))
+        .with_some("zero_digests", (register.zero_digests() > 0).then(|| register.zero_digests()))
+}
+
 /// What a register of the quote holds that the log does not explain.
 fn difference(replayed: &Replay, mr_index: u32, quoted: &[u8; 48]) -> Option<Fields> {
     let zero = [0; 48];
-    let computed = replayed.register(mr_index, AlgorithmId::SHA384).map_or(zero.as_slice(), replay::Register::value);
+    let computed = replayed.register(mr_index, AlgorithmId::SHA384).map_or(zero.as_slice(), Register::value);
     (computed != quoted.as_slice()).then(|| {
         Fields::new().with("register", register_name(true, mr_index)).hex("replayed", computed).hex("quoted", quoted)
     })

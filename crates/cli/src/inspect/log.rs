@@ -3,11 +3,9 @@
 use crate::fields::Fields;
 use sealwright_wire::aael::RuntimeEvent;
 use sealwright_wire::acpi::Ccel;
-use sealwright_wire::ima;
-use sealwright_wire::tcg2::event_type::{
-    self, EV_EFI_VARIABLE_AUTHORITY, EV_EFI_VARIABLE_BOOT, EV_EFI_VARIABLE_DRIVER_CONFIG, EV_NO_ACTION,
-};
-use sealwright_wire::tcg2::{AlgorithmId, Event, Log, UefiVariable};
+use sealwright_wire::tcg2::event_type::{self, EV_NO_ACTION};
+use sealwright_wire::tcg2::{AlgorithmId, Content, Event, Log};
+use sealwright_wire::uefi::FileNames;
 use std::ops::RangeInclusive;
 
 /// RTMR0 to RTMR3 as a log counts them.
@@ -24,7 +22,10 @@ pub(super) fn looks_like_tcg2(bytes: &[u8]) -> bool {
 /// What the log is called: TDX logs have one SHA-384 bank.
 pub(super) fn kind(log: &Log<'_>) -> String {
     let banks: Vec<_> = log.banks().iter().map(|bank| bank.algorithm().to_string()).collect();
-    format!("TCG2 event log, {}", banks.join(" + "))
+    match log.spec_id() {
+        Some(_) => format!("TCG2 event log, {}", banks.join(" + ")),
+        None => "event log of TPM 1.2, sha1".to_owned(),
+    }
 }
 
 /// The log's header and records.
@@ -74,16 +75,30 @@ fn describe(event: &Event<'_>) -> String {
     if let Some(Ok(runtime)) = RuntimeEvent::from_record(event) {
         return format!("{} {} {}", runtime.domain(), runtime.operation(), runtime.content());
     }
-    let variable =
-        [EV_EFI_VARIABLE_DRIVER_CONFIG, EV_EFI_VARIABLE_BOOT, EV_EFI_VARIABLE_AUTHORITY].contains(&event.event_type);
-    if variable && let Ok(variable) = UefiVariable::parse(event.data) {
-        return format!("{} of {}, {} bytes", variable.name_text(), variable.owner, variable.data.len());
+    match event.content() {
+        Content::Variable(variable) => {
+            format!("{} of {}, {} bytes", variable.name_text(), variable.owner, variable.data.len())
+        }
+        Content::Image(image) => {
+            let path = image.device_path().text(FileNames::Bare).filter(|path| !path.is_empty());
+            path.unwrap_or_else(|| format!("image of {} bytes", image.length))
+        }
+        Content::PartitionTable(table) => format!("disk {}, {} partitions", table.disk(), table.number_of_partitions),
+        Content::FirmwareBlob(blob) => format!("{} bytes at {:#x}", blob.length, blob.base),
+        Content::Separator(value) => format!("{value:#x}"),
+        Content::StartupLocality(locality) => format!("startup locality {locality}"),
+        Content::Section(text) | Content::Utf16(text) => text.chars().take(DESCRIPTION).collect(),
+        _ => described(event),
     }
+}
+
+/// The data as text, or its length.
+fn described(event: &Event<'_>) -> String {
     printable(event.data).unwrap_or_else(|| format!("{} bytes", event.data.len()))
 }
 
 /// The data as text, when it is text.
-fn printable(data: &[u8]) -> Option<String> {
+pub(super) fn printable(data: &[u8]) -> Option<String> {
     let data = data.strip_suffix(b"\0").unwrap_or(data);
     let text = std::str::from_utf8(data).ok()?;
     let fits = !text.is_empty() && !text.chars().any(char::is_control);
@@ -99,25 +114,4 @@ pub(super) fn ccel_table(table: &Ccel) -> Fields {
         .with("cc_subtype", table.cc_subtype)
         .with("log_area_minimum_length", table.log_area_length.get())
         .hex("log_area_start_address", table.log_area_address.get().to_be_bytes())
-}
-
-/// An ASCII list of the kernel; `None` when the bytes are something else.
-pub(super) fn ima(bytes: &[u8]) -> Option<Fields> {
-    let entries: Vec<_> = ima::ascii(bytes).ok()?.collect::<Result<_, _>>().ok()?;
-    if entries.is_empty() {
-        return None;
-    }
-    let lines = entries.iter().map(|entry| {
-        Fields::new()
-            .with("pcr", entry.pcr)
-            .with("template", entry.template)
-            .hex("template_digest", &entry.template_digest)
-            .with_some(
-                "file_digest",
-                entry.file_digest().map(|(algorithm, digest)| format!("{algorithm}:{}", hex::encode(digest))),
-            )
-            .with_some("path", entry.path().map(|path| String::from_utf8_lossy(path).into_owned()))
-            .with("violation", entry.is_violation())
-    });
-    Some(Fields::new().with("entries", entries.len()).with("list", lines.collect::<Vec<_>>()))
 }

@@ -1,12 +1,14 @@
 //! What is this file? One look at its bytes tells which format it is; the format's own parser does the rest.
 
+mod any_log;
 mod certificate;
 mod collateral;
 mod jws;
 mod log;
 mod quote;
 
-pub(crate) use log::{events as log_events, is_tdx, register_name};
+pub(crate) use any_log::{AnyLog, decoded};
+pub(crate) use log::{is_tdx, register_name};
 
 use crate::fields::Fields;
 use crate::kind::hex_text;
@@ -54,7 +56,7 @@ const RECOGNISERS: [Recogniser; 11] = [
     der,
     json,
     jws::compact,
-    ima_list,
+    other_log,
     headless_td_report,
     sgx_report,
 ];
@@ -81,7 +83,7 @@ fn inspect(bytes: &[u8]) -> Result<Inspected> {
     }
     bail!(
         "unknown format: {} bytes beginning with {}; known are Intel quotes and reports, collateral, certificates, revocation lists, \
-         TCG2, CCEL and IMA logs, reference values, tokens, receipts and sealed files",
+         TCG2, CCEL, TPM 1.2, IMA and canonical event logs, reference values, tokens, receipts and sealed files",
         bytes.len(),
         hex::encode(bytes.get(..16).unwrap_or(bytes))
     )
@@ -201,6 +203,6 @@ fn json(bytes: &[u8]) -> Option<Result<Inspected>> {
     text.starts_with(b"{").then(|| collateral::json(text).context("JSON"))
 }
 
-fn ima_list(bytes: &[u8]) -> Option<Result<Inspected>> {
-    log::ima(bytes).map(|fields| Ok(Inspected::new("IMA measurement list", fields)))
+fn other_log(bytes: &[u8]) -> Option<Result<Inspected>> {
+    AnyLog::recognise(bytes).map(|log| Ok(Inspected::new(log.kind(), log.fields())))
 }

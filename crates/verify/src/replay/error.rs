@@ -1,7 +1,6 @@
 //! Why a log does not explain the registers.
 
-use super::RegisterValue;
-use sealwright_wire::Digest;
+use crate::hash::Value;
 use sealwright_wire::tcg2::AlgorithmId;
 
 /// Why a log does not explain the registers.
@@ -47,9 +46,9 @@ pub enum Error {
         /// The record's number.
         record: usize,
         /// The digest in the record.
-        stated: Box<RegisterValue>,
+        stated: Box<Value>,
         /// The digest of the record's data.
-        computed: Box<RegisterValue>,
+        computed: Box<Value>,
     },
     /// A runtime event that is not "domain operation content".
     #[error("event log: runtime record {record}: {error}")]
@@ -60,22 +59,24 @@ pub enum Error {
         error: sealwright_wire::Error,
     },
     /// An IMA line for a register that IMA does not extend.
-    #[error("IMA list: line {line} extends register {register}, expected PCR 10 (or RTMR 2)")]
+    #[error("IMA list: line {line} extends register {register}, expected {expected}")]
     ImaRegister {
         /// The line's number, from 1.
         line: usize,
         /// The register that it names.
         register: u32,
+        /// The registers that there are.
+        expected: &'static str,
     },
     /// An IMA line whose template digest is not the one that extended the register, or not over its fields.
-    #[error("IMA list: line {line} has template digest {stated}, its fields hash to {computed} (SHA-384)")]
+    #[error("IMA list: line {line} has template digest {stated}, its fields hash to {computed}")]
     ImaDigest {
         /// The line's number, from 1.
         line: usize,
         /// The digest in the line, in hex.
         stated: String,
-        /// The SHA-384 of the fields.
-        computed: Digest<48>,
+        /// The digest of the fields in the bank's or the list's algorithm, in hex.
+        computed: String,
     },
     /// An IMA line whose template digest is not over its fields.
     #[error("IMA list: line {line} has template digest {stated}, its fields hash to another")]
@@ -107,9 +108,9 @@ pub enum Error {
         /// The register's name.
         register: &'static str,
         /// What the log gives.
-        replayed: Box<RegisterValue>,
+        replayed: Box<Value>,
         /// What the quote states.
-        quoted: Box<RegisterValue>,
+        quoted: Box<Value>,
         /// How many events of the log extend the register.
         events: usize,
         /// The record after which the replay had the quote's value, when the log goes on behind it: it is newer than the quote.

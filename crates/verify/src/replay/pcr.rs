@@ -3,8 +3,8 @@
 //! A log that was read after the quote may have gone on since, and so may an IMA list on a running machine: what is looked for is the part
 //! of it, from its beginning, at which all registers have the quoted values at once. What lies behind that part is counted and not believed.
 
-use super::{DataMatch, Error, Hash, MAX_REGISTERS, data_matches_digest, extended, extends, hash_of, initial_pcr0};
-use aws_lc_rs::digest;
+use super::{DataMatch, Error, MAX_REGISTERS, data_matches_digest, extends, initial_pcr0};
+use crate::hash::Hash;
 use sealwright_wire::ima::{self, Entry};
 use sealwright_wire::tcg2::{AlgorithmId, Event, Log};
 use sealwright_wire::tpm::PcrValues;
@@ -179,7 +179,7 @@ fn check(pcr: u32, boot: &Boot, list: &List, quoted: &PcrValues) -> Option<PcrCh
 
 /// A bank in which nobody finds two events with one digest.
 fn is_strong(bank: AlgorithmId) -> bool {
-    bank != AlgorithmId::SHA1 && hash_of(bank).is_some()
+    bank != AlgorithmId::SHA1 && Hash::of(bank).is_some()
 }
 
 /// The registers behind the part of a boot log that a quote covers.
@@ -246,7 +246,7 @@ fn initial((pcr, bank): Key, locality: u8) -> Option<Vec<u8>> {
 
 /// A log being replayed against the quoted values.
 struct Walk<'q> {
-    banks: Vec<(AlgorithmId, &'static digest::Algorithm)>,
+    banks: Vec<(AlgorithmId, Hash)>,
     quoted: &'q PcrValues,
     registers: BTreeMap<Key, Vec<u8>>,
     unknown: BTreeSet<Key>,
@@ -259,7 +259,7 @@ impl<'q> Walk<'q> {
     fn new(log: &Log<'_>, quoted: &'q PcrValues) -> Result<Self, Error> {
         let is_quoted = |bank: AlgorithmId| quoted.iter().any(|(hash, ..)| hash == bank);
         let banks = log.banks().iter().map(|bank| bank.algorithm()).filter(|bank| is_quoted(*bank));
-        let banks: Vec<_> = banks.filter_map(|bank| Some((bank, hash_of(bank)?))).collect();
+        let banks: Vec<_> = banks.filter_map(|bank| Some((bank, Hash::of(bank)?))).collect();
         if banks.is_empty() && !quoted.is_empty() {
             let first = quoted.iter().next().map_or(AlgorithmId::SHA256, |(bank, ..)| bank);
             return Err(Error::NoBank(first));
@@ -304,7 +304,7 @@ impl<'q> Walk<'q> {
                 if DYNAMIC_PCRS.contains(&pcr) && register.iter().all(|byte| *byte == 0xff) {
                     register.fill(0);
                 }
-                *register = extended(Hash::AwsLc(hash), register, digest);
+                *register = extended(hash, register, digest);
                 self.compare(key);
             }
         }
@@ -355,7 +355,7 @@ struct List {
 /// PCR 10 in one bank, both ways in which kernels extend it.
 struct Chain<'q> {
     bank: AlgorithmId,
-    hash: &'static digest::Algorithm,
+    hash: Hash,
     quoted: &'q [u8],
     /// With the hash of the template data in this bank's algorithm (Linux 5.8 and later).
     hashed: Vec<u8>,
@@ -408,7 +408,7 @@ fn reached(chains: &[Chain<'_>]) -> Option<List> {
 
 impl<'q> Chain<'q> {
     fn new(bank: AlgorithmId, pcr: u32, quoted: &'q [u8], boot: &Boot) -> Option<Self> {
-        let hash = hash_of(bank).filter(|_| pcr == IMA_PCR)?;
+        let hash = Hash::of(bank).filter(|_| pcr == IMA_PCR)?;
         let start = boot.value((pcr, bank))?;
         Some(Self { bank, hash, quoted, hashed: start.clone(), padded: start })
     }
@@ -419,12 +419,12 @@ impl<'q> Chain<'q> {
             (vec![0xff; size], vec![0xff; size])
         } else {
             let data = entry.template_data();
-            let mut padded = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, &data).as_ref().to_vec();
+            let mut padded = sha1(&data);
             padded.resize(size, 0);
-            (digest::digest(self.hash, &data).as_ref().to_vec(), padded)
+            (self.hash.digest(&data).as_bytes().to_vec(), padded)
         };
-        self.hashed = extended(Hash::AwsLc(self.hash), &self.hashed, &hashed);
-        self.padded = extended(Hash::AwsLc(self.hash), &self.padded, &padded);
+        self.hashed = extended(self.hash, &self.hashed, &hashed);
+        self.padded = extended(self.hash, &self.padded, &padded);
     }
 }
 
@@ -439,17 +439,26 @@ fn entries(
 /// The register, and the template digest over the fields in the list's own algorithm.
 fn check_entry(entry: &Entry<'_>, line: usize) -> Result<(), Error> {
     if entry.pcr != IMA_PCR {
-        return Err(Error::ImaRegister { line, register: entry.pcr });
+        return Err(Error::ImaRegister { line, register: entry.pcr, expected: "10" });
     }
     if entry.is_violation() {
         return Ok(());
     }
     let stated = &*entry.template_digest;
-    let hashes = [&digest::SHA1_FOR_LEGACY_USE_ONLY, &digest::SHA256, &digest::SHA384, &digest::SHA512];
-    let hash = hashes.into_iter().find(|hash| hash.output_len() == stated.len());
+    let algorithms = [AlgorithmId::SHA1, AlgorithmId::SHA256, AlgorithmId::SHA384, AlgorithmId::SHA512];
+    let hash = algorithms.into_iter().filter_map(Hash::of).find(|hash| hash.size() == stated.len());
     let data = entry.template_data();
-    if hash.is_some_and(|hash| digest::digest(hash, &data).as_ref() == stated) {
+    if hash.is_some_and(|hash| hash.digest(&data).as_bytes() == stated) {
         return Ok(());
     }
     Err(Error::ImaTemplate { line, stated: hex::encode(stated) })
+}
+
+/// `H(register || digest)`.
+fn extended(hash: Hash, register: &[u8], digest: &[u8]) -> Vec<u8> {
+    hash.extend(&register.into(), digest).as_bytes().to_vec()
+}
+
+fn sha1(data: &[u8]) -> Vec<u8> {
+    Hash::of(AlgorithmId::SHA1).map(|hash| hash.digest(data).as_bytes().to_vec()).unwrap_or_default()
 }

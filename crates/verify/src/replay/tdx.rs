@@ -1,9 +1,8 @@
 //! Whether a CCEL explains the runtime registers of a TDX quote.
 
-use super::{
-    DataMatch, Error, Hash, IMA_MR_INDEX, ImaDigests, RegisterValue, Replay, data_matches_digest, extended, extends,
-    replay_parsed,
-};
+use super::ima::{RTMR2, TdxDigests};
+use super::{DataMatch, Error, Replay, data_matches_digest, extends, replay_parsed};
+use crate::hash::{Hash, Value};
 use sealwright_wire::aael::{self, RuntimeEvent};
 use sealwright_wire::tcg2::{AlgorithmId, Log};
 use serde::{Serialize, Serializer};
@@ -20,7 +19,7 @@ pub(super) struct Machine {
     /// The MR indexes in words.
     pub(super) expected: &'static str,
     /// What the evidence states.
-    pub(super) quoted: [RegisterValue; 4],
+    pub(super) quoted: [Value; 4],
 }
 
 impl Machine {
@@ -45,9 +44,9 @@ pub struct RegisterCheck {
     /// The register's name, one of [`RTMR_NAMES`] or [`super::CSV_RTMR_NAMES`].
     pub name: &'static str,
     /// What the log gives.
-    pub replayed: RegisterValue,
+    pub replayed: Value,
     /// What the quote states.
-    pub quoted: RegisterValue,
+    pub quoted: Value,
     /// How many events of the log (and lines of the IMA list) extended it.
     pub events: usize,
     /// Whether the log explains the register, see [`Replayed::unexplained`].
@@ -149,7 +148,7 @@ pub fn check_tdx(log: &[u8], rtmrs: &[[u8; 48]; 4]) -> Result<Replayed, Error> {
     check(&Log::parse(log)?, None, &Machine::tdx(rtmrs))
 }
 
-/// As [`check_tdx`], for a guest whose kernel extends RTMR2 with the lines of this ASCII IMA list. Lines behind the one at which RTMR2 has
+/// As [`check_tdx`], for a guest whose kernel extends RTMR2 with the lines of this IMA list. Lines behind the one at which RTMR2 has
 /// the quote's value are not covered by the quote and not counted.
 ///
 /// # Errors
@@ -189,7 +188,7 @@ fn check_registers(
     machine: &Machine,
     opaque_runtime: usize,
 ) -> Result<[RegisterCheck; 4], Error> {
-    let zero = RegisterValue::zero(0);
+    let zero = Value::padded(&[], 0);
     let none = RegisterCheck { name: "", replayed: zero, quoted: zero, events: 0, explained: false };
     let mut registers = [none; 4];
     for (((place, name), quoted), mr_index) in registers.iter_mut().zip(machine.names).zip(machine.quoted).zip(1u32..) {
@@ -209,10 +208,10 @@ fn check_registers(
 /// Extends RTMR2 with the list's lines up to the one at which it has the quote's value.
 fn join_ima(replay: &mut Replay, list: &[u8], machine: &Machine) -> Result<(), Error> {
     let [_, _, quoted, _] = machine.quoted;
-    let mut lines = ImaDigests::new(list)?;
-    while replay.rtmr(IMA_MR_INDEX, machine.algorithm)?.0 != quoted {
+    let mut lines = TdxDigests::new(list)?;
+    while replay.rtmr(RTMR2, machine.algorithm)?.0 != quoted {
         let Some(digest) = lines.next() else { break };
-        replay.extend_ima(&digest?);
+        replay.extend_rtmr2(&digest?);
     }
     Ok(())
 }
@@ -229,9 +228,9 @@ fn runtime_events(log: &Log<'_>, machine: &Machine) -> Result<(Vec<RuntimeEvent>
         };
         let stated = event.digests.get(machine.algorithm);
         let stated = stated.ok_or(Error::NoDigest { record, algorithm: machine.algorithm })?;
-        let computed = hash.over(&[event.data]);
-        if stated != computed {
-            let (stated, computed) = (Box::new(stated.into()), Box::new(computed.as_slice().into()));
+        let computed = hash.digest(event.data);
+        if stated != computed.as_bytes() {
+            let (stated, computed) = (Box::new(stated.into()), Box::new(computed));
             return Err(Error::RuntimeData { record, stated, computed });
         }
         runtime.push(parsed.map_err(|error| Error::RuntimeEvent { record, error })?);
@@ -241,11 +240,11 @@ fn runtime_events(log: &Log<'_>, machine: &Machine) -> Result<(Vec<RuntimeEvent>
 
 /// Says how a register differs; looks whether the quote's value occurs before the log's end.
 fn differs(log: &Log<'_>, mr_index: u32, machine: &Machine, check: &RegisterCheck) -> Error {
-    let mut value = RegisterValue::zero(check.quoted.as_ref().len()).as_ref().to_vec();
+    let mut value = Value::padded(&[], check.quoted.as_ref().len());
     let mut of_register = log.events().filter(|event| extends(event) && event.mr_index == mr_index);
     let reached_after = of_register.find_map(|event| {
-        value = extended(machine.hash().ok()?, &value, event.digests.get(machine.algorithm)?);
-        (value == check.quoted.as_ref()).then_some(event.index)
+        value = machine.hash().ok()?.extend(&value, event.digests.get(machine.algorithm)?);
+        (value == check.quoted).then_some(event.index)
     });
     let RegisterCheck { name: register, replayed, quoted, events, .. } = *check;
     Error::Differs { register, replayed: Box::new(replayed), quoted: Box::new(quoted), events, reached_after }

@@ -1,14 +1,11 @@
 //! What events carry: the structures of the data field that verifiers and predictors read and write.
 
-use super::{Event, event_type};
+use super::{Event, content, event_type};
 use crate::{Error, Reader};
 use std::fmt;
 
 /// The signature of the event that says at which locality the TPM was started (PC Client Profile, `EFI_STARTUP_LOCALITY`).
 const STARTUP_LOCALITY: &[u8; 16] = b"StartupLocality\0";
-/// GRUB measures the text behind these words; the words themselves and the final NUL are only in the log.
-const GRUB_PREFIXES: [&[u8]; 3] = [b"grub_cmd: ", b"kernel_cmdline: ", b"module_cmdline: "];
-
 /// A GUID in its binary form: first three fields little-endian. Text form: 8-4-4-4-12 hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Guid(pub [u8; 16]);
@@ -146,7 +143,7 @@ pub enum Digested<'a> {
 impl<'a> Event<'a> {
     /// The locality at which the TPM was started, if this is the event that says so. PCR 0 then starts at this value.
     pub fn startup_locality(&self) -> Option<u8> {
-        if self.event_type != event_type::EV_NO_ACTION {
+        if self.event_type != event_type::EV_NO_ACTION || self.mr_index != 0 {
             return None;
         }
         match self.data.strip_prefix(STARTUP_LOCALITY) {
@@ -157,28 +154,28 @@ impl<'a> Event<'a> {
 
     /// Which bytes of this record its digests are over. Only from these may a verifier believe what the data says.
     pub fn digested(&self) -> Digested<'a> {
-        use event_type::*;
-        match self.event_type {
-            EV_SEPARATOR | EV_ACTION | EV_EFI_ACTION | EV_S_CRTM_VERSION => Digested::Bytes(self.data),
-            EV_EFI_VARIABLE_DRIVER_CONFIG | EV_EFI_VARIABLE_AUTHORITY | EV_EFI_VARIABLE_BOOT2 | EV_EFI_GPT_EVENT => {
-                Digested::Bytes(self.data)
-            }
-            // The profile says "the whole structure"; edk2 hashes the variable's data alone.
-            EV_EFI_VARIABLE_BOOT => match UefiVariable::parse(self.data) {
-                Ok(variable) => Digested::Either(variable.data, self.data),
-                Err(_) => Digested::Bytes(self.data),
-            },
-            EV_EVENT_TAG => match TaggedEvent::parse(self.data) {
-                Ok(TaggedEvent { tag: crate::aael::TAG, .. }) => Digested::Bytes(self.data),
-                _ => Digested::Elsewhere,
-            },
-            EV_IPL => grub_text(self.data).map_or(Digested::Elsewhere, Digested::Bytes),
-            _ => Digested::Elsewhere,
-        }
+        digested(self.event_type, self.data)
     }
 }
 
-fn grub_text(data: &[u8]) -> Option<&[u8]> {
-    let text = GRUB_PREFIXES.iter().find_map(|prefix| data.strip_prefix(*prefix))?;
-    text.strip_suffix(b"\0").or(Some(text))
+/// Which bytes of an event's data its digests are over, by the event's type.
+pub fn digested(event_type: u32, data: &[u8]) -> Digested<'_> {
+    use event_type::*;
+    match event_type {
+        EV_SEPARATOR | EV_ACTION | EV_EFI_ACTION | EV_S_CRTM_VERSION => Digested::Bytes(data),
+        EV_EFI_VARIABLE_DRIVER_CONFIG | EV_EFI_VARIABLE_AUTHORITY | EV_EFI_VARIABLE_BOOT2 | EV_EFI_GPT_EVENT => {
+            Digested::Bytes(data)
+        }
+        // The profile says "the whole structure"; edk2 hashes the variable's data alone.
+        EV_EFI_VARIABLE_BOOT => match UefiVariable::parse(data) {
+            Ok(variable) => Digested::Either(variable.data, data),
+            Err(_) => Digested::Bytes(data),
+        },
+        EV_EVENT_TAG => match TaggedEvent::parse(data) {
+            Ok(TaggedEvent { tag: crate::aael::TAG, .. }) => Digested::Bytes(data),
+            _ => Digested::Elsewhere,
+        },
+        EV_IPL => content::grub(data).map_or(Digested::Elsewhere, |(_, with, without)| Digested::Either(without, with)),
+        _ => Digested::Elsewhere,
+    }
 }

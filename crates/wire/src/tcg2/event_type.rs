@@ -1,5 +1,7 @@
 //! Event types of the TCG PC Client Platform Firmware Profile, table "Event Types".
 
+/// Power-on self test code, as a text or a firmware volume's base and length.
+pub const EV_POST_CODE: u32 = 0x1;
 /// Says something and extends nothing: the header record, `StartupLocality`, SP 800-155 references.
 pub const EV_NO_ACTION: u32 = 0x3;
 /// The border between firmware and what it starts: four bytes, zero unless an error is reported.
@@ -22,6 +24,10 @@ pub const EV_EFI_VARIABLE_DRIVER_CONFIG: u32 = 0x8000_0001;
 pub const EV_EFI_VARIABLE_BOOT: u32 = 0x8000_0002;
 /// An application that the firmware loaded, as its PE digest.
 pub const EV_EFI_BOOT_SERVICES_APPLICATION: u32 = 0x8000_0003;
+/// A driver that the firmware loaded from an adapter, as its PE digest.
+pub const EV_EFI_BOOT_SERVICES_DRIVER: u32 = 0x8000_0004;
+/// A driver that stays after the boot, as its PE digest.
+pub const EV_EFI_RUNTIME_SERVICES_DRIVER: u32 = 0x8000_0005;
 /// The partition table.
 pub const EV_EFI_GPT_EVENT: u32 = 0x8000_0006;
 /// A string that names an action of the firmware.
@@ -34,6 +40,8 @@ pub const EV_EFI_PLATFORM_FIRMWARE_BLOB2: u32 = 0x8000_000a;
 pub const EV_EFI_HANDOFF_TABLES2: u32 = 0x8000_000b;
 /// A UEFI boot variable, digest over the whole structure.
 pub const EV_EFI_VARIABLE_BOOT2: u32 = 0x8000_000c;
+/// The partition table with the GUIDs of disk and partitions left out.
+pub const EV_EFI_GPT_EVENT2: u32 = 0x8000_000d;
 /// The hardware root of trust measured before the firmware; PCR 0 then starts at 4.
 pub const EV_EFI_HCRTM_EVENT: u32 = 0x8000_0010;
 /// The certificate or hash that allowed an image.
@@ -41,7 +49,7 @@ pub const EV_EFI_VARIABLE_AUTHORITY: u32 = 0x8000_00e0;
 
 const NAMES: [(u32, &str); 40] = [
     (0x0, "EV_PREBOOT_CERT"),
-    (0x1, "EV_POST_CODE"),
+    (EV_POST_CODE, "EV_POST_CODE"),
     (0x2, "EV_UNUSED"),
     (EV_NO_ACTION, "EV_NO_ACTION"),
     (EV_SEPARATOR, "EV_SEPARATOR"),
@@ -64,8 +72,8 @@ const NAMES: [(u32, &str); 40] = [
     (EV_EFI_VARIABLE_DRIVER_CONFIG, "EV_EFI_VARIABLE_DRIVER_CONFIG"),
     (EV_EFI_VARIABLE_BOOT, "EV_EFI_VARIABLE_BOOT"),
     (EV_EFI_BOOT_SERVICES_APPLICATION, "EV_EFI_BOOT_SERVICES_APPLICATION"),
-    (0x8000_0004, "EV_EFI_BOOT_SERVICES_DRIVER"),
-    (0x8000_0005, "EV_EFI_RUNTIME_SERVICES_DRIVER"),
+    (EV_EFI_BOOT_SERVICES_DRIVER, "EV_EFI_BOOT_SERVICES_DRIVER"),
+    (EV_EFI_RUNTIME_SERVICES_DRIVER, "EV_EFI_RUNTIME_SERVICES_DRIVER"),
     (EV_EFI_GPT_EVENT, "EV_EFI_GPT_EVENT"),
     (EV_EFI_ACTION, "EV_EFI_ACTION"),
     (EV_EFI_PLATFORM_FIRMWARE_BLOB, "EV_EFI_PLATFORM_FIRMWARE_BLOB"),
@@ -73,7 +81,7 @@ const NAMES: [(u32, &str); 40] = [
     (EV_EFI_PLATFORM_FIRMWARE_BLOB2, "EV_EFI_PLATFORM_FIRMWARE_BLOB2"),
     (EV_EFI_HANDOFF_TABLES2, "EV_EFI_HANDOFF_TABLES2"),
     (EV_EFI_VARIABLE_BOOT2, "EV_EFI_VARIABLE_BOOT2"),
-    (0x8000_000d, "EV_EFI_GPT_EVENT2"),
+    (EV_EFI_GPT_EVENT2, "EV_EFI_GPT_EVENT2"),
     (EV_EFI_HCRTM_EVENT, "EV_EFI_HCRTM_EVENT"),
     (EV_EFI_VARIABLE_AUTHORITY, "EV_EFI_VARIABLE_AUTHORITY"),
     (0x8000_00e1, "EV_EFI_SPDM_FIRMWARE_BLOB"),
@@ -81,6 +89,11 @@ const NAMES: [(u32, &str); 40] = [
     (0x8000_00e3, "EV_EFI_SPDM_DEVICE_POLICY"),
     (0x8000_00e4, "EV_EFI_SPDM_DEVICE_AUTHORITY"),
 ];
+
+/// The event type with this name.
+pub fn from_name(name: &str) -> Option<u32> {
+    NAMES.iter().find(|(_, known)| *known == name).map(|(event_type, _)| *event_type)
+}
 
 /// The name that the specification gives to an event type, or `None`.
 pub fn name(event_type: u32) -> Option<&'static str> {

@@ -1,0 +1,172 @@
+//! A log of any kind: which it is, and its records.
+
+use super::log;
+use crate::fields::Fields;
+use anyhow::{Context, Result, bail};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use sealwright_verify::replay::{self, DataMatch};
+use sealwright_wire::cel::{self, Content, Encoding, Record, Register};
+use sealwright_wire::ima::{self, Entry, Form};
+use sealwright_wire::tcg2::{Log, event_type};
+
+/// Longest text of a record, in characters.
+const DESCRIPTION: usize = 120;
+
+/// A log that was read whole.
+#[derive(Debug)]
+pub(crate) enum AnyLog<'a> {
+    /// A firmware's: TCG2, CCEL or TPM 1.2.
+    Firmware(Log<'a>),
+    /// The kernel's list of IMA.
+    Ima(Form, Vec<Entry<'a>>),
+    /// A canonical event log.
+    Canonical(cel::Log<'a>),
+}
+
+impl<'a> AnyLog<'a> {
+    /// Reads a log of whichever kind it is.
+    pub(crate) fn parse(bytes: &'a [u8]) -> Result<Self> {
+        if Log::has_header(bytes) {
+            return Ok(Self::Firmware(Log::parse(bytes)?));
+        }
+        if matches!(Encoding::of(bytes), Some(Encoding::Json | Encoding::JsonSeq)) {
+            return Ok(Self::Canonical(cel::Log::parse(bytes)?));
+        }
+        if bytes.starts_with(b"CCEL") {
+            bail!(
+                "this is the ACPI table that says where the log is; the log is in /sys/firmware/acpi/tables/data/CCEL"
+            );
+        }
+        if let Some(found) = Self::recognise(bytes) {
+            return Ok(found);
+        }
+        if let Some(form) = Form::of(bytes).filter(|_| !bytes.is_empty()) {
+            let entries: Result<Vec<_>, _> = ima::entries(bytes)?.collect();
+            return Ok(Self::Ima(form, entries.context("IMA list")?));
+        }
+        match Log::parse(bytes) {
+            Ok(_) => bail!("no records"),
+            Err(error) => bail!(
+                "neither a header of TCG2, nor an IMA list, nor a canonical event log; as records of TPM 1.2: {error}"
+            ),
+        }
+    }
+
+    /// The log, where these bytes are one to their end. What has a header of TCG2 is told apart before.
+    pub(super) fn recognise(bytes: &'a [u8]) -> Option<Self> {
+        if bytes.is_empty() {
+            return None;
+        }
+        if let Some(form) = Form::of(bytes)
+            && let Ok(entries) = ima::entries(bytes).ok()?.collect()
+        {
+            return Some(Self::Ima(form, entries));
+        }
+        if let Ok(log) = cel::Log::parse(bytes) {
+            return (!log.records.is_empty()).then_some(Self::Canonical(log));
+        }
+        // Nothing tells these records from other bytes but that they end where the file does, and name registers that there are.
+        let log = Log::parse(bytes).ok().filter(|log| log.event_count() > 0)?;
+        let known = |event_type| event_type::name(event_type).is_some();
+        log.events()
+            .all(|event| event.mr_index < replay::MAX_REGISTERS && known(event.event_type))
+            .then_some(Self::Firmware(log))
+    }
+
+    /// What it is, in words.
+    pub(crate) fn kind(&self) -> String {
+        match self {
+            Self::Firmware(log) if log::is_tdx(log) && log.event_count() > 0 => {
+                format!("{}, of a trust domain", log::kind(log))
+            }
+            Self::Firmware(log) => log::kind(log),
+            Self::Ima(Form::Ascii, _) => "IMA measurement list".to_owned(),
+            Self::Ima(Form::Binary { .. }, _) => "IMA measurement list, binary".to_owned(),
+            Self::Canonical(log) => format!("canonical event log, {}", log.encoding.name()),
+        }
+    }
+
+    /// Its records, in order.
+    pub(crate) fn fields(&self) -> Fields {
+        match self {
+            Self::Firmware(log) => log::events(log),
+            Self::Ima(_, entries) => {
+                let lines: Vec<_> = entries.iter().map(ima_entry).collect();
+                Fields::new().with("entries", entries.len()).with("list", lines)
+            }
+            Self::Canonical(log) => {
+                let records: Vec<_> =
+                    log.records.iter().enumerate().map(|(place, record)| canonical(place, record)).collect();
+                Fields::new().with("records", log.records.len()).with("events", records)
+            }
+        }
+    }
+}
+
+/// A log that was written as base64, as it was before.
+pub(crate) fn decoded(bytes: Vec<u8>) -> Vec<u8> {
+    let text = bytes.trim_ascii();
+    let letters = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'\r' | b'\n');
+    if text.is_empty() || !text.iter().all(letters) {
+        return bytes;
+    }
+    let joined: Vec<u8> = text.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
+    STANDARD.decode(joined).unwrap_or(bytes)
+}
+
+fn ima_entry(entry: &Entry<'_>) -> Fields {
+    Fields::new()
+        .with("pcr", entry.pcr)
+        .with("template", entry.template)
+        .hex("template_digest", &entry.template_digest)
+        .with_some(
+            "file_digest",
+            entry.file_digest().map(|(algorithm, digest)| format!("{algorithm}:{}", hex::encode(digest))),
+        )
+        .with_some("path", entry.path().map(|path| String::from_utf8_lossy(path).into_owned()))
+        .with("violation", entry.is_violation())
+}
+
+fn canonical(place: usize, record: &Record<'_>) -> Fields {
+    let digests = record.digests.iter().map(|(algorithm, digest)| format!("{algorithm}:{}", hex::encode(digest)));
+    let register = match record.register {
+        Register::Pcr(pcr) => format!("pcr{pcr}"),
+        Register::NvIndex(index) => format!("nv{index:#010x}"),
+    };
+    let measured = match replay::cel_matches_digest(record) {
+        DataMatch::Yes => Some(true),
+        DataMatch::No => Some(false),
+        DataMatch::NotApplicable => None,
+    };
+    let (kind, about) = said(&record.content);
+    Fields::new()
+        .with("index", place)
+        .with_some("number", record.number)
+        .with("register", register)
+        .with("type", kind)
+        .with("digests", digests.collect::<Vec<_>>())
+        .with_some("content_is_what_was_measured", measured)
+        .with("about", about)
+}
+
+/// The type of a record and what it says, in one line.
+fn said(content: &Content<'_>) -> (String, String) {
+    match content {
+        Content::PcClient { event_type, data } => {
+            let name = event_type::name(*event_type);
+            (name.map_or_else(|| format!("{event_type:#x}"), str::to_owned), text_or_length(data))
+        }
+        Content::ImaTemplate { name, data } => (format!("ima_template {name}"), format!("{} bytes", data.len())),
+        Content::Systemd(said) => {
+            let kind =
+                said.event_type.as_deref().map_or_else(|| "systemd".to_owned(), |kind| format!("systemd {kind}"));
+            (kind, said.text.as_deref().unwrap_or_default().chars().take(DESCRIPTION).collect())
+        }
+        Content::Other { kind, data } => (kind.clone().into_owned(), text_or_length(data)),
+    }
+}
+
+fn text_or_length(data: &[u8]) -> String {
+    log::printable(data).unwrap_or_else(|| format!("{} bytes", data.len()))
+}

@@ -1,0 +1,197 @@
+//! `eventlog` on logs of every kind, and its YAML against what tpm2-tools prints.
+
+#[path = "../../wire/tests/support/mod.rs"]
+mod support;
+
+mod program;
+
+use program::{command, sealwright};
+use sealwright_wire::cel::{Encoding, Log as Cel, Record};
+use sealwright_wire::tcg2::{AlgorithmId, Log, Writer, event_type::*};
+use serde_json::Value;
+use std::fs;
+use std::path::Path;
+
+fn json(path: &Path) -> Value {
+    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
+}
+
+fn yaml(log: &Path, build: &str, version: &str) -> Vec<u8> {
+    let log = log.to_str().unwrap();
+    let args = ["eventlog", "show", log, "--format", "yaml", "--tpm2-tools", build, "--eventlog-version", version];
+    let run = command().args(args).output().unwrap();
+    assert!(run.status.success(), "{log}: {}", String::from_utf8_lossy(&run.stderr));
+    run.stdout
+}
+
+#[test]
+fn yaml_is_that_of_tpm2_tools_to_the_byte() {
+    let Some(vectors) = support::vectors() else { return };
+    let folder = vectors.join("eventlog/tpm/tpm2-tools");
+    let mut compared = 0;
+    for (name, answer) in json(&folder.join("expected.json")).as_object().unwrap() {
+        let log = folder.join(answer["data_file"].as_str().unwrap_or(name));
+        for (subfolder, build) in
+            [("event-pretty", "efivar38"), ("event-pretty-39", "efivar39"), ("event-raw", "raw"), ("", "efivar38")]
+        {
+            let mut golden = folder.join(subfolder).join(format!("{name}.yaml"));
+            if let Some(identical) = answer["identical_golden"][format!("{subfolder}/{name}.yaml")].as_str() {
+                golden = folder.join(identical);
+            }
+            let Ok(golden) = fs::read_to_string(&golden) else { continue };
+            let version = golden.lines().nth(1).unwrap().strip_prefix("version: ").unwrap();
+            let ours = String::from_utf8(yaml(&log, build, version)).unwrap();
+            let first = ours.lines().zip(golden.lines()).find(|(ours, golden)| ours != golden);
+            assert_eq!(first, None, "{subfolder}/{name}");
+            assert!(ours == golden, "{subfolder}/{name}: {} bytes, {} in the golden file", ours.len(), golden.len());
+            compared += 1;
+        }
+    }
+    assert_eq!(compared, 23);
+}
+
+#[test]
+fn logs_of_every_kind_are_named_and_replayed() {
+    let Some(vectors) = support::vectors() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let eventlog = vectors.join("eventlog");
+    let ubuntu = fs::read(eventlog.join("tpm/google/ubuntu-2404-amd-sevsnp.bin")).unwrap();
+    let log = Log::parse(&ubuntu).unwrap();
+    let records: Vec<_> = log.events().zip(0..).map(|(event, number)| Record::from_event(number, &event)).collect();
+    let expected =
+        json(&eventlog.join("tpm/google/expected.json"))["ubuntu-2404-amd-sevsnp.bin"]["pcrs"]["sha256"].clone();
+    let mut cases = vec![
+        (eventlog.join("tpm/google/ubuntu-2404-amd-sevsnp.bin"), "TCG2 event log, sha1 + sha256 + sha384", true),
+        (eventlog.join("tpm/tpm2-tools/event-uefi-sha1-log.bin"), "event log of TPM 1.2, sha1", false),
+        (eventlog.join("tpm12/ebs_event_missing_eventlog"), "event log of TPM 1.2, sha1", false),
+        (eventlog.join("tpm/keylime/mb_log.b64"), "TCG2 event log, sha256", false),
+        (eventlog.join("ccel/trustee/CCEL_data"), "TCG2 event log, sha384, of a trust domain", false),
+        (eventlog.join("ima/keylime/ima-log-sha256"), "IMA measurement list", false),
+        (vectors.join("tpm-quote/qemu-swtpm/ng/ima_binary"), "IMA measurement list, binary", false),
+    ];
+    for (encoding, kind) in [
+        (Encoding::Tlv, "canonical event log, CEL-TLV"),
+        (Encoding::Json, "canonical event log, CEL-JSON"),
+        (Encoding::JsonSeq, "canonical event log, CEL-JSON sequence"),
+        (Encoding::Cbor, "canonical event log, CEL-CBOR"),
+    ] {
+        let path = folder.path().join(kind);
+        fs::write(&path, Cel::encode(encoding, &records).unwrap()).unwrap();
+        cases.push((path, kind, true));
+    }
+    for (path, kind, same) in cases {
+        let path = path.to_str().unwrap();
+        let shown = sealwright(&["eventlog", "show", "--json", path]);
+        assert_eq!((shown.code, shown.json()["log"].as_str()), (0, Some(kind)), "{path} {}", shown.stderr);
+        if !path.ends_with(".b64") {
+            assert!(
+                sealwright(&["inspect", "--json", path]).json()["kind"].as_str().unwrap().starts_with(&kind[..8]),
+                "{path}"
+            );
+        }
+        let replayed = sealwright(&["eventlog", "replay", "--json", path]);
+        assert_eq!((replayed.code, replayed.json()["log"].as_str()), (0, Some(kind)), "{path} {}", replayed.stderr);
+        let registers = replayed.json()["registers"].as_array().unwrap().clone();
+        assert!(!registers.is_empty(), "{path}");
+        for register in registers.iter().filter(|register| same && register["algorithm"] == "sha256") {
+            assert_eq!(register["value"], expected[register["index"].to_string()], "{path}");
+        }
+    }
+    let table = eventlog.join("ccel/go-eventlog/CCEL.bin");
+    let refused = sealwright(&["eventlog", "show", table.to_str().unwrap()]);
+    assert!(refused.code == 3 && refused.stderr.contains("tables/data/CCEL"), "{}", refused.stderr);
+}
+
+#[test]
+fn the_kernels_list_is_replayed_behind_the_firmwares_log() {
+    let Some(vectors) = support::vectors() else { return };
+    let folder = vectors.join("tpm-quote/qemu-swtpm/ng");
+    let path = |name: &str| folder.join(name).to_str().unwrap().to_owned();
+    let shown = fs::read_to_string(folder.join("sysfs_pcrs.txt")).unwrap();
+    let log = path("binary_bios_measurements");
+    for list in ["ima_ascii", "ima_binary"] {
+        let run = sealwright(&["eventlog", "replay", "--json", &log, "--ima", &path(list)]);
+        assert_eq!((run.code, run.json()["ima_lines"].as_u64()), (0, Some(56)), "{}", run.stderr);
+        let registers = run.json()["registers"].as_array().unwrap().clone();
+        assert_eq!(registers.len(), 30, "PCR 0 to 7, 9 and 10 in three banks");
+        for register in registers {
+            let (bank, index) = (register["algorithm"].as_str().unwrap(), &register["index"]);
+            let line = shown.lines().find_map(|line| line.strip_prefix(&format!("{bank} {index} "))).unwrap();
+            let which = if bank == "sha384" && *index == 10 { "value_if_padded" } else { "value" };
+            assert_eq!(register[which].as_str().unwrap().to_uppercase(), line, "{bank} {index}");
+        }
+    }
+    let alone = sealwright(&["eventlog", "replay", "--json", &path("ima_ascii")]);
+    let registers = alone.json()["registers"].as_array().unwrap().clone();
+    let named: Vec<_> = registers.iter().map(|register| register["register"].as_str().unwrap()).collect();
+    assert_eq!(named, ["pcr10"; 4]);
+}
+
+#[test]
+fn what_userspace_measured_is_joined() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let mut writer = Writer::new(0, &[AlgorithmId::SHA256]).unwrap();
+    writer.event(11, EV_IPL, &[&[1; 32]], b"x").unwrap();
+    fs::write(path("log"), writer.as_bytes()).unwrap();
+    let record = format!(
+        "\u{1e}{{\"pcr\":11,\"digests\":[{{\"hashAlg\":\"sha256\",\"digest\":\"{}\"}}],\"content_type\":\"systemd\",\
+         \"content\":{{\"string\":\"ready\",\"eventType\":\"phase\"}}}}\n",
+        "ab".repeat(32)
+    );
+    fs::write(path("measure.log"), record).unwrap();
+    let run = sealwright(&["eventlog", "replay", "--json", &path("log"), "--cel", &path("measure.log")]);
+    assert_eq!(run.json()["registers"][0]["events"], 2, "{}", run.stdout);
+    let wrong = sealwright(&["eventlog", "replay", &path("log"), "--cel", &path("log")]);
+    assert!(wrong.code == 3 && wrong.stderr.contains("no canonical event log"), "{}", wrong.stderr);
+    let show = sealwright(&["eventlog", "show", "--json", &path("measure.log")]);
+    assert_eq!(
+        (&show.json()["events"][0]["type"], &show.json()["events"][0]["about"]),
+        (&"systemd phase".into(), &"ready".into())
+    );
+}
+
+#[test]
+fn the_boot_is_told_from_what_was_measured() {
+    let Some(vectors) = support::vectors() else { return };
+    let log = vectors.join("eventlog/tpm/google/ubuntu-2404-amd-sevsnp.bin");
+    let run = sealwright(&["eventlog", "show", "--boot", "--json", log.to_str().unwrap()]);
+    let told = run.json();
+    assert_eq!(
+        (told["bank"].as_str(), &told["boot"]["secure_boot"]),
+        (Some("sha384"), &Value::Bool(false)),
+        "{}",
+        run.stderr
+    );
+    assert_eq!(told["boot"]["kernel"]["path"], "/vmlinuz-6.8.0-1010-gcp");
+    assert!(told["boot"]["command_lines"][0].as_str().unwrap().contains("root=PARTUUID="));
+    let list = vectors.join("eventlog/ima/keylime/ima-log-sha256");
+    assert_eq!(sealwright(&["eventlog", "show", "--boot", list.to_str().unwrap()]).code, 3);
+    let yaml = sealwright(&["eventlog", "show", "--format", "yaml", list.to_str().unwrap()]);
+    assert!(yaml.code == 3 && yaml.stderr.contains("IMA measurement list"), "{}", yaml.stderr);
+    assert_eq!(sealwright(&["eventlog", "show", "--json", "--format", "yaml", log.to_str().unwrap()]).code, 2);
+}
+
+#[test]
+fn yaml_of_hostile_words_is_yaml_and_steers_no_terminal() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log");
+    let hostile = "a\u{1b}[2J\u{202e}\u{9b}\u{e0041}\"\\\u{7f}\nb";
+    let mut writer = Writer::new(0, &[AlgorithmId::SHA1]).unwrap();
+    for event_type in [EV_IPL, EV_EFI_ACTION, EV_POST_CODE] {
+        writer.event(4, event_type, &[&[0; 20]], hostile.as_bytes()).unwrap();
+    }
+    // Structures that are none, a register that no TPM has.
+    for event_type in [EV_EFI_GPT_EVENT, EV_EFI_VARIABLE_BOOT, EV_EFI_PLATFORM_FIRMWARE_BLOB2, EV_S_CRTM_CONTENTS] {
+        writer.event(30, event_type, &[&[0; 20]], b"\xffshort").unwrap();
+    }
+    fs::write(&path, writer.as_bytes()).unwrap();
+    for version in ["1", "2"] {
+        let text = String::from_utf8(yaml(&path, "efivar38", version)).unwrap();
+        assert!(text.chars().all(|letter| !letter.is_control() || letter == '\n'), "{text:?}");
+        assert!(!text.contains('\u{202e}') && !text.contains('\u{e0041}'), "{text:?}");
+        assert!(text.contains("String: \"a\\e[2J\\u202e\\x9b\\U000e0041\\\"\\\\\\x7f\\n\\\n      b\"\n"), "{text}");
+        assert_eq!(text.matches("Event: \"ff73686f7274\"").count(), 4, "{text}");
+        assert!(text.ends_with("pcrs:\n"), "what cannot be replayed has no registers: {text}");
+    }
+}
