@@ -48,6 +48,8 @@ pub enum Part {
     EvidenceCa,
     /// The certificate in the evidence whose key signed it.
     EvidenceLeaf,
+    /// The revocation list of a CA whose certificate is in the evidence.
+    EvidenceCrl,
     /// The attestation document of a Nitro enclave.
     NitroDocument,
     /// The attestation report of a GPU.
@@ -116,6 +118,7 @@ impl Part {
             Self::EvidenceRoot => "root certificate in the evidence",
             Self::EvidenceCa => "CA certificate in the evidence",
             Self::EvidenceLeaf => "signer's certificate in the evidence",
+            Self::EvidenceCrl => "CRL of a CA in the evidence",
             Self::NitroDocument => "Nitro attestation document",
             Self::GpuReport => "GPU attestation report",
             Self::CcaToken => "CCA attestation token",

@@ -66,12 +66,13 @@ impl Facts {
         self.debug
     }
 
-    /// The bytes of the environment's own choice: 64 in a report, up to 64 in a TPM's quote.
+    /// The bytes of the environment's own choice: 64 in a report, up to 64 in a TPM's quote, up to 1024 in a Nitro document (its `user_data`);
+    /// for a GPU the 32 of its verifier's nonce.
     pub fn report_data(&self) -> &[u8] {
         &self.report_data
     }
 
-    /// SHA-384 of the quote or report from its first byte to the end of its signature data: the name of this evidence.
+    /// SHA-384 of the quote from its header to the end of its signature data, or of other evidence up to its end: the name of this evidence.
     pub const fn evidence_sha384(&self) -> Digest<48> {
         self.evidence_sha384
     }

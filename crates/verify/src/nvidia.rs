@@ -1,8 +1,8 @@
 //! Attestation reports of NVIDIA's GPUs (Hopper): SPDM measurements signed by a key that the device's boot firmware gave to the firmware
 //! that answers.
 //!
-//! What is *not* known here: NVIDIA publishes the right measurements of a driver and a VBIOS as signed manifests, and revocations of its
-//! certificates online. Measurements are facts for a policy to compare; revocation must be asked for elsewhere.
+//! What is *not* known here: NVIDIA publishes the right measurements of a driver and a VBIOS as signed manifests. Measurements are facts for a
+//! policy to compare.
 
 use crate::certificate::{Certificate, Profile};
 use crate::chain::Chain;
@@ -25,6 +25,8 @@ pub struct NvidiaClaims {
     pub fwid: Digest<48>,
     /// Subject of the certificate whose key signed the report: it names the model and the device.
     pub device: String,
+    /// Whether every CA of the chain that keeps a revocation list had one at hand.
+    pub revocation_checked: bool,
     /// What the device chose as its nonce. The verifier's is the facts' `report_data`.
     pub device_nonce: Digest<32>,
     /// Whether the decoder NVDEC0 is on: `enabled`, `disabled`, or the byte in hex.
@@ -124,13 +126,16 @@ impl NvidiaError {
 ///
 /// `report_data` of the facts is the nonce of the request: the caller must compare it with the one that it chose. `debug` is false because
 /// reports have no such bit: a GPU under debug shows other measurements, which is one more reason to compare them. `collateral_expires` is
-/// the end of the chain's validity, which for NVIDIA's devices is none: bound the age by the nonce.
+/// the end of the chain's and the lists' validity; NVIDIA's devices' certificates have none, so bound the age by the nonce.
+///
+/// `lists` are revocation lists in DER, as the certificates name them (<http://crl.ndis.nvidia.com/>); those of other CAs are passed over.
+/// Whether a chain is believed for which they are missing is for the policy to say (`revocation_checked`).
 ///
 /// # Errors
-/// When report or chain are malformed; when the chain does not lead to an anchor of NVIDIA's PKI, or is not valid at `at`; when the
-/// device's certificate names no firmware, its issuer is not the key that it names, or the report names other firmware; when the report has
+/// When report, chain or a list of its CAs are malformed; when the chain does not lead to an anchor of NVIDIA's PKI, or it or a list is not valid at `at`; when a
+/// certificate is revoked; when the device's certificate names no firmware, its issuer is not the key that it names, or the report names other firmware; when the report has
 /// no versions; when the signature does not verify.
-pub fn verify(report: &[u8], chain: &[u8], anchors: &Anchors, at: UnixTime) -> Result<Facts, Error> {
+pub fn verify(report: &[u8], chain: &[u8], lists: &[&[u8]], anchors: &Anchors, at: UnixTime) -> Result<Facts, Error> {
     let part = Part::GpuReport;
     let parsed = Report::parse(report).map_err(|source| Error::Malformed { part, source })?;
     let leaf = Part::EvidenceLeaf;
@@ -138,17 +143,18 @@ pub fn verify(report: &[u8], chain: &[u8], anchors: &Anchors, at: UnixTime) -> R
     let ders: Vec<_> = chain.iter().map(Vec::as_slice).collect();
     let chain = Chain::verify(&ders, Profile::NVIDIA, anchors)?;
     chain.window.check(at)?;
+    let (window, revocation_checked) = chain.check_revocation(lists, at)?;
     let fwid = check_firmware(&chain, &parsed)?;
     if !crypto::verify_p384(chain.leaf.key(), parsed.signed, parsed.signature) {
         return Err(Error::Signature { part, signer: leaf.name() });
     }
-    let claims = claims(&parsed, fwid, &chain.leaf)?;
+    let claims = NvidiaClaims { revocation_checked, ..claims(&parsed, fwid, &chain.leaf)? };
     let evidence = report.get(..report.len().saturating_sub(parsed.trailing)).unwrap_or(report);
     Ok(Facts {
         tee: Tee::Nvidia,
         anchor: chain.anchor,
         at,
-        collateral_expires: chain.window.until(),
+        collateral_expires: window.until(),
         tcb: None,
         debug: false,
         report_data: parsed.request.nonce.to_vec(),
@@ -168,8 +174,8 @@ fn check_firmware(chain: &Chain, report: &Report<'_>) -> Result<Digest<48>, Erro
         return Err(Error::Profile { part, rule, found: "none".into() });
     };
     let id = CompositeDeviceId::from_der(extension).map_err(|source| Error::Malformed { part, source })?;
-    if id.device_id != chain.issuer_key_info {
-        let expected = hash::sha256(&[&chain.issuer_key_info]).to_string();
+    if id.device_id != chain.issuer_key_info() {
+        let expected = hash::sha256(&[chain.issuer_key_info()]).to_string();
         let found = hash::sha256(&[id.device_id]).to_string();
         return Err(NvidiaError::DeviceId { expected, found }.into());
     }
@@ -194,6 +200,7 @@ fn claims(report: &Report<'_>, fwid: Digest<48>, leaf: &Certificate) -> Result<N
         vbios_version: version("vbios_version", vbios)?,
         fwid,
         device: leaf.subject(),
+        revocation_checked: false,
         device_nonce: Digest(*report.nonce),
         nvdec0_status: report.field(FieldKind::Nvdec0Status).map(status),
         protected_pcie_status: report.field(FieldKind::ProtectedPcieStatus).map(status),

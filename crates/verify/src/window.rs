@@ -11,9 +11,6 @@ pub(crate) struct Window {
 }
 
 impl Window {
-    /// No end on either side.
-    pub(crate) const ALWAYS: Self = Self::new(Part::EvidenceRoot, UnixTime(0), UnixTime(u64::MAX));
-
     pub(crate) const fn new(part: Part, from: UnixTime, until: UnixTime) -> Self {
         Self { from: (from, part), until: (until, part) }
     }

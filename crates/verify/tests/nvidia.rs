@@ -34,7 +34,7 @@ fn real_reports_are_believed_under_their_chains() {
     for (name, answers) in expected["reports"].as_object().unwrap() {
         let bytes = report(&folder, name);
         let chain = text(&folder, answers["cert_chain"].as_str().unwrap());
-        let facts = verify(&bytes, chain.as_bytes(), &Anchors::vendor(), at()).unwrap();
+        let facts = verify(&bytes, chain.as_bytes(), &[], &Anchors::vendor(), at()).unwrap();
         assert_eq!(answers["verdict"], "accept");
         assert_eq!((facts.tee(), facts.anchor().kind), (Tee::Nvidia, AnchorKind::Vendor), "{name}");
         assert_eq!(facts.anchor().name, "nvidia-device-identity-root");
@@ -67,7 +67,7 @@ fn real_chains_that_are_incomplete_are_refused() {
     let Some(folder) = support::vectors() else { return };
     let bytes = report(&folder, "hopperAttestationReport.txt");
     for (name, answer) in expected(&folder)["cert_chains"].as_object().unwrap() {
-        let result = verify(&bytes, text(&folder, name).as_bytes(), &Anchors::vendor(), at());
+        let result = verify(&bytes, text(&folder, name).as_bytes(), &[], &Anchors::vendor(), at());
         let code = result.err().map(|error| error.code());
         let wanted = match name.as_str() {
             "hopper_cert_chain_case1.txt" => None,
@@ -80,9 +80,9 @@ fn real_chains_that_are_incomplete_are_refused() {
     }
     // The chain of another device: its certificate is genuine, and did not sign this.
     let other = text(&folder, "hopper_coco_certs1.txt");
-    let error = verify(&bytes, other.as_bytes(), &Anchors::vendor(), at()).unwrap_err();
+    let error = verify(&bytes, other.as_bytes(), &[], &Anchors::vendor(), at()).unwrap_err();
     assert_eq!(error.code(), "nvidia-fwid-mismatch", "{error}");
-    let error = verify(&bytes, text(&folder, "hopper_cert_chain_case1.txt").as_bytes(), &Anchors::none(), at());
+    let error = verify(&bytes, text(&folder, "hopper_cert_chain_case1.txt").as_bytes(), &[], &Anchors::none(), at());
     assert_eq!(error.unwrap_err().code(), "untrusted-root");
 }
 
@@ -94,7 +94,7 @@ fn a_changed_byte_of_a_real_report_is_never_believed() {
     for place in (0..bytes.len()).step_by(11) {
         let mut changed = bytes.clone();
         changed[place] ^= 1;
-        assert!(verify(&changed, chain.as_bytes(), &Anchors::vendor(), at()).is_err(), "byte {place}");
+        assert!(verify(&changed, chain.as_bytes(), &[], &Anchors::vendor(), at()).is_err(), "byte {place}");
     }
 }
 
@@ -175,7 +175,7 @@ impl Site {
     }
 
     fn verify(&self) -> Result<Facts, Error> {
-        verify(&self.report(), &self.chain(), &self.root.anchors(), at())
+        verify(&self.report(), &self.chain(), &[], &self.root.anchors(), at())
     }
 }
 
@@ -255,7 +255,7 @@ fn certificates_in_the_wrong_role_or_time_are_refused() {
     assert_eq!(refused(|site| site.model.ca = Some(Some(0))).code(), profile);
     let site = Site::new();
     let (report, chain) = (site.report(), site.chain());
-    let code = |at| verify(&report, &chain, &site.root.anchors(), at).unwrap_err().code();
+    let code = |at| verify(&report, &chain, &[], &site.root.anchors(), at).unwrap_err().code();
     assert_eq!(code(at().plus(86_401)), "evidence-expired");
     assert_eq!(code(UnixTime(at().0 - 86_401)), "evidence-not-yet-valid");
 }
@@ -263,18 +263,49 @@ fn certificates_in_the_wrong_role_or_time_are_refused() {
 #[test]
 fn chains_of_strangers_and_other_vendors_are_refused() {
     let site = Site::new();
-    let error = verify(&site.report(), &site.chain(), &Anchors::vendor(), at()).unwrap_err();
+    let error = verify(&site.report(), &site.chain(), &[], &Anchors::vendor(), at()).unwrap_err();
     assert_eq!(error.code(), "untrusted-root");
     // A stranger's boot firmware under the right names.
     let stranger = Site { boot: site.boot.stranger(), ..site.clone() };
     let mut mixed = chain(&[&stranger.certified(), &stranger.boot, &site.model, &site.root]);
     mixed[1] = site.boot.der(&site.model);
     let mixed = encode_pem_chain(&mixed);
-    let error = verify(&site.report(), mixed.as_bytes(), &site.root.anchors(), at()).unwrap_err();
+    let error = verify(&site.report(), mixed.as_bytes(), &[], &site.root.anchors(), at()).unwrap_err();
     assert_eq!(error.code(), "evidence-chain-signature", "{error}");
     // An anchor of another PKI vouches for no GPU, even with the same key.
     let error = refused(|site| site.root.name = "aws.nitro-enclaves");
     assert_eq!((error.code(), error.expected().as_deref()), ("untrusted-root", Some("none")), "{error}");
+}
+
+#[test]
+fn revocation_lists_are_asked_where_there_are_any() {
+    let mut site = Site::new();
+    (site.model.serial, site.boot.serial, site.device.serial) = (2, 3, 4);
+    let (report, chain) = (site.report(), site.chain());
+    let verify = |lists: &[Vec<u8>]| {
+        let lists: Vec<_> = lists.iter().map(Vec::as_slice).collect();
+        verify(&report, &chain, &lists, &site.root.anchors(), at())
+    };
+    let checked = |lists: &[Vec<u8>]| verify(lists).unwrap().claims().nvidia().unwrap().revocation_checked;
+    // The boot firmware's certificate may not sign lists: the root's and the model's are all that there are.
+    let (root, model) = (site.root.list(&[9], 0), site.model.list(&[9], 0));
+    assert!(!checked(&[]) && !checked(std::slice::from_ref(&root)) && !checked(std::slice::from_ref(&model)));
+    assert!(checked(&[model.clone(), root.clone()]));
+    assert_eq!(verify(&[model.clone(), root.clone()]).unwrap().collateral_expires(), at().plus(43_200));
+    for (lists, serial) in
+        [([site.root.list(&[9, 2], 0), model.clone()], "7f02"), ([root.clone(), site.model.list(&[3], 0)], "7f03")]
+    {
+        let error = verify(&lists).unwrap_err();
+        assert!(matches!(&error, Error::Revoked { serial: found, .. } if found == serial), "{error}");
+        assert_eq!(error.code(), "certificate-revoked");
+    }
+    // A list of another CA says nothing, whatever it names; nor does one that a stranger signed under the right name.
+    assert!(!checked(&[Cert::ca("NVIDIA GH100 Identity 2", None).list(&[2, 3, 4], 0), root.clone()]));
+    assert_eq!(verify(&[site.model.stranger().list(&[], 0)]).unwrap_err().code(), "collateral-signature");
+    assert_eq!(verify(&[site.model.list(&[], 2)]).unwrap_err().code(), "collateral-not-yet-valid");
+    let mut cut = root;
+    cut.pop();
+    assert_eq!(verify(&[cut]).unwrap_err().code(), "malformed-collateral");
 }
 
 #[test]
@@ -287,7 +318,7 @@ fn a_simulation_s_root_is_simulated() {
 #[test]
 fn malformed_parts_are_told_apart() {
     let site = Site::new();
-    let code = |report: &[u8], chain: &[u8]| verify(report, chain, &site.root.anchors(), at()).unwrap_err().code();
+    let code = |report: &[u8], chain: &[u8]| verify(report, chain, &[], &site.root.anchors(), at()).unwrap_err().code();
     assert_eq!(code(&site.report()[1..], &site.chain()), "malformed-evidence");
     assert_eq!(code(&site.report(), &site.chain()[1..]), "malformed-evidence-chain");
     assert_eq!(code(&site.report(), b""), "malformed-evidence-chain");

@@ -4,8 +4,9 @@
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair};
 use rcgen::{
-    BasicConstraints, CertificateParams, CustomExtension, DistinguishedName, DnType, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, PKCS_ECDSA_P384_SHA384, SerialNumber, date_time_ymd,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CustomExtension, DistinguishedName, DnType,
+    IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P384_SHA384, RevokedCertParams, SerialNumber,
+    date_time_ymd,
 };
 use sealwright_verify::{Anchor, Anchors};
 use sealwright_wire::time::UnixTime;
@@ -49,6 +50,7 @@ impl Key {
 pub(crate) struct Cert {
     pub(crate) name: &'static str,
     pub(crate) organization: &'static str,
+    pub(crate) serial: u8,
     /// Seconds before and after [`AT`] between which it is valid.
     pub(crate) valid: (u64, u64),
     /// `None` for a certificate that is no CA's, else its path length.
@@ -63,6 +65,7 @@ impl Cert {
         Self {
             name,
             organization: "Example Vendor",
+            serial: 1,
             valid: (86_400, 86_400),
             ca: Some(path_length),
             usages: vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign],
@@ -81,7 +84,7 @@ impl Cert {
         params.distinguished_name = DistinguishedName::new();
         params.distinguished_name.push(DnType::CommonName, self.name);
         params.distinguished_name.push(DnType::OrganizationName, self.organization);
-        params.serial_number = Some(SerialNumber::from_slice(&[0x7f, 1]));
+        params.serial_number = Some(SerialNumber::from_slice(&[0x7f, self.serial]));
         params.not_before = moment(AT - self.valid.0);
         params.not_after = moment(AT + self.valid.1);
         params.key_usages.clone_from(&self.usages);
@@ -101,6 +104,26 @@ impl Cert {
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
         let issuer = Issuer::new(params, &issuer.key.certificates);
         self.params().signed_by(&self.key.certificates, &issuer).unwrap().der().to_vec()
+    }
+
+    /// This CA's revocation list, valid for a day around [`AT`] moved by so many days.
+    pub(crate) fn list(&self, revoked: &[u8], days: u64) -> Vec<u8> {
+        let moment = |seconds| date_time_ymd(1970, 1, 1) + Duration::from_secs(AT + days * 86_400 - 43_200 + seconds);
+        let revoked = revoked.iter().map(|serial| RevokedCertParams {
+            serial_number: SerialNumber::from_slice(&[0x7f, *serial]),
+            revocation_time: moment(0),
+            reason_code: None,
+            invalidity_date: None,
+        });
+        let params = CertificateRevocationListParams {
+            this_update: moment(0),
+            next_update: moment(86_400),
+            crl_number: SerialNumber::from(1),
+            issuing_distribution_point: None,
+            revoked_certs: revoked.collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        params.signed_by(&Issuer::new(self.params(), &self.key.certificates)).unwrap().der().to_vec()
     }
 
     /// The same certificate with another key.

@@ -12,6 +12,7 @@ use sealwright_verify::snp::Revocation;
 use sealwright_verify::tpm::AttestationKey;
 use sealwright_verify::{Anchors, Collateral, Error, Facts, Part, az_vtpm, cca, nitro, nvidia, snp, tpm};
 use sealwright_wire::cca::Store;
+use sealwright_wire::collateral::encode_pem_chain;
 use sealwright_wire::quote::{CertificationData, Quote};
 use sealwright_wire::snp::{Report, SigningKey};
 use sealwright_wire::time::UnixTime;
@@ -222,11 +223,12 @@ impl<'a> Request<'a> {
     }
 
     fn nvidia(&self, report: &[u8]) -> Result<Verdict> {
-        let [path] = self.args.collateral.as_slice() else {
+        if self.supplied.certificates.is_empty() {
             bail!(args::nonsense("a GPU's report needs --collateral FILE: the device's certificate chain in PEM"));
-        };
-        let chain = crate::files::read(path, MAX_FILE)?;
-        Ok(nvidia::verify(report, &chain, &self.anchors()?, self.at).map_err(Refused::from))
+        }
+        let chain = encode_pem_chain(&self.supplied.certificates);
+        let verdict = nvidia::verify(report, chain.as_bytes(), &self.supplied.crls, &self.anchors()?, self.at);
+        Ok(verdict.map_err(Refused::from))
     }
 }
 
