@@ -5,7 +5,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::BodyExt as _;
 use sealwright_serving::{
-    Engine, Exchange, Limits, Pending, Registry, Rten, Runtime, Servable, Session, SessionHandle, router,
+    Engine, Exchange, Limits, Pace, Pending, Registry, Rten, Runtime, Servable, Session, SessionHandle, router,
 };
 use sealwright_wire::Digest;
 use std::sync::{Arc, LazyLock};
@@ -46,7 +46,7 @@ static ENGINE: LazyLock<Arc<Engine>> = LazyLock::new(|| {
     let runtime: Arc<dyn Runtime> = Arc::new(Rten::default());
     let registry = Arc::new(Registry::new());
     let model = runtime.load("digits", MODEL).expect("the model loads");
-    registry.insert(Servable { name: "digits".into(), version: 1, sha384: Digest::ZERO, platform: "onnx_rten", model });
+    registry.insert(Servable { name: "digits".into(), version: 1, sha384: Digest::ZERO, platform: "onnx_rten", model, pace: Pace::default() });
     Arc::new(Engine::start(registry, &runtime, 1, Limits::default()).expect("threads"))
 });
 

@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 pub const TAG: u32 = 0x4141_454c;
 /// The MR index of the register that runtime events extend: RTMR3.
 pub const MR_INDEX: u32 = 4;
+/// The PCR that runtime events extend on a machine with a TPM, unless its agent is told otherwise; in a guest's numbering that is RTMR3 too.
+pub const PCR: u32 = 17;
 /// The longest "domain operation content" that is accepted, in bytes.
 pub const MAX_EVENT: usize = 16 << 10;
 

@@ -2,7 +2,7 @@
 
 mod support;
 
-use sealwright_wire::acpi::{CC_TYPE_TDX, Ccel};
+use sealwright_wire::acpi::{CC_TYPE_TDX, Ccel, Tpm2};
 use zerocopy::IntoBytes;
 
 #[test]
@@ -32,4 +32,25 @@ fn every_cut_and_flip_of_a_table_is_refused() {
         }
     }
     assert!(Ccel::parse(&[bytes, b"x"].concat()).is_err());
+}
+
+#[test]
+fn the_table_of_a_tpm_says_where_its_log_is() {
+    let table = Tpm2::encode(0x10000, 0x7fff_0000);
+    let parsed = Tpm2::parse(&table).unwrap();
+    assert_eq!((table.len(), parsed.revision, parsed.start_method), (76, 4, 7));
+    assert_eq!(parsed.log_area, Some((0x10000, 0x7fff_0000)));
+    for place in 0..table.len() {
+        let mut flipped = table.clone();
+        flipped[place] ^= 1;
+        assert!(Tpm2::parse(&flipped).is_err(), "flip at {place}");
+        assert!(Tpm2::parse(&table[..place]).is_err(), "cut at {place}");
+    }
+    // A table that ends with the start method: its length and checksum say so.
+    let mut short = table[..52].to_vec();
+    short[4] = 52;
+    short[9] = 0;
+    short[9] = short.iter().fold(0u8, |sum, byte| sum.wrapping_add(*byte)).wrapping_neg();
+    assert_eq!(Tpm2::parse(&short).unwrap().log_area, None);
+    assert_eq!(Ccel::tdx(1, 2).cc_type_name(), Some("Intel TDX"));
 }

@@ -60,7 +60,9 @@ fn boot(log: &AnyLog<'_>, firmware: &Log<'_>) -> Result<Fields> {
     let Some(bank) = STRONGEST.iter().find(has) else {
         bail!("the log has no bank that this program can hash");
     };
-    let boot = serde_json::to_value(Boot::read(firmware, *bank))?;
+    // Without a quote: what the log tells if its registers are what it replays to.
+    let registers: Vec<_> = (0..replay::MAX_REGISTERS).collect();
+    let boot = serde_json::to_value(Boot::read(firmware, *bank, &registers))?;
     Ok(Fields::new().with("log", log.kind()).with("bank", bank.to_string()).with("boot", without_nulls(boot)))
 }
 
@@ -86,6 +88,9 @@ fn replay(args: &EventLogReplay, output: Output) -> Result<Outcome> {
     let mut replayed =
         replayed(&log, &bytes, tdx, args.ima.as_deref()).with_context(|| format!("cannot replay {shown}"))?;
     if let Some(path) = &args.cel {
+        if tdx {
+            bail!("{} names PCRs, of which {shown}, a trust domain's log, has none", path.display());
+        }
         let bytes = read(path)?;
         let shown = path.display();
         let cel = cel::Log::parse(&bytes).with_context(|| format!("{shown} is no canonical event log"))?;
