@@ -227,7 +227,8 @@ impl<'a> Request<'a> {
             bail!(args::nonsense("a GPU's report needs --collateral FILE: the device's certificate chain in PEM"));
         }
         let chain = encode_pem_chain(&self.supplied.certificates);
-        let verdict = nvidia::verify(report, chain.as_bytes(), &self.supplied.crls, &self.anchors()?, self.at);
+        let crls: Vec<&[u8]> = self.supplied.crls.iter().map(Vec::as_slice).collect();
+        let verdict = nvidia::verify(report, chain.as_bytes(), &crls, &self.anchors()?, self.at);
         Ok(verdict.map_err(Refused::from))
     }
 }
