@@ -157,6 +157,7 @@ fn a_root_must_be_signed_by_itself_and_be_a_ca() {
     assert!(matches!(error, Error::Signature { part: Part::RootCa, .. }), "{error}");
     assert_eq!(code(&site, |site| site.ark.is_ca = false), "certificate-profile");
     assert_eq!(code(&site, |site| site.ark.usage = Some(0x04)), "certificate-profile", "no cRLSign");
+    assert_eq!(code(&site, |site| site.ark.usage = Some(0x02)), "certificate-profile", "no keyCertSign");
     assert_eq!(code(&site, |site| site.ark.usage = None), "certificate-profile");
     // The reason is that of the PKI whose signatures the root has.
     let mut critical = site.ark.clone();
