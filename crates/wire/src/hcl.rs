@@ -12,13 +12,17 @@
 //! Source: microsoft/openvmm, `openhcl_attestation_protocol` (`igvm_attest`, `vmgs`), and kinvolk/azure-cvm-tooling, `az-cvm-vtpm`. The
 //! report data of the hardware report begins with the hash of the claims' bytes; until a verified report says so, they are anybody's words.
 
+mod evidence;
+
+pub use evidence::{Evidence, Quote};
+
 use crate::tcg2::AlgorithmId;
-use crate::tpm::{self, PcrValues};
+use crate::tpm;
 use crate::{Error, Reader, Tee};
 use base64::Engine;
-use base64::engine::general_purpose::{URL_SAFE, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize};
 use zerocopy::little_endian::U32;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
@@ -28,8 +32,6 @@ pub const SIGNATURE: [u8; 4] = *b"HCLA";
 pub const HARDWARE_REPORT: usize = 1184;
 /// The most claims that are read, in bytes.
 pub const MAX_CLAIMS: usize = 64 << 10;
-/// The largest evidence that is read, in bytes.
-const MAX_JSON: usize = 1 << 20;
 
 /// The header: `IgvmAttestationReportHeader`.
 #[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned, Clone, Copy, Debug, PartialEq, Eq)]
@@ -329,98 +331,4 @@ impl RuntimeClaims {
 fn hex_data<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
     let text = String::deserialize(deserializer)?;
     hex::decode(text).ok().filter(|data| data.len() == 64).ok_or_else(|| D::Error::custom("expected 64 bytes in hex"))
-}
-
-/// Evidence of kind `az-snp-vtpm` or `az-tdx-vtpm` as trustee's attester sends it, in any of its versions: the report, the vTPM's quote, and
-/// what the hardware report needs to be verified. Nothing about it has been verified.
-///
-/// Source: confidential-containers/trustee, `deps/verifier/src/az_snp_vtpm` and `az_tdx_vtpm`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Evidence {
-    /// Absent (version 0, bytes as lists of numbers) or 1.
-    #[serde(default)]
-    pub version: u32,
-    /// The report, see [`Report::parse`]; version 0 of SNP calls it `report`.
-    #[serde(alias = "report", deserialize_with = "tpm::base64_or_numbers", serialize_with = "write_base64")]
-    pub hcl_report: Vec<u8>,
-    /// The quote; version 0 of SNP calls it `quote`.
-    #[serde(alias = "quote")]
-    pub tpm_quote: Quote,
-    /// SNP: the certificate of the processor's key, in PEM (version 0) or base64 of DER.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub vcek: Option<String>,
-    /// TDX: the quote over the same report data.
-    #[serde(default, deserialize_with = "optional_bytes", serialize_with = "write_optional")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub td_quote: Option<Vec<u8>>,
-}
-
-/// The vTPM's quote: the attestation key signs with RSASSA and SHA-256.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Quote {
-    /// The signature's bytes.
-    #[serde(deserialize_with = "tpm::hex_or_numbers", serialize_with = "hex::serialize")]
-    pub signature: Vec<u8>,
-    /// `TPMS_ATTEST`.
-    #[serde(deserialize_with = "tpm::hex_or_numbers", serialize_with = "hex::serialize")]
-    pub message: Vec<u8>,
-    /// PCR 0 to 23 of the SHA-256 bank.
-    #[serde(deserialize_with = "tpm::pcr_list", serialize_with = "tpm::write_pcr_list")]
-    pub pcrs: Vec<[u8; 32]>,
-}
-
-impl Evidence {
-    /// Reads evidence.
-    ///
-    /// # Errors
-    /// When it is over 1 MiB, or no JSON of this schema.
-    pub fn from_json(json: &[u8]) -> Result<Self, Error> {
-        if json.len() > MAX_JSON {
-            return Err(Error::too_long("vTPM evidence", 0, MAX_JSON, json.len()));
-        }
-        let evidence: Self =
-            serde_json::from_slice(json).map_err(|error| Error::json("vTPM evidence", json, &error))?;
-        if evidence.version > 1 {
-            return Err(Error::unexpected("vTPM evidence version", 0, "0 or 1", evidence.version));
-        }
-        Ok(evidence)
-    }
-
-    /// Writes evidence of version 1; its certificate must be base64 of DER.
-    ///
-    /// # Errors
-    /// Never for bytes; the serialiser's signature has it.
-    pub fn to_json(&self) -> Result<String, Error> {
-        let evidence = Self { version: 1, ..self.clone() };
-        serde_json::to_string(&evidence).map_err(|error| Error::json("vTPM evidence", &[], &error))
-    }
-}
-
-impl Quote {
-    /// The signature as the TPM's structure.
-    pub fn signature(&self) -> tpm::Signature<'_> {
-        tpm::Signature::RsaSsa { hash: AlgorithmId::SHA256, signature: &self.signature }
-    }
-
-    /// The PCRs as values of the SHA-256 bank.
-    ///
-    /// # Errors
-    /// Never for 24 values; see [`PcrValues::insert`].
-    pub fn values(&self) -> Result<PcrValues, Error> {
-        PcrValues::of_bank(AlgorithmId::SHA256, self.pcrs.iter().map(<[u8; 32]>::as_slice))
-    }
-}
-
-fn optional_bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<u8>>, D::Error> {
-    tpm::base64_or_numbers(deserializer).map(Some)
-}
-
-fn write_base64<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&URL_SAFE.encode(bytes))
-}
-
-fn write_optional<S: Serializer>(bytes: &Option<Vec<u8>>, serializer: S) -> Result<S::Ok, S::Error> {
-    bytes.as_ref().map(|bytes| URL_SAFE.encode(bytes)).serialize(serializer)
 }

@@ -3,9 +3,12 @@
 //! A log that was read after the quote may have gone on since, and so may an IMA list on a running machine: what is looked for is the part
 //! of it, from its beginning, at which all registers have the quoted values at once. What lies behind that part is counted and not believed.
 
+mod list;
+
+use list::List;
+
 use super::{DataMatch, Error, MAX_REGISTERS, data_matches_digest, extends, initial_pcr0};
 use crate::hash::Hash;
-use sealwright_wire::ima::{self, Entry};
 use sealwright_wire::tcg2::{AlgorithmId, Event, Log};
 use sealwright_wire::tpm::PcrValues;
 use serde::{Serialize, Serializer};
@@ -343,122 +346,7 @@ fn differs(pcr: u32, bank: AlgorithmId, replayed: Option<&Vec<u8>>, quoted: &Pcr
     }
 }
 
-/// The part of an IMA list that a quote covers.
-#[derive(Debug, Default)]
-struct List {
-    given: bool,
-    covered: usize,
-    behind: usize,
-    padded: Vec<AlgorithmId>,
-}
-
-/// PCR 10 in one bank, both ways in which kernels extend it.
-struct Chain<'q> {
-    bank: AlgorithmId,
-    hash: Hash,
-    quoted: &'q [u8],
-    /// With the hash of the template data in this bank's algorithm (Linux 5.8 and later).
-    hashed: Vec<u8>,
-    /// With the SHA-1 of the template data, filled up with zeros (earlier, and where the kernel lacks the algorithm).
-    padded: Vec<u8>,
-}
-
-impl List {
-    fn replay(list: &[u8], boot: &Boot, quoted: &PcrValues) -> Result<Self, Error> {
-        let mut chains: Vec<_> =
-            quoted.iter().filter_map(|(bank, pcr, value)| Chain::new(bank, pcr, value, boot)).collect();
-        if chains.is_empty() {
-            // The quote says nothing of PCR 10, so that nothing vouches for the list.
-            let behind = entries(list).map_err(Error::Ima)?.count();
-            return Ok(Self { behind, ..Self::default() });
-        }
-        let mut found = reached(&chains);
-        let mut lines = 0usize;
-        for entry in entries(list).map_err(Error::Ima)? {
-            let entry = entry.map_err(Error::Ima)?;
-            lines = lines.saturating_add(1);
-            if found.is_some() {
-                continue;
-            }
-            check_entry(&entry, lines)?;
-            chains.iter_mut().for_each(|chain| chain.extend(&entry));
-            found = reached(&chains).map(|padded| List { covered: lines, ..padded });
-        }
-        let Some(covered) = found else {
-            let end = chains.first();
-            let bank = end.map_or(AlgorithmId::SHA256, |chain| chain.bank);
-            return Err(differs(IMA_PCR, bank, end.map(|chain| &chain.hashed), quoted, lines));
-        };
-        Ok(Self { given: true, behind: lines.saturating_sub(covered.covered), ..covered })
-    }
-}
-
-/// Whether all banks have the quoted value, and in which of them the digests were filled up.
-fn reached(chains: &[Chain<'_>]) -> Option<List> {
-    let mut padded = Vec::new();
-    for chain in chains {
-        match (chain.hashed == chain.quoted, chain.padded == chain.quoted) {
-            (true, _) => {}
-            (false, true) => padded.push(chain.bank),
-            (false, false) => return None,
-        }
-    }
-    Some(List { padded, ..List::default() })
-}
-
-impl<'q> Chain<'q> {
-    fn new(bank: AlgorithmId, pcr: u32, quoted: &'q [u8], boot: &Boot) -> Option<Self> {
-        let hash = Hash::of(bank).filter(|_| pcr == IMA_PCR)?;
-        let start = boot.value((pcr, bank))?;
-        Some(Self { bank, hash, quoted, hashed: start.clone(), padded: start })
-    }
-
-    fn extend(&mut self, entry: &Entry<'_>) {
-        let size = self.quoted.len();
-        let (hashed, padded) = if entry.is_violation() {
-            (vec![0xff; size], vec![0xff; size])
-        } else {
-            let data = entry.template_data();
-            let mut padded = sha1(&data);
-            padded.resize(size, 0);
-            (self.hash.digest(&data).as_bytes().to_vec(), padded)
-        };
-        self.hashed = extended(self.hash, &self.hashed, &hashed);
-        self.padded = extended(self.hash, &self.padded, &padded);
-    }
-}
-
-/// The lines of a list in either form: an ASCII list begins with a number, a binary one with the byte 10.
-fn entries(
-    list: &[u8],
-) -> Result<Box<dyn Iterator<Item = Result<Entry<'_>, sealwright_wire::Error>> + '_>, sealwright_wire::Error> {
-    let text = list.first().is_none_or(|byte| byte.is_ascii_digit() || *byte == b' ');
-    Ok(if text { Box::new(ima::ascii(list)?) } else { Box::new(ima::binary(list, 20)?) })
-}
-
-/// The register, and the template digest over the fields in the list's own algorithm.
-fn check_entry(entry: &Entry<'_>, line: usize) -> Result<(), Error> {
-    if entry.pcr != IMA_PCR {
-        return Err(Error::ImaRegister { line, register: entry.pcr, expected: "10" });
-    }
-    if entry.is_violation() {
-        return Ok(());
-    }
-    let stated = &*entry.template_digest;
-    let algorithms = [AlgorithmId::SHA1, AlgorithmId::SHA256, AlgorithmId::SHA384, AlgorithmId::SHA512];
-    let hash = algorithms.into_iter().filter_map(Hash::of).find(|hash| hash.size() == stated.len());
-    let data = entry.template_data();
-    if hash.is_some_and(|hash| hash.digest(&data).as_bytes() == stated) {
-        return Ok(());
-    }
-    Err(Error::ImaTemplate { line, stated: hex::encode(stated) })
-}
-
 /// `H(register || digest)`.
 fn extended(hash: Hash, register: &[u8], digest: &[u8]) -> Vec<u8> {
     hash.extend(&register.into(), digest).as_bytes().to_vec()
-}
-
-fn sha1(data: &[u8]) -> Vec<u8> {
-    Hash::of(AlgorithmId::SHA1).map(|hash| hash.digest(data).as_bytes().to_vec()).unwrap_or_default()
 }
