@@ -233,7 +233,7 @@ fn lines_and_records_must_be_what_was_measured() {
     assert!(matches!(error, Error::ImaTemplate { line: 1, .. }), "{error}");
     let list = boot.list.replacen("10 ", "11 ", 1);
     let error = check_pcrs(Some(boot.log.as_bytes()), Some(list.as_bytes()), &quoted).unwrap_err();
-    assert!(matches!(error, Error::ImaRegister { line: 1, register: 11 }), "{error}");
+    assert!(matches!(error, Error::ImaRegister { line: 1, register: 11, .. }), "{error}");
     let mut boot = Boot::booted();
     boot.log.event(24, EV_EFI_ACTION, &[&[1; 20], &[1; 32]], b"beyond").unwrap();
     assert!(matches!(boot.check(&quoted), Err(Error::NoRegister { mr_index: 24, .. })));
