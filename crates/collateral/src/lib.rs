@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 mod atomic;
+pub mod exchange;
 mod freshness;
 pub mod http;
 mod keeper;

@@ -11,7 +11,7 @@ pub use error::FetchError;
 
 use crate::{
     PckCa, Wanted,
-    http::{Client, Reply, Url},
+    http::{self, Client, Reply, Url},
     percent,
 };
 use sealwright_verify::{Anchors, Collateral};
@@ -83,6 +83,9 @@ impl Service {
     pub fn new(config: &Config) -> Result<Self, FetchError> {
         let base = base(&config.url).to_owned();
         Url::parse(&base, config.plain_http)?;
+        if base.contains(['?', '#']) {
+            return Err(http::Error::Url { url: base, reason: "it must not have a query" }.into());
+        }
         if let Kind::Pcs { root_crl } = &config.kind {
             Url::parse(root_crl, config.plain_http)?;
         }
@@ -322,5 +325,6 @@ mod tests {
         let config = Config::pccs("http://127.0.0.1:1");
         assert_eq!(Service::new(&config).err().unwrap().code(), "collateral-service-url");
         assert!(Service::new(&Config { plain_http: true, ..config }).is_ok());
+        assert!(Service::new(&Config::pccs("https://127.0.0.1:1/?a=b")).is_err(), "routes go behind it");
     }
 }

@@ -153,6 +153,11 @@ impl Store {
         Ok((wanted, kept))
     }
 
+    /// Everything that is in use, with the newest revocation lists at hand: for [`exchange::write`](crate::exchange::write).
+    pub fn bundles(&self) -> Vec<Bundle> {
+        self.library.editions().iter().map(|edition| edition.bundle.clone()).collect()
+    }
+
     fn keep(&self, wanted: Wanted, bundle: &Bundle, fresh: &Collateral, at: UnixTime) -> Result<Kept, Error> {
         // What others put here meanwhile counts as well.
         self.library.reload(at)?;
@@ -276,8 +281,14 @@ impl Store {
         record.save(&self.record).map_err(|source| Error::Seen { path: self.record.clone(), source })
     }
 
+    /// The notes as they are now: another process may have fetched into the same folder. Notes that cannot be read any more are those of before.
     fn record(&self) -> MutexGuard<'_, Record> {
-        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut record = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        match Record::load(&self.record) {
+            Ok(now) => *record = now,
+            Err(error) => tracing::warn!(%error, path = %self.record.display(), "the notes cannot be read"),
+        }
+        record
     }
 }
 

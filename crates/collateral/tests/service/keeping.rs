@@ -27,11 +27,15 @@ const UPKEEP: Upkeep = Upkeep {
 async fn what_is_fetched_is_kept_in_one_file_and_used() {
     let vendor = Vendor::found();
     let (folder, store) = vendor.store();
+    let beside = vendor.open(folder.path(), NOW);
     let service = client(&Canned::serve(Answers::of(&vendor.bundle(Tee::Tdx))).await.url);
     let wanted = vendor.wanted(Tee::Tdx);
     assert_eq!(store.fetch(&service, &wanted, &UPKEEP, NOW, 0.5).await.unwrap(), Kept::New);
     let file = folder.path().join(wanted.file());
     assert_eq!(Bundle::from_json(&fs::read(&file).unwrap()).unwrap(), vendor.bundle(Tee::Tdx));
+    // Another process that has this folder open knows as well.
+    beside.library().reload(NOW).unwrap();
+    assert_eq!(beside.standings(&UPKEEP, NOW)[0].from.as_deref(), Some(service.url()));
     let before = fs::metadata(&file).unwrap().modified().unwrap();
     assert_eq!(store.fetch(&service, &wanted, &UPKEEP, NOW.plus(9), 0.5).await.unwrap(), Kept::Unchanged);
     assert_eq!(fs::metadata(&file).unwrap().modified().unwrap(), before, "what is as good is not written again");

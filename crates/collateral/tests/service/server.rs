@@ -1,14 +1,19 @@
 //! The server: it answers as the cache that clients know.
 
-use crate::{DAY, NOW, Vendor, canned::hex, client, local, serving};
+use crate::{DAY, NOW, Vendor, canned::hex, client, local, serving, support};
 use sealwright_collateral::{
-    Clock, Service,
+    Clock, Service, Store, Upkeep,
     http::Roots,
+    pcs::{Config, Version},
     serve::{Limits, ServeError, Served, Server, tls},
 };
-use sealwright_verify::Anchors;
-use sealwright_wire::{Tee, time::UnixTime};
-use std::{sync::Arc, time::Duration};
+use sealwright_verify::{Anchor, Anchors};
+use sealwright_wire::{
+    Tee,
+    collateral::{Bundle, Signed, TcbInfo, encode_pem_chain, pem_chain},
+    time::UnixTime,
+};
+use std::{fs, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -57,11 +62,8 @@ async fn answers_are_those_of_a_pccs() {
     let signed = |member: &str, document: &str, signature: &[u8]| {
         format!(r#"{{"{member}":{document},"signature":"{}"}}"#, hex(signature)).into_bytes()
     };
-    let tcb =
-        |bundle: &sealwright_wire::collateral::Bundle| signed("tcbInfo", &bundle.tcb_info, &bundle.tcb_info_signature);
-    let identity = |bundle: &sealwright_wire::collateral::Bundle| {
-        signed("enclaveIdentity", &bundle.qe_identity, &bundle.qe_identity_signature)
-    };
+    let tcb = |bundle: &Bundle| signed("tcbInfo", &bundle.tcb_info, &bundle.tcb_info_signature);
+    let identity = |bundle: &Bundle| signed("enclaveIdentity", &bundle.qe_identity, &bundle.qe_identity_signature);
     let (crl_chain, signer_chain) = (&sgx.pck_crl_issuer_chain, &sgx.tcb_info_issuer_chain);
     let crl = ("SGX-PCK-CRL-Issuer-Chain", crl_chain);
     let of_identity = ("SGX-Enclave-Identity-Issuer-Chain", signer_chain);
@@ -198,6 +200,47 @@ async fn only_what_holds_under_the_one_root_is_handed_out() {
     }
 }
 
+/// Of Intel's sample data, because nobody issues this layout any more.
+#[tokio::test]
+async fn version_3_hands_out_the_layout_that_it_promises() {
+    let Some(vectors) = support::vectors() else { return };
+    let read = |file: &str| fs::read(vectors.join("quote/sgx/intel-qvl").join(file)).unwrap();
+    let text = |file: &str| String::from_utf8(read(file)).unwrap();
+    let (tcb_info, qe_identity) = (read("tcbInfo.json"), read("qeIdentity.json"));
+    let (signed, identity) = (Signed::tcb_info(&tcb_info).unwrap(), Signed::qe_identity(&qe_identity).unwrap());
+    let issuers = pem_chain("chain", &read("pckSignChain.pem")).unwrap();
+    let bundle = Bundle {
+        pck_crl_issuer_chain: encode_pem_chain(&issuers[issuers.len() - 2..]),
+        root_ca_crl: read("rootCaCrl.der"),
+        pck_crl: read("intermediateCaCrl.der"),
+        tcb_info_issuer_chain: text("tcbSignChain.pem"),
+        tcb_info: signed.document.to_owned(),
+        tcb_info_signature: signed.signature,
+        qe_identity_issuer_chain: text("tcbSignChain.pem"),
+        qe_identity: identity.document.to_owned(),
+        qe_identity_signature: identity.signature,
+        pck_certificate_chain: None,
+    };
+    let info = TcbInfo::parse(signed.document).unwrap();
+    let at = info.issue_date.plus(DAY);
+    let root = pem_chain("root", &read("trustedRootCaCert.pem")).unwrap();
+    let anchor = Anchor::from_certificate("samples", &root[0]).unwrap();
+    let root = anchor.id().sha256;
+    let folder = tempfile::tempdir().unwrap();
+    let anchors = Anchors::none().with(anchor);
+    let (store, _) = Store::open(folder.path(), anchors.clone(), at).unwrap();
+    let (wanted, _) = store.import(&bundle, at).unwrap();
+    let served = Served { store: Arc::new(store), root, upkeep: Upkeep::default(), clock: Arc::new(move || at) };
+    let url = serving(served).await;
+    let fmspc = hex(&info.fmspc);
+    let said = get(&url, &format!("/sgx/certification/v3/tcb?fmspc={fmspc}")).await;
+    assert_eq!((said.status, said.text()), (200, signed.to_tcb_info_json().as_str()));
+    assert!(said.header("SGX-TCB-Info-Issuer-Chain").is_some() && said.header("TCB-Info-Issuer-Chain").is_none());
+    assert_eq!(get(&url, &format!("/sgx/certification/v4/tcb?fmspc={fmspc}")).await.status, 404);
+    let service = Service::new(&Config { version: Version::V3, ..local(&url) }).unwrap();
+    assert_eq!(*service.fetch(&wanted, &anchors, at).await.unwrap().bundle(), bundle);
+}
+
 #[tokio::test]
 async fn the_newest_issue_is_handed_out_whichever_bundle_has_it() {
     let vendor = Vendor::found();
@@ -247,8 +290,7 @@ async fn over_tls_for_everybody_in_the_clear_for_this_machine_alone() {
     assert!(url.starts_with("https://"));
     tokio::spawn(server.run(std::future::pending()));
     let ask = async |roots| {
-        let service =
-            Service::new(&sealwright_collateral::pcs::Config { roots, plain_http: false, ..local(&url) }).unwrap();
+        let service = Service::new(&Config { roots, plain_http: false, ..local(&url) }).unwrap();
         service.fetch(&vendor.wanted(Tee::Tdx), &vendor.anchors, NOW).await
     };
     let fetched = ask(Roots::issuers_from_pem(own.pem().as_bytes()).unwrap()).await.unwrap();
