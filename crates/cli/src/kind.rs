@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use sealwright_wire::{cca, hcl, nitro, nvidia, snp, tpm};
+use sealwright_wire::{cca, csv, hcl, nitro, nvidia, snp, tpm};
 
 /// A kind of evidence that can be told from its bytes alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,6 +11,8 @@ pub(crate) enum Kind {
     Quote,
     /// A report of an SEV-SNP guest.
     Snp,
+    /// A report of a Hygon CSV guest.
+    Csv,
     /// A TPM's quote (`TPMS_ATTEST`), whose signature is another file.
     Tpm,
     /// A TPM's quote with signature and PCRs, in the JSON of trustee's attester.
@@ -31,6 +33,7 @@ impl Kind {
         match self {
             Self::Quote => "Intel quote",
             Self::Snp => "AMD SEV-SNP attestation report",
+            Self::Csv => "Hygon CSV attestation report",
             Self::Tpm => "TPM 2.0 quote (TPMS_ATTEST)",
             Self::TpmJson => "TPM evidence",
             Self::AzVtpm => "evidence of an Azure guest behind its vTPM",
@@ -49,7 +52,8 @@ impl Kind {
             [0x11, 0xe0, ..] if nvidia::Report::parse(bytes).is_ok() => Some(Self::Nvidia),
             [0x84 | 0xd2, ..] if nitro::Document::parse(bytes).is_ok() => Some(Self::Nitro),
             [0xd9, ..] if cca::Token::parse(bytes).is_ok() => Some(Self::Cca),
-            _ => Self::of_json(bytes.trim_ascii_start()),
+            _ if bytes.starts_with(&csv::EXTENSION_MAGIC) => Some(Self::Csv),
+            _ => Self::of_json(bytes.trim_ascii_start()).or_else(|| Self::of_length(bytes)),
         }
     }
 
@@ -59,6 +63,12 @@ impl Kind {
             [b'{', ..] if hcl::Evidence::from_json(text).is_ok() => Some(Self::AzVtpm),
             _ => None,
         }
+    }
+
+    /// A CSV report of version 1 has nothing of its own to be known by but its length, with its padding or without.
+    fn of_length(bytes: &[u8]) -> Option<Self> {
+        let bare = size_of::<csv::TeeInfoV1>() + size_of::<csv::Signer>();
+        ([bare, csv::PADDED_SIZE].contains(&bytes.len()) && csv::Report::parse(bytes).is_ok()).then_some(Self::Csv)
     }
 
     /// The kind of bytes that may be written as text, and the bytes themselves.

@@ -55,6 +55,7 @@ fn run(command: Command, output: Output) -> Result<Outcome> {
         Command::Predict(command) => commands::predict::run(&command, output),
         Command::Attest(args) => commands::attest::attest(&args, output),
         Command::Measure(args) => commands::attest::measure(&args, output),
+        Command::Collateral(command) => block_on(commands::collateral::run(&command, output)),
         Command::Broker(command) => block_on(commands::broker::run(&command, output)),
         Command::Seal(args) => block_on(commands::seal::seal(&args, output)),
         Command::Unseal(args) => commands::seal::unseal(&args, output),

@@ -41,6 +41,7 @@ fn help_lists_only_verbs_whose_capability_exists() {
         "predict",
         "attest",
         "measure",
+        "collateral",
         "broker",
         "seal",
         "unseal",

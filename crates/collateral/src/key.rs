@@ -48,6 +48,11 @@ impl Key {
         Ok(Self { tee, fmspc: Digest(extension.fmspc), pck_ca: fields.issuer().to_string() })
     }
 
+    /// The kind of environment.
+    pub const fn kind(&self) -> Tee {
+        self.tee
+    }
+
     /// The kind of environment, by its name.
     pub const fn tee(&self) -> &'static str {
         self.tee.name()

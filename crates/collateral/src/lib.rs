@@ -1,20 +1,38 @@
-//! Keeps, bundles and hands out vendors' certificates, CRLs, TCB info and identities. Runs beside whoever verifies.
+//! Fetches, keeps, bundles and serves vendors' certificates, CRLs, TCB info and identities. Runs beside whoever verifies.
 //!
 //! A [`Library`] is a folder of bundles, one JSON file for each platform model and kind of environment, in the shape that
 //! [`sealwright_wire::collateral::Bundle`] describes. What it hands out has been verified against the anchors that it was opened with:
 //! [`Collateral`](sealwright_verify::Collateral) for a quote, and [`Platform`](sealwright_verify::Platform)s, each verified once and kept for the next
 //! quote that carries the same certificates. It fetches nothing and has no clock: every call that needs the time is told.
+//!
+//! A [`Store`] is a library that fills itself from a [`Service`], Intel's or a cache of it (`pcs`; other vendors' services stand beside it), and says
+//! how fresh each bundle is. [`serve`] hands out what a library holds to everybody who speaks the protocol of Intel's caches.
 #![forbid(unsafe_code)]
 
+mod atomic;
+pub mod exchange;
+mod freshness;
+pub mod http;
+mod keeper;
 mod key;
 mod library;
 mod newest;
+pub mod pcs;
+mod percent;
 mod platforms;
 mod seen;
+pub mod serve;
 mod shelf;
+mod store;
+mod wanted;
 
+pub use freshness::{BackOff, Freshness, Upkeep};
+pub use keeper::{Clock, keep};
 pub use key::Key;
 pub use library::{Age, Library, MAX_FILES, Report};
+pub use pcs::{FetchError, Fetched, Service};
+pub use store::{Kept, RefreshError, Refreshed, Standing, Store};
+pub use wanted::{PckCa, Wanted};
 
 use sealwright_wire::Tee;
 use std::{io, path::PathBuf};
@@ -63,6 +81,46 @@ pub enum Error {
         /// How many bundles bring a chain.
         found: usize,
     },
+    /// A file of the folder cannot be written.
+    #[error("{}: {source}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// What was offered takes back what was seen.
+    #[error("collateral for {wanted} is refused: {what}, which was seen before")]
+    TakenBack {
+        /// What it is for.
+        wanted: Wanted,
+        /// Which part is older than which, in words.
+        what: String,
+    },
+    /// What was written is not used beside what else is there.
+    #[error("{} is not used: {reason}", path.display())]
+    NotUsed {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// The CA that certifies these platforms is none that a service could be asked about.
+    #[error("collateral for {key}: the CA is neither the processor nor the platform CA")]
+    UnknownCa {
+        /// What it is for.
+        key: Key,
+    },
+    /// A bundle cannot be written as JSON.
+    #[error("collateral for {wanted}: {source}")]
+    Encode {
+        /// What it is for.
+        wanted: Wanted,
+        /// What is wrong.
+        #[source]
+        source: sealwright_wire::Error,
+    },
     /// The quote's certificates or signatures are not believed.
     #[error(transparent)]
     Verify(#[from] sealwright_verify::Error),
@@ -77,6 +135,11 @@ impl Error {
             Self::Seen { .. } => "collateral-seen",
             Self::Missing { .. } => "collateral-missing",
             Self::NoChain { .. } => "collateral-no-chain",
+            Self::Write { .. } => "collateral-write",
+            Self::TakenBack { .. } => "collateral-taken-back",
+            Self::NotUsed { .. } => "collateral-not-used",
+            Self::UnknownCa { .. } => "collateral-unknown-ca",
+            Self::Encode { .. } => "collateral-encode",
             Self::Verify(error) => error.code(),
         }
     }
@@ -97,6 +160,13 @@ impl Error {
                 "put the platform's PCK certificate chain into its bundle as pck_certificate_chain, or configure the platform's quote \
                  provider to embed it"
             }
+            Self::Write { .. } => "make the folder writable for whoever fetches, on a disk that is not full",
+            Self::TakenBack { .. } => {
+                "ask a service that is up to date: this one would take back a TCB recovery or a revocation"
+            }
+            Self::NotUsed { .. } => "take away the other file of the folder that is for the same platform",
+            Self::UnknownCa { .. } => "put the bundle into a library's folder by hand",
+            Self::Encode { .. } => "report this: every bundle can be written",
             Self::Verify(error) => error.remedy(),
         }
     }

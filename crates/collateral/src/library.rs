@@ -2,6 +2,7 @@
 
 use crate::{
     Error, Key,
+    newest::Edition,
     platforms::{Chain, Platforms},
     seen::Seen,
     shelf::{Book, Shelf},
@@ -224,6 +225,21 @@ impl Library {
     /// How old each bundle in use is.
     pub fn ages(&self, at: UnixTime) -> Vec<Age> {
         self.shelf().books.iter().map(|(key, book)| Age::of(key, book, at)).collect()
+    }
+
+    /// The part of collateral that is older than what was seen, in words.
+    pub(crate) fn taken_back(&self, collateral: &Collateral) -> Option<String> {
+        self.shelf().seen.taken_back(collateral)
+    }
+
+    /// Everything that is in use.
+    pub(crate) fn editions(&self) -> Vec<Arc<Edition>> {
+        self.shelf().books.values().map(Book::edition).collect()
+    }
+
+    /// Files that did not hold at the last look, each with the reason.
+    pub(crate) fn refused(&self) -> Vec<(String, String)> {
+        self.shelf().refused.clone()
     }
 
     fn shelf(&self) -> RwLockReadGuard<'_, Shelf> {

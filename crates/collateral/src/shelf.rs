@@ -100,6 +100,11 @@ impl Book {
         &self.used.collateral
     }
 
+    /// What is used.
+    pub(crate) fn edition(&self) -> Arc<Edition> {
+        Arc::clone(&self.used)
+    }
+
     /// The bundle that is used, as JSON; the file's own bytes where nothing at hand is newer.
     pub(crate) fn text(&self) -> &[u8] {
         &self.used.text

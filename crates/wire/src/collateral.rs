@@ -117,6 +117,21 @@ impl<'a> Signed<'a> {
         let SignedEnclaveIdentity { document, signature } = parse_json("QE identity response", json)?;
         Ok(Self { document: document.get(), signature })
     }
+
+    /// Writes a TCB info response, as [`Signed::tcb_info`] reads it. The document stands in it byte for byte.
+    pub fn to_tcb_info_json(&self) -> String {
+        self.to_json("tcbInfo")
+    }
+
+    /// Writes a QE identity response, as [`Signed::qe_identity`] reads it. The document stands in it byte for byte.
+    pub fn to_qe_identity_json(&self) -> String {
+        self.to_json("enclaveIdentity")
+    }
+
+    /// By hand, because a serializer would be free to write another text than the one that was signed.
+    fn to_json(&self, member: &str) -> String {
+        format!(r#"{{"{member}":{},"signature":"{}"}}"#, self.document, hex::encode(self.signature))
+    }
 }
 
 /// Parses `json` of bounded size; the error names `field` and the place.

@@ -62,6 +62,17 @@ fn signed_documents_say_what_their_text_says() {
 }
 
 #[test]
+fn a_response_holds_the_document_as_it_stands() {
+    let signed = Signed { document: r#"{ "a" : [1.0, "\u00e9"]}"#, signature: [0xab; 64] };
+    let json = format!(r#"{{"tcbInfo":{{ "a" : [1.0, "\u00e9"]}},"signature":"{}"}}"#, "ab".repeat(64));
+    assert_eq!(signed.to_tcb_info_json(), json);
+    assert_eq!(Signed::tcb_info(json.as_bytes()), Ok(signed.clone()));
+    let json = json.replace("tcbInfo", "enclaveIdentity");
+    assert_eq!(signed.to_qe_identity_json(), json);
+    assert_eq!(Signed::qe_identity(json.as_bytes()), Ok(signed));
+}
+
+#[test]
 fn intel_s_responses_keep_the_exact_text_that_was_signed() {
     let Some(vectors) = support::vectors() else { return };
     for (folder, id, version) in [("sgx/intel-qvl", TcbInfoId::Sgx, 2), ("tdx/intel-qvl-tdx", TcbInfoId::Tdx, 3)] {
@@ -69,10 +80,12 @@ fn intel_s_responses_keep_the_exact_text_that_was_signed() {
         let json = read("tcbInfo.json");
         let signed = Signed::tcb_info(&json).unwrap();
         assert!(json.starts_with(format!("{{\"tcbInfo\":{}", signed.document).as_bytes()), "{folder}");
+        assert_eq!(Signed::tcb_info(signed.to_tcb_info_json().as_bytes()), Ok(signed.clone()), "{folder}");
         let info = TcbInfo::parse(signed.document).unwrap();
         assert_eq!((info.id, info.version), (id, version), "{folder}");
         let json = read("qeIdentity.json");
         let signed = Signed::qe_identity(&json).unwrap();
+        assert_eq!(Signed::qe_identity(signed.to_qe_identity_json().as_bytes()), Ok(signed.clone()), "{folder}");
         let identity = QeIdentity::parse(signed.document).unwrap();
         assert_eq!(identity.id, if id == TcbInfoId::Sgx { QeId::Qe } else { QeId::TdQe }, "{folder}");
         assert!(Signed::tcb_info(&json).is_err(), "{folder}: the other kind");

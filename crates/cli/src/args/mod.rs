@@ -1,6 +1,7 @@
 //! The command line's one definition: parsing, help, man pages and shell completions all come from these structures.
 
 mod broker;
+mod collateral;
 mod evidence;
 mod model;
 mod sim;
@@ -10,6 +11,10 @@ mod values;
 pub(crate) use broker::{
     BrokerAudit, BrokerCommand, BrokerInit, BrokerServe, BrokerTarget, PolicyCommand, PolicyKind, ReferenceCommand,
     SecretCommand, SecretPut,
+};
+pub(crate) use collateral::{
+    ApiVersion, CollateralCommand, CollateralExport, CollateralFetch, CollateralImport, CollateralList,
+    CollateralServe, IntelTee, ServiceArgs, StoreArgs, UpkeepArgs,
 };
 pub(crate) use evidence::{
     Attest, BackendArg, EventLogCommand, EventLogReplay, EventLogShow, Inspect, LogFormat, Measure, Predict,
@@ -67,6 +72,9 @@ pub(crate) enum Command {
     Attest(Attest),
     /// Print this machine's measurement registers.
     Measure(Measure),
+    /// Fetch, keep, exchange and serve vendors' certificates, revocation lists and TCB info.
+    #[command(subcommand)]
+    Collateral(CollateralCommand),
     /// Run and operate the broker, which releases secrets to what a policy trusts.
     #[command(subcommand)]
     Broker(BrokerCommand),

@@ -2,6 +2,7 @@
 
 use sealwright_broker::admin::{ClientError, check_reference_name};
 use sealwright_channel::{http, seal};
+use sealwright_collateral::{Service, pcs::Config};
 use sealwright_verify::TcbStatus;
 use sealwright_wire::Digest;
 use sealwright_wire::collateral::ParseStatusError;
@@ -39,6 +40,15 @@ pub(super) fn model_name(text: &str) -> Result<String, sealwright_wire::Error> {
 /// Where an HTTPS server is.
 pub(super) fn url(text: &str) -> Result<String, http::Error> {
     http::Endpoint::parse(text).map(|_| text.to_owned())
+}
+
+/// A service of collateral: `intel`, or a URL. Whether it may be plain is said elsewhere.
+pub(super) fn collateral_service(text: &str) -> Result<String, String> {
+    let plain = Config { plain_http: true, ..Config::pccs(text) };
+    if text == "intel" {
+        return Ok(text.to_owned());
+    }
+    Service::new(&plain).map(|_| text.to_owned()).map_err(|error| error.to_string())
 }
 
 /// An address that nobody else can reach.

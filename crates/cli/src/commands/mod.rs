@@ -2,6 +2,7 @@
 
 pub(crate) mod attest;
 pub(crate) mod broker;
+pub(crate) mod collateral;
 pub(crate) mod definition;
 pub(crate) mod demo;
 pub(crate) mod doctor;

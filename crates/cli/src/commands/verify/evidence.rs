@@ -10,7 +10,7 @@ use sealwright_verify::cca::Enrolled;
 use sealwright_verify::nitro::Freshness;
 use sealwright_verify::snp::Revocation;
 use sealwright_verify::tpm::AttestationKey;
-use sealwright_verify::{Anchors, Collateral, Error, Facts, Part, az_vtpm, cca, nitro, nvidia, snp, tpm};
+use sealwright_verify::{Anchors, Collateral, Error, Facts, Part, az_vtpm, cca, csv, nitro, nvidia, snp, tpm};
 use sealwright_wire::cca::Store;
 use sealwright_wire::collateral::encode_pem_chain;
 use sealwright_wire::quote::{CertificationData, Quote};
@@ -41,6 +41,7 @@ impl<'a> Request<'a> {
         match kind {
             Kind::Quote => self.quote(evidence),
             Kind::Snp => self.snp(evidence),
+            Kind::Csv => self.csv(evidence),
             Kind::Tpm => self.tpm_files(evidence),
             Kind::TpmJson => self.tpm_json(evidence),
             Kind::AzVtpm => self.az_vtpm(evidence),
@@ -105,6 +106,21 @@ impl<'a> Request<'a> {
         let revocation = if self.args.without_crl { Revocation::IfPresent } else { Revocation::Required };
         let facts = snp::Collateral::verify(&bundle, &self.anchors()?, revocation, self.at)
             .and_then(|collateral| snp::verify(report, vek, &collateral, self.at));
+        Ok(facts.map_err(Refused::from))
+    }
+
+    /// A report under the certificates of its chip, as the vendor hands them out for the chip's serial number.
+    fn csv(&self, bytes: &[u8]) -> Result<Verdict> {
+        let Some(hsk_cek) = &self.supplied.hsk_cek else {
+            bail!(args::nonsense("a CSV report needs --collateral FILE: HSK and CEK of its chip, as Hygon's service hands them out"));
+        };
+        let report = match sealwright_wire::csv::Report::parse(bytes) {
+            Ok(report) => report,
+            Err(error) => return Ok(refused(Part::CsvReport, error)),
+        };
+        let (anchors, log) = (self.anchors()?, Self::file(self.args.event_log.as_deref())?);
+        let facts = csv::Chip::verify(hsk_cek, &anchors)
+            .and_then(|chip| chip.verify_report(&report, log.as_deref(), self.at));
         Ok(facts.map_err(Refused::from))
     }
 

@@ -4,6 +4,7 @@ use crate::inspect::MAX_FILE;
 use anyhow::{Context, Result, bail};
 use sealwright_verify::Anchor;
 use sealwright_wire::collateral::{Bundle, encode_pem_chain};
+use sealwright_wire::csv::HskCek;
 use sealwright_wire::snp::{self, CertificateTable, SigningKey};
 use sealwright_wire::tpm::Public;
 use std::path::Path;
@@ -21,6 +22,8 @@ pub(super) struct Supplied {
     pub(super) certificates: Vec<Vec<u8>>,
     /// Revocation lists in DER.
     pub(super) crls: Vec<Vec<u8>>,
+    /// Hygon's certificates of one chip.
+    pub(super) hsk_cek: Option<Vec<u8>>,
 }
 
 impl Supplied {
@@ -50,6 +53,8 @@ impl Supplied {
             self.crls.push(bytes.to_vec());
         } else if Certificate::from_der(bytes).is_ok() {
             self.certificates.push(bytes.to_vec());
+        } else if HskCek::parse(bytes).is_ok() {
+            self.hsk_cek = Some(bytes.to_vec());
         } else if let Ok(table) = CertificateTable::parse(bytes) {
             let certificates = table.entries.iter().map(|entry| entry.data);
             self.certificates.extend(certificates.filter(|der| Certificate::from_der(der).is_ok()).map(<[u8]>::to_vec));
