@@ -381,15 +381,29 @@ fn an_audit_log_in_which_a_word_or_a_line_is_not_what_was_written_is_a_no_at_its
     assert!(reason.contains("expected entry 3") && reason.contains("found entry 4"), "{reason}");
     assert!(!refused(whole.replacen('{', "[", 1), 0).is_empty());
 
+    // What an interrupted write leaves is told in the first line; what nobody could have begun to write is a no.
     std::fs::write(&log, format!("{whole}{{\"v\":1")).unwrap();
     assert_eq!(verify(&["--json"]).json()["torn_bytes"], 6);
-    // A log that was begun anew tells where it goes on, and an empty one that it is.
+    let text = verify(&[]).stdout;
+    assert!(text.starts_with("yes: ") && text.lines().next().unwrap().contains("6 bytes"), "{text}");
+    assert!(refused(format!("{whole}{{\"v\":1,\"seq\":1"), whole.len()).contains("not the beginning of entry"));
+    let kept = whole.trim_end();
+    let altered =
+        format!("{}{}", lines[..count - 1].concat(), lines[count - 1].trim_end().replacen("\"v\":1", "\"v\":9", 1));
+    assert_eq!(altered.len(), kept.len());
+    refused(altered, at(count - 1));
+    // A log that was begun anew tells where it goes on; what has no entry is none.
     std::fs::write(&log, lines[3..].concat()).unwrap();
     let later = verify(&["--json"]).json();
     assert_eq!((&later["first"], &later["prev"]), (&4.into(), &sha256(lines[2]).into()));
-    std::fs::write(&log, "").unwrap();
-    let empty = verify(&["--json"]).json();
-    assert_eq!((&empty["holds"], &empty["first"], &empty["last"]), (&true.into(), &0.into(), &0.into()));
+    for nothing in ["", "{", lines[0].trim_end(), "\u{1}\u{80}"] {
+        std::fs::write(&log, nothing).unwrap();
+        let empty = verify(&["--json"]);
+        assert_eq!(empty.code, 1, "{nothing:?}: {}", empty.stdout);
+        assert_eq!((&empty.json()["holds"], &empty.json()["code"]), (&false.into(), &"audit-log-empty".into()));
+    }
+    let nothing = sealwright(&["broker", "audit", "--verify", "/dev/null"]);
+    assert!(nothing.code == 1 && nothing.stdout.starts_with("no: no whole entry in 0 bytes"), "{}", nothing.stdout);
 
     std::fs::remove_file(&log).unwrap();
     let run = verify(&[]);
