@@ -179,7 +179,15 @@ fn the_policy_of_a_receipt_is_checked(stage: &Stage) {
     let shown = stage.administrator(&["broker", "policy", "show", "attestation", "--json"]).json();
     let sha384 = format!("sha384:{}", shown[0]["sha384"].as_str().unwrap());
     let file = stage.path("policy.rego");
-    std::fs::write(&file, shown[0]["text"].as_str().unwrap()).unwrap();
+    // What is printed into a file is the policy, and nothing else is.
+    let printed = stage.administrator(&["broker", "policy", "show", "attestation"]);
+    assert_eq!(printed.stdout, shown[0]["text"].as_str().unwrap());
+    assert!(
+        printed.stderr.starts_with("# default (built-in), ") && printed.stderr.contains(&sha384),
+        "{}",
+        printed.stderr
+    );
+    std::fs::write(&file, &printed.stdout).unwrap();
     for policy in [&sha384, &file] {
         let run = stage.verify_receipt("receipt", &["two.sealed"], &["--policy", policy]);
         assert_eq!(run.code, 0, "{policy}: {}{}", run.stdout, run.stderr);
