@@ -13,6 +13,7 @@ mod inspect;
 mod kept;
 mod output;
 mod service;
+mod shelf;
 mod trust;
 
 use anyhow::{Context, Result};

@@ -15,9 +15,10 @@ pub(crate) use evidence::{
     Attest, BackendArg, EventLogCommand, EventLogReplay, EventLogShow, Inspect, Measure, Predict, PredictTdx, Verify,
 };
 pub(crate) use model::{Label, Query, ReceiptCommand, ReceiptVerify, Seal, Serve, Unseal};
+#[cfg(feature = "simulator")]
 pub(crate) use sim::{SimBoot, SimCommand, SimFiles, SimTcb, SimTd, TdFiles};
 pub(crate) use trust::TrustArgs;
-pub(crate) use values::PolicyArg;
+pub(crate) use values::{Address, PolicyArg};
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
