@@ -41,6 +41,7 @@ impl Output {
     }
 
     /// A line of text; silent when the user asked for JSON.
+    #[cfg(feature = "simulator")]
     pub(crate) fn line(self, text: impl Display) -> io::Result<()> {
         if self.json {
             return Ok(());
