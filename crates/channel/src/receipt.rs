@@ -218,6 +218,11 @@ impl<'a> Unverified<'a> {
         UnixTime(self.receipt.iat)
     }
 
+    /// SHA-384 of the evidence that binds the receipt's key, by which that can be found. Not verified.
+    pub const fn evidence_sha384(&self) -> Digest<48> {
+        self.receipt.evidence_sha384
+    }
+
     /// Checks the receipt against the evidence of its workload, which a judge must accept at the receipt's time. What the verifier did
     /// not give to compare with stands in nobody's way: it is among the checks as not reached.
     ///

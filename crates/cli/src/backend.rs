@@ -4,11 +4,13 @@ use anyhow::Context;
 use sealwright_evidence::{Backend, Collected, Error, Measurement};
 use sealwright_wire::Tee;
 use sealwright_wire::aael::RuntimeEvent;
+#[cfg(feature = "simulator")]
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 
 const CONFIGFS_TSM: &str = "configfs-tsm";
+#[cfg(feature = "simulator")]
 const SIM: &str = "sim:";
 
 /// A back end as the command line names it.
@@ -17,6 +19,7 @@ pub(crate) enum Named {
     /// Linux's configfs-tsm.
     ConfigfsTsm,
     /// A simulated trust domain, by its socket.
+    #[cfg(feature = "simulator")]
     Simulated(PathBuf),
 }
 
@@ -24,11 +27,16 @@ impl FromStr for Named {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, String> {
-        match name.strip_prefix(SIM) {
-            Some(socket) if !socket.is_empty() => Ok(Self::Simulated(socket.into())),
-            None if name == CONFIGFS_TSM => Ok(Self::ConfigfsTsm),
-            _ => Err(format!("expected {CONFIGFS_TSM} or {SIM}SOCKET")),
+        if name == CONFIGFS_TSM {
+            return Ok(Self::ConfigfsTsm);
         }
+        #[cfg(feature = "simulator")]
+        {
+            let socket = name.strip_prefix(SIM).filter(|socket| !socket.is_empty());
+            socket.map(|socket| Self::Simulated(socket.into())).ok_or(format!("expected {CONFIGFS_TSM} or {SIM}SOCKET"))
+        }
+        #[cfg(not(feature = "simulator"))]
+        Err(format!("expected {CONFIGFS_TSM}; this program was built without the simulator"))
     }
 }
 
@@ -39,6 +47,7 @@ pub(crate) fn open(named: Option<&Named>) -> anyhow::Result<Arc<dyn Backend>> {
             let backend = sealwright_evidence::detect().context("no TEE; `sealwright doctor` says what is missing")?;
             Ok(Arc::from(backend))
         }
+        #[cfg(feature = "simulator")]
         Some(Named::Simulated(socket)) => {
             let client = sealwright_sim::Client::connect(socket);
             Ok(Arc::new(client.with_context(|| format!("no simulated trust domain at {}", socket.display()))?))

@@ -68,7 +68,7 @@ impl Kind {
     /// A CSV report of version 1 has nothing of its own to be known by but its length, with its padding or without.
     fn of_length(bytes: &[u8]) -> Option<Self> {
         let bare = size_of::<csv::TeeInfoV1>() + size_of::<csv::Signer>();
-        ([bare, csv::PADDED_SIZE].contains(&bytes.len()) && csv::Report::parse(bytes).is_ok()).then_some(Self::Csv)
+        ([bare, csv::REPORT_SIZE].contains(&bytes.len()) && csv::Report::parse(bytes).is_ok()).then_some(Self::Csv)
     }
 
     /// The kind of bytes that may be written as text, and the bytes themselves.

@@ -14,6 +14,7 @@ mod kept;
 mod kind;
 mod output;
 mod service;
+mod shelf;
 mod trust;
 
 use anyhow::{Context, Result};
@@ -48,6 +49,7 @@ fn main() -> ExitCode {
 
 fn run(command: Command, output: Output) -> Result<Outcome> {
     match command {
+        #[cfg(feature = "simulator")]
         Command::Demo(args) => block_on(commands::demo::run(&args, output)),
         Command::Inspect(args) => commands::inspect::run(&args, output),
         Command::Verify(args) => commands::verify::run(&args, output),
@@ -62,6 +64,7 @@ fn run(command: Command, output: Output) -> Result<Outcome> {
         Command::Serve(args) => block_on(commands::serve::run(&args, output)),
         Command::Query(args) => block_on(commands::query::run(&args, output)),
         Command::Receipt(command) => commands::receipt::run(&command, output),
+        #[cfg(feature = "simulator")]
         Command::Sim(command) => block_on(commands::sim::run(&command, output)),
         Command::Doctor => commands::doctor::run(output),
         Command::Completions { shell } => commands::definition::completions(shell, output),

@@ -4,7 +4,7 @@ use sealwright_appraise::is_plain;
 use serde::Serialize;
 use serde_json::json;
 use std::fmt::Display;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
 /// What a command has to say at the end: its process's exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +41,7 @@ impl Output {
     }
 
     /// A line of text; silent when the user asked for JSON.
+    #[cfg(feature = "simulator")]
     pub(crate) fn line(self, text: impl Display) -> io::Result<()> {
         if self.json {
             return Ok(());
@@ -51,6 +52,17 @@ impl Output {
     /// Bytes as they are, for results that are files.
     pub(crate) fn bytes(self, bytes: &[u8]) -> io::Result<()> {
         print(bytes)
+    }
+
+    /// A line beside the result, on standard error: standard output is the result alone.
+    pub(crate) fn aside(self, text: impl Display) {
+        // Nowhere is left to say that an output is closed.
+        let _ = writeln!(io::stderr().lock(), "{}", plain_lines(&text.to_string()));
+    }
+
+    /// A result that is a text: on a terminal without what that would obey, and byte for byte into a file or a pipe.
+    pub(crate) fn text(self, text: &str) -> io::Result<()> {
+        if io::stdout().is_terminal() { print(plain_lines(text).as_bytes()) } else { print(text.as_bytes()) }
     }
 
     /// Why the command line makes no sense: on standard error, as for what is refused when it is read.

@@ -5,7 +5,9 @@ use crate::output::plain_json;
 use anyhow::{Context, Result};
 use sealwright_appraise::Plain;
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -42,14 +44,53 @@ impl Write for Lines {
     }
 }
 
-/// Tells whoever waits that the service can be used, at `address`.
-pub(crate) fn ready(file: Option<&Path>, address: &str) -> Result<()> {
-    tracing::info!(address, "ready");
-    file.map_or(Ok(()), |file| crate::files::replace(file, address.as_bytes()))
+/// The file that is there while a service can be used.
+pub(crate) struct ReadyFile {
+    path: Option<PathBuf>,
+    there: AtomicBool,
 }
 
-/// A future that ends when the service is to stop: on SIGINT or SIGTERM, or when standard input closes if that was asked for.
-pub(crate) fn stop_signal(exit_with_stdin: bool) -> Result<impl Future<Output = ()>> {
+impl ReadyFile {
+    /// Takes away what an earlier service left, so that nobody takes it for this one's: to be called before anything can fail.
+    pub(crate) fn new(path: Option<&Path>) -> Result<Arc<Self>> {
+        if let Some(path) = path {
+            match std::fs::remove_file(path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(error).with_context(|| format!("cannot remove {}", path.display()));
+                }
+                _ => {}
+            }
+        }
+        Ok(Arc::new(Self { path: path.map(Path::to_owned), there: AtomicBool::new(false) }))
+    }
+
+    /// Tells whoever waits that the service can be used, at `address`.
+    pub(crate) fn ready(&self, address: &str) -> Result<()> {
+        tracing::info!(address, "ready");
+        let Some(path) = &self.path else { return Ok(()) };
+        self.there.store(true, Ordering::SeqCst);
+        crate::files::replace(path, address.as_bytes())
+    }
+
+    /// The service can no longer be used. Once: then another one may have the file.
+    fn withdraw(&self) {
+        if let Some(path) = self.path.as_deref().filter(|_| self.there.swap(false, Ordering::SeqCst)) {
+            // Somebody else may have taken it away; a service that ends has nobody to tell what else is wrong.
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+impl Drop for ReadyFile {
+    fn drop(&mut self) {
+        self.withdraw();
+    }
+}
+
+/// A future that ends when the service is to stop: on SIGINT or SIGTERM, or when standard input closes if that was asked for. From then on
+/// it is not ready, while it finishes what is under way.
+pub(crate) fn stop_signal(exit_with_stdin: bool, ready: &Arc<ReadyFile>) -> Result<impl Future<Output = ()> + use<>> {
+    let ready = Arc::clone(ready);
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for signals")?;
     let mut terminate = signal(SignalKind::terminate()).context("cannot wait for signals")?;
     Ok(async move {
@@ -58,6 +99,7 @@ pub(crate) fn stop_signal(exit_with_stdin: bool) -> Result<impl Future<Output = 
             _ = terminate.recv() => {}
             () = stdin_closed(), if exit_with_stdin => {}
         }
+        ready.withdraw();
     })
 }
 

@@ -101,6 +101,10 @@ fn nonsense_on_the_command_line_is_usage() {
         // The proxy's clients know nothing of attestation: nobody else may be one.
         vec!["query", "127.0.0.1:1", "--collateral", "c", "--model-file", "m", "--listen", "0.0.0.0:8099"],
         vec!["query", "127.0.0.1:1", "--collateral", "c", "--model-file", "m", "--listen", "[::]:8099"],
+        vec!["query", "127.0.0.1", "--collateral", "c", "--model-file", "m", "--samples", "s"],
+        vec!["query", "::1:80", "--collateral", "c", "--model-file", "m", "--samples", "s"],
+        vec!["broker", "init", "b", "--listen", "localhost"],
+        vec!["broker", "serve", "b", "--listen", "localhost:http"],
         vec!["measure", "--backend", "bogus"],
         vec!["attest", "--backend", "sim:"],
         vec!["attest", "--report-data", "zz"],
@@ -122,6 +126,53 @@ fn nonsense_on_the_command_line_is_usage() {
         assert_eq!((run.code, run.stdout.as_str()), (2, ""), "{args:?}: {}", run.stderr);
         assert!(run.stderr.contains("invalid value"), "{args:?}: {}", run.stderr);
     }
+}
+
+#[test]
+fn a_name_that_nobody_knows_could_not_be_looked_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = dir.path().join("broker");
+    let run = sealwright(&["broker", "init", broker.to_str().unwrap(), "--listen", "nobody.invalid:1"]);
+    assert_eq!(run.code, 3, "{}", run.stdout);
+    assert!(run.stderr.contains("cannot look up nobody.invalid:1"), "{}", run.stderr);
+    assert!(!broker.exists());
+}
+
+#[test]
+fn the_profiles_that_can_be_predicted_are_listed() {
+    let help = sealwright(&["predict", "tdx", "--help"]).stdout;
+    let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+    for profiles in ["qemu-8, qemu-9, qemu-10.1, sealwright-sim-1", "ovmf-2022.11, ovmf-2024.11, sealwright-sim-1"] {
+        assert!(help.contains(&format!("[possible values: {profiles}]")), "{help}");
+    }
+}
+
+#[test]
+fn files_that_are_there_are_not_replaced_unless_that_is_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let generate = |more: &[&str]| sealwright(&[&["sim", "files", &path("td")], more].concat());
+    assert_eq!(generate(&[]).code, 0);
+    let kernel = std::fs::read(path("td/kernel.efi")).unwrap();
+    let run = generate(&["--seed", "another"]);
+    assert_eq!(run.code, 3, "{}", run.stdout);
+    assert!(run.stderr.contains("firmware.fd is there already; --force replaces it"), "{}", run.stderr);
+    assert_eq!(std::fs::read(path("td/kernel.efi")).unwrap(), kernel);
+    assert_eq!(generate(&["--seed", "another", "--force"]).code, 0);
+    assert_ne!(std::fs::read(path("td/kernel.efi")).unwrap(), kernel);
+
+    let (firmware, kernel, output) = (path("td/firmware.fd"), path("td/kernel.efi"), path("reference.json"));
+    let files = ["predict", "tdx", "--firmware", &firmware, "--kernel", &kernel, "-o", &output];
+    let profiles = ["--ram", "2G", "--vmm", "sealwright-sim-1", "--firmware-profile", "sealwright-sim-1"];
+    let predict = |more: &[&str]| sealwright(&[files.as_slice(), &profiles, more].concat());
+    assert_eq!(predict(&[]).code, 0);
+    std::fs::write(&output, "reviewed").unwrap();
+    let run = predict(&[]);
+    assert_eq!(run.code, 3, "{}", run.stdout);
+    assert!(run.stderr.contains(&format!("cannot create {output}")), "{}", run.stderr);
+    assert_eq!(std::fs::read(&output).unwrap(), b"reviewed");
+    assert_eq!(predict(&["--force"]).code, 0);
+    assert_ne!(std::fs::read(&output).unwrap(), b"reviewed");
 }
 
 #[test]

@@ -7,8 +7,10 @@ mod program;
 
 use program::{Run, Service, sealwright, service, service_logging_to, unread};
 use rustix::process::{Pid, Signal, kill_process};
+use sealwright_serving::samples::SampleSet;
 use sha2::{Digest as _, Sha256};
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Stdio};
@@ -87,12 +89,17 @@ impl Stage {
 
     /// Runs a verb of a client that trusts the site and names these sealed files.
     fn client(&self, args: &[&str], models: &[&str]) -> Run {
-        let (site, root) = (self.path("site"), self.path("site/root.der"));
-        let reference = self.path("broker/references/td.json");
-        let trust = ["--json", "--collateral", &site, "--anchor", &root, "--reference", &reference];
-        let models: Vec<_> = models.iter().flat_map(|name| ["--model-file".to_owned(), self.path(name)]).collect();
-        let models: Vec<_> = models.iter().map(String::as_str).collect();
-        sealwright(&[args, &trust, &models].concat())
+        let trust = self.trusting(models);
+        let trust: Vec<_> = trust.iter().map(String::as_str).collect();
+        sealwright(&[args, &["--json"], &trust].concat())
+    }
+
+    /// What a client trusts that trusts the site and names these sealed files.
+    fn trusting(&self, models: &[&str]) -> Vec<String> {
+        let named =
+            [("--collateral", "site"), ("--anchor", "site/root.der"), ("--reference", "broker/references/td.json")];
+        let models = models.iter().map(|name| ("--model-file", *name));
+        named.into_iter().chain(models).flat_map(|(flag, name)| [flag.to_owned(), self.path(name)]).collect()
     }
 
     fn query(&self, server: &str, models: &[&str], more: &[&str]) -> Run {
@@ -179,7 +186,15 @@ fn the_policy_of_a_receipt_is_checked(stage: &Stage) {
     let shown = stage.administrator(&["broker", "policy", "show", "attestation", "--json"]).json();
     let sha384 = format!("sha384:{}", shown[0]["sha384"].as_str().unwrap());
     let file = stage.path("policy.rego");
-    std::fs::write(&file, shown[0]["text"].as_str().unwrap()).unwrap();
+    // What is printed into a file is the policy, and nothing else is.
+    let printed = stage.administrator(&["broker", "policy", "show", "attestation"]);
+    assert_eq!(printed.stdout, shown[0]["text"].as_str().unwrap());
+    assert!(
+        printed.stderr.starts_with("# default (built-in), ") && printed.stderr.contains(&sha384),
+        "{}",
+        printed.stderr
+    );
+    std::fs::write(&file, &printed.stdout).unwrap();
     for policy in [&sha384, &file] {
         let run = stage.verify_receipt("receipt", &["two.sealed"], &["--policy", policy]);
         assert_eq!(run.code, 0, "{policy}: {}{}", run.stdout, run.stderr);
@@ -202,6 +217,167 @@ fn a_receipt_and_its_evidence_are_named_with_their_fields(stage: &Stage) {
     assert!(evidence["fields"]["event_log"]["records"].as_u64().unwrap() > 0);
     let sealed = inspect("two.sealed");
     assert_eq!(sealed["fields"]["sha384"], receipt["fields"]["claims"]["model"]["sha384"]);
+}
+
+/// Asks over plain HTTP; gives the head of the answer and its body.
+fn ask(address: &str, receipt: bool, body: &[u8]) -> (String, Vec<u8>) {
+    let mut stream = TcpStream::connect(address).unwrap();
+    let asked = if receipt { "Sealwright-Receipt: request\r\n" } else { "" };
+    let length = body.len();
+    write!(stream, "POST /v2/models/digits/infer HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{asked}Content-Length: {length}\r\n\r\n").unwrap();
+    stream.write_all(body).unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    let end = 4 + answer.windows(4).position(|window| window == b"\r\n\r\n").unwrap();
+    (String::from_utf8(answer[..end].to_vec()).unwrap(), answer.split_off(end))
+}
+
+#[test]
+fn a_receipt_that_came_through_the_proxy_is_verified_with_what_the_proxy_kept() {
+    let stage = Stage::new();
+    assert_eq!(stage.seal(&solution("model.onnx"), "one.sealed", "1").code, 0);
+    let (_server, server) = stage.serve(&["one.sealed"]);
+    // A name is as good as an address.
+    let server = server.replace("127.0.0.1", "localhost");
+    let proxy = |name: &str, more: &[&str]| {
+        let arguments = stage.trusting(&["one.sealed"]);
+        let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+        let query = ["query", &server, "--listen", "localhost:0"];
+        service(&[query.as_slice(), &arguments, more].concat(), Path::new(&stage.path(name)))
+    };
+    let samples = SampleSet::from_json(&std::fs::read(solution("samples.json")).unwrap()).unwrap();
+    let request = samples.request(&samples.samples[0]);
+
+    let kept = stage.path("kept");
+    let (first, address) = proxy("first.ready", &["--receipt", &kept]);
+    let (head, response) = ask(&address, true, request.as_bytes());
+    let receipt = head.lines().find_map(|line| line.strip_prefix("sealwright-receipt: ")).expect(&head).to_owned();
+    let file = |name: &str, bytes: &[u8]| {
+        std::fs::write(stage.path(name), bytes).unwrap();
+        stage.path(name)
+    };
+    let (receipt, request_file, response) =
+        (file("receipt.jws", receipt.as_bytes()), file("request", request.as_bytes()), file("response", &response));
+    let (root, reference, model) =
+        (stage.path("site/root.der"), stage.path("broker/references/td.json"), stage.path("one.sealed"));
+    let verify = |evidence: &str, collateral: &str| {
+        let verify = ["receipt", "verify", &receipt, "--json", "--evidence", evidence, "--collateral", collateral];
+        let about = ["--request", &request_file, "--response", &response, "--model-file", &model];
+        sealwright(&[verify.as_slice(), &about, &["--anchor", &root, "--reference", &reference]].concat())
+    };
+    let run = verify(&kept, &kept);
+    assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
+    let digest = run.json()["receipt"]["evidence_sha384"].as_str().unwrap().to_owned();
+    let folder = format!("{kept}/{digest}");
+    let run = verify(&format!("{folder}/evidence.json"), &format!("{folder}/collateral"));
+    assert_eq!(run.code, 0, "{}{}", run.stdout, run.stderr);
+    let mode = |path: &str| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&format!("{folder}/evidence.json")), 0o600);
+    assert_eq!(mode(&format!("{folder}/collateral/tdx.json")), 0o600);
+    assert_eq!((mode(&kept), mode(&folder)), (0o700, 0o700));
+    let names: Vec<_> = std::fs::read_dir(&kept).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, [digest.as_str()], "one connection was used, and nothing else is left");
+    drop(first);
+
+    // Another proxy's connections are others: its folder has nothing for this receipt.
+    let other = stage.path("other");
+    let (_second, address) = proxy("second.ready", &["--receipt", &other]);
+    assert!(ask(&address, false, request.as_bytes()).0.starts_with("HTTP/1.1 200"));
+    let run = verify(&other, &kept);
+    assert_eq!(run.code, 3, "{}", run.stdout);
+    assert!(run.stderr.contains(&format!("has no evidence {digest}")), "{}", run.stderr);
+
+    let (_third, address) = proxy("third.ready", &[]);
+    assert!(ask(&address, false, request.as_bytes()).0.starts_with("HTTP/1.1 200"));
+    let (head, body) = ask(&address, true, request.as_bytes());
+    assert!(head.starts_with("HTTP/1.1 400") && !head.contains("sealwright-receipt"), "{head}");
+    assert!(String::from_utf8_lossy(&body).contains("start it with --receipt DIR"));
+}
+
+#[test]
+fn an_answer_that_is_not_the_expected_one_is_a_no_that_shows_it() {
+    let stage = Stage::new();
+    assert_eq!(stage.seal(&solution("model.onnx"), "one.sealed", "1").code, 0);
+    let (_server, server) = stage.serve(&["one.sealed"]);
+    let mut samples: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(solution("samples.json")).unwrap()).unwrap();
+    let output = samples["outputs"][0]["name"].as_str().unwrap().to_owned();
+    let value = &mut samples["samples"][7]["outputs"][&output][3];
+    let right = value.as_f64().unwrap();
+    *value = (right + 0.1).into();
+    samples["samples"].as_array_mut().unwrap().truncate(9);
+    std::fs::write(stage.path("samples.json"), samples.to_string()).unwrap();
+    let file = stage.path("samples.json");
+    let run = stage.client(&["query", &server, "--samples", &file], &["one.sealed"]);
+    assert_eq!(run.code, 1, "{}{}", run.stdout, run.stderr);
+    let json = run.json();
+    assert_eq!((&json["accepted"], &json["explanation"]["verdict"]), (&false.into(), &"yes".into()));
+    assert_eq!(json["reason"]["code"], "answer-not-expected");
+    assert_eq!(json["reason"]["expected"], (right + 0.1).to_string());
+    let wrong = &json["results"]["first_wrong"];
+    assert_eq!((&wrong["sample"], &wrong["output"], &wrong["place"]), (&7.into(), &output.as_str().into(), &3.into()));
+    assert!((wrong["found"].as_f64().unwrap() - right).abs() < 1e-4, "{wrong}");
+
+    let arguments = stage.trusting(&["one.sealed"]);
+    let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+    let text = sealwright(&[&["query", &server, "--samples", &file], arguments.as_slice()].concat());
+    let first = text.stdout.lines().next().unwrap();
+    assert!(first.starts_with("no: sample 7 ") && first.contains("value 3 of output"), "{first}");
+    assert!(first.contains("SIMULATED") && text.stdout.contains("8 of 9 answers"), "{}", text.stdout);
+}
+
+#[test]
+fn a_secret_that_requires_nothing_is_stored_with_a_warning() {
+    let stage = Stage::new();
+    let (sealed, key) = (stage.path("sealed"), stage.path("key"));
+    let names = ["--name", "m", "--key-uri", KEY_URI, "--key-out", &key];
+    done(&[&["seal", &solution("model.onnx"), "-o", &sealed], names.as_slice()].concat());
+    let put = |more: &[&str]| {
+        let run = stage.administrator(&[&["broker", "secret", "put", "default/model-key/digits", &key], more].concat());
+        assert_eq!(run.code, 0, "{}", run.stderr);
+        run.stderr
+    };
+    let warning = put(&[]);
+    assert!(warning.starts_with("warning: default/model-key/digits requires nothing"), "{warning}");
+    assert_eq!(warning.lines().count(), 1);
+    assert_eq!(put(&["--for-model", &sealed]), "");
+    let listed = stage.administrator(&["broker", "secret", "list", "--json"]).json();
+    let measured = done(&["inspect", "--json", &sealed]).json()["fields"]["sha384"].as_str().unwrap().to_owned();
+    assert!(listed[0]["requires"].to_string().contains(&measured), "{listed}");
+}
+
+#[test]
+fn a_ready_file_is_there_while_its_service_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let ready = dir.path().join("ready");
+    let stale = || std::fs::write(&ready, "of an earlier one").unwrap();
+    // Each fails for want of a file, and has taken away the old one before.
+    let (nowhere, site, file) = (path("nowhere"), path("site"), ready.to_str().unwrap());
+    for service in [
+        vec!["broker", "serve", &nowhere],
+        vec!["sim", "boot", &site, "--files", &nowhere],
+        vec!["serve", &nowhere, "--broker", "https://127.0.0.1:1", "--broker-ca", &nowhere],
+        vec!["query", "127.0.0.1:1", "--collateral", &nowhere, "--model-file", &nowhere, "--listen", "127.0.0.1:0"],
+    ] {
+        stale();
+        let run = sealwright(&[service.as_slice(), &["--ready-file", file]].concat());
+        assert_eq!(run.code, 3, "{service:?}: {}", run.stdout);
+        assert!(!ready.exists(), "{service:?}");
+    }
+
+    done(&["broker", "init", &path("broker"), "--listen", "localhost:0"]);
+    stale();
+    let serve = ["broker", "serve", &path("broker"), "--exit-with-stdin", "--ready-file", file];
+    let mut broker = program::command().args(serve).stdin(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !std::fs::read_to_string(&ready).is_ok_and(|address| address.starts_with("https://127.0.0.1:")) {
+        assert!(Instant::now() < deadline, "the broker is not ready");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    drop(broker.stdin.take());
+    assert!(broker.wait().unwrap().success());
+    assert!(!ready.exists(), "it ended in order");
 }
 
 #[test]
@@ -381,15 +557,29 @@ fn an_audit_log_in_which_a_word_or_a_line_is_not_what_was_written_is_a_no_at_its
     assert!(reason.contains("expected entry 3") && reason.contains("found entry 4"), "{reason}");
     assert!(!refused(whole.replacen('{', "[", 1), 0).is_empty());
 
+    // What an interrupted write leaves is told in the first line; what nobody could have begun to write is a no.
     std::fs::write(&log, format!("{whole}{{\"v\":1")).unwrap();
     assert_eq!(verify(&["--json"]).json()["torn_bytes"], 6);
-    // A log that was begun anew tells where it goes on, and an empty one that it is.
+    let text = verify(&[]).stdout;
+    assert!(text.starts_with("yes: ") && text.lines().next().unwrap().contains("6 bytes"), "{text}");
+    assert!(refused(format!("{whole}{{\"v\":1,\"seq\":1"), whole.len()).contains("not the beginning of entry"));
+    let kept = whole.trim_end();
+    let altered =
+        format!("{}{}", lines[..count - 1].concat(), lines[count - 1].trim_end().replacen("\"v\":1", "\"v\":9", 1));
+    assert_eq!(altered.len(), kept.len());
+    refused(altered, at(count - 1));
+    // A log that was begun anew tells where it goes on; what has no entry is none.
     std::fs::write(&log, lines[3..].concat()).unwrap();
     let later = verify(&["--json"]).json();
     assert_eq!((&later["first"], &later["prev"]), (&4.into(), &sha256(lines[2]).into()));
-    std::fs::write(&log, "").unwrap();
-    let empty = verify(&["--json"]).json();
-    assert_eq!((&empty["holds"], &empty["first"], &empty["last"]), (&true.into(), &0.into(), &0.into()));
+    for nothing in ["", "{", lines[0].trim_end(), "\u{1}\u{80}"] {
+        std::fs::write(&log, nothing).unwrap();
+        let empty = verify(&["--json"]);
+        assert_eq!(empty.code, 1, "{nothing:?}: {}", empty.stdout);
+        assert_eq!((&empty.json()["holds"], &empty.json()["code"]), (&false.into(), &"audit-log-empty".into()));
+    }
+    let nothing = sealwright(&["broker", "audit", "--verify", "/dev/null"]);
+    assert!(nothing.code == 1 && nothing.stdout.starts_with("no: no whole entry in 0 bytes"), "{}", nothing.stdout);
 
     std::fs::remove_file(&log).unwrap();
     let run = verify(&[]);

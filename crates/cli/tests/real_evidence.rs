@@ -173,6 +173,23 @@ fn verify_refuses_outside_the_window_under_another_root_and_with_a_flipped_byte_
 }
 
 #[test]
+fn two_roots_of_one_name_are_told_apart_by_their_keys() {
+    let Some(vectors) = support::vectors() else { return };
+    let path = |name: &str| vectors.join(name).to_str().unwrap().to_owned();
+    // A quote of a platform that was never sold, whose root has the name of the one that was.
+    let quote = path("eventlog/ccel/evidence-api/quote.bin");
+    let collateral = path("quote/tdx/dcap-qvl-tdx-quote/collateral.json");
+    let run = sealwright(&["verify", "--json", &quote, "--collateral", &collateral, "--at", "1750414560"]);
+    let reason = run.json()["reason"].clone();
+    assert_eq!((run.code, &reason["code"]), (1, &"untrusted-root".into()), "{reason}");
+    let [expected, actual] = ["expected", "actual"].map(|member| reason[member].as_str().unwrap());
+    let key = |text: &str| text.split_once(" with key SHA-256 ").unwrap().1.to_owned();
+    assert!(expected.starts_with("intel-sgx-root with key") && actual.contains("CN=Intel SGX Root CA"), "{reason}");
+    assert_ne!(key(expected), key(actual));
+    assert!(key(expected).len() == 64 && key(actual).len() == 64, "{reason}");
+}
+
+#[test]
 fn verify_says_that_a_simulated_quote_is_simulated_only_when_its_root_says_so() {
     let Some(vectors) = support::vectors() else { return };
     let folder = vectors.join("quote/tdx/simulated");

@@ -69,10 +69,12 @@ const fn wanted(
     Wanted { what, group, path, needed_for, remedy }
 }
 
-const NOT_A_GUEST: &str = "run inside a confidential guest of this kind, or use the simulator: sealwright sim boot";
+const NOT_A_TDX_GUEST: &str = "run inside a TDX guest, or use the simulator of one: sealwright sim boot";
+/// The simulator has none of these.
+const NOT_A_GUEST: &str = "run inside a confidential guest of this kind";
 
 const WANTED: [Wanted; 16] = [
-    wanted(Group::Tee, "TDX guest device", "dev/tdx_guest", "TDX reports and runtime registers", NOT_A_GUEST),
+    wanted(Group::Tee, "TDX guest device", "dev/tdx_guest", "TDX reports and runtime registers", NOT_A_TDX_GUEST),
     wanted(
         Group::Tee,
         "TDX guest device, TDX 1.0 name",
@@ -200,6 +202,12 @@ mod tests {
         assert_eq!(machine.kernel, None);
         assert!(machine.findings.iter().all(|finding| !finding.present && !finding.remedy.is_empty()));
         assert!(!machine.has(Group::Tee));
+    }
+
+    #[test]
+    fn nobody_is_sent_to_a_simulator_of_another_tee() {
+        let sent = WANTED.iter().filter(|wanted| wanted.remedy.contains("simulat"));
+        assert!(sent.clone().count() == 1 && sent.clone().all(|wanted| wanted.what.contains("TDX")));
     }
 
     #[test]

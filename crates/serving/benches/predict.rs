@@ -85,7 +85,7 @@ impl Bench {
     fn proxy(&self) -> SocketAddr {
         self.server.block_on(async {
             let upstream =
-                Upstream::connect(self.world.connector(), &self.address.to_string(), proxy::Limits::default())
+                Upstream::connect(self.world.connector(), &self.address.to_string(), proxy::Limits::default(), None)
                     .await
                     .unwrap();
             let listener = proxy::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();

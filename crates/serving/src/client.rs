@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     receipts::{RECEIPT_HEADER, RECEIPT_REQUEST},
-    samples::SampleSet,
+    samples::{SampleSet, Wrong},
 };
 
 /// The longest answer that is read, in bytes.
@@ -163,6 +163,8 @@ impl Client {
             tally.labelled += usize::from(compared.correct.is_some());
             tally.correct += usize::from(compared.correct == Some(true));
             // Written so that a NaN stays.
+            let wrong = compared.wrong.map(|wrong| FirstWrong { sample: index, wrong });
+            tally.first_wrong = tally.first_wrong.take().or(wrong);
             tally.difference =
                 if compared.difference <= tally.difference { tally.difference } else { compared.difference };
         }
@@ -197,6 +199,7 @@ struct Tally {
     labelled: usize,
     correct: usize,
     difference: f64,
+    first_wrong: Option<FirstWrong>,
 }
 
 impl Tally {
@@ -212,6 +215,7 @@ impl Tally {
             p50_us: micros(&self.latencies, 50),
             p99_us: micros(&self.latencies, 99),
             requests_per_second: samples as f64 / took.as_secs_f64(),
+            first_wrong: self.first_wrong,
         }
     }
 }
@@ -222,8 +226,18 @@ fn micros(sorted: &[Duration], percent: usize) -> f64 {
     sorted.get(place).map_or(0.0, |latency| latency.as_secs_f64() * 1e6)
 }
 
+/// The first answer that is not the expected one.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct FirstWrong {
+    /// Which sample, from 0.
+    pub sample: usize,
+    /// Its first wrong value.
+    #[serde(flatten)]
+    pub wrong: Wrong,
+}
+
 /// What came of a set of samples.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Report {
     /// How many were sent, and answered.
     pub samples: usize,
@@ -239,6 +253,9 @@ pub struct Report {
     pub p99_us: f64,
     /// Samples divided by the time that all took, comparing included.
     pub requests_per_second: f64,
+    /// The first answer that was not within the tolerance.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_wrong: Option<FirstWrong>,
 }
 
 impl Report {

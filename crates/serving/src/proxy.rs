@@ -5,6 +5,9 @@
 //! goes over a new one, and what is under way on the old one is finished. Requests are held in memory until they
 //! are whole and answered, so that one that found a connection closed can be sent again, and all together have so much of it at most;
 //! answers stream, trailers included.
+//!
+//! A receipt is worth what the evidence behind its key is worth, and clients of a proxy never see evidence: that of each connection is handed
+//! to a [`Keeper`] before the connection carries anything. Without one no receipt can be asked for.
 
 use std::{
     future::pending,
@@ -23,7 +26,7 @@ use sealwright_channel::{
     listener::Accepted,
     peers::{Peer, Share},
     ratls::{AttestedConnection, ConnectError, Connector, Protocol, Sender, body as sendable},
-    wire::time::UnixTime,
+    wire::{ratls::AttestResponse, time::UnixTime},
 };
 use tokio::{
     net::TcpListener,
@@ -40,6 +43,7 @@ use crate::{
     error::Error,
     listener::{Admitted, Stop, serve_all},
     places::Bounded,
+    receipts,
 };
 
 /// The longest request that is forwarded, in bytes.
@@ -62,6 +66,11 @@ const CONNECTION_HEADERS: [HeaderName; 7] = [
 
 type Body = UnsyncBoxBody<Bytes, hyper::Error>;
 
+/// Keeps the evidence of a connection that was judged and accepted; it may take its time. A connection whose evidence is not kept is not used.
+pub type Keeper = Arc<dyn Fn(AttestResponse) -> Result<(), KeepError> + Send + Sync>;
+/// Why evidence was not kept.
+pub type KeepError = Box<dyn std::error::Error + Send + Sync>;
+
 /// Why a proxy does not start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -75,6 +84,9 @@ pub enum ProxyError {
     /// The server was not reached, or refused.
     #[error(transparent)]
     Connect(#[from] ConnectError),
+    /// The evidence of a connection was not kept.
+    #[error("the evidence of a connection cannot be kept: {0}")]
+    Keep(#[source] KeepError),
 }
 
 /// Bounds on what a proxy does at once, and for how long.
@@ -116,6 +128,7 @@ pub struct Upstream {
     connector: Connector,
     address: String,
     limits: Limits,
+    keeper: Option<Keeper>,
     idle: Mutex<Vec<Judged>>,
     shared: tokio::sync::Mutex<Option<Judged>>,
     places: Arc<Semaphore>,
@@ -130,11 +143,10 @@ struct Judged {
 
 impl Judged {
     /// A connection that was judged just now.
-    fn new(connection: AttestedConnection, age: Duration) -> Self {
-        let AttestedConnection { sender, appraisal, .. } = connection;
+    fn new(sender: Sender, collateral_expires: UnixTime, age: Duration) -> Self {
         // A clock before 1970 is before everything that expires.
         let now = UnixTime(SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs()));
-        let held = holds(age, appraisal.facts().collateral_expires(), now);
+        let held = holds(age, collateral_expires, now);
         Self { sender, until: Instant::now() + held }
     }
 
@@ -150,26 +162,34 @@ fn holds(age: Duration, expires: UnixTime, now: UnixTime) -> Duration {
 }
 
 impl Upstream {
-    /// Connects to `host:port` once, so that a server that is refused is refused at once.
+    /// Connects to `host:port` once, so that a server that is refused is refused at once. With a keeper, requests may ask for receipts.
     ///
     /// # Errors
-    /// If it is not reached or not accepted.
-    pub async fn connect(connector: Connector, address: &str, limits: Limits) -> Result<Self, ConnectError> {
-        let first = connector.connect(address, Protocol::Http1).await?;
-        Ok(Self {
+    /// If it is not reached or not accepted, or its evidence is not kept.
+    pub async fn connect(
+        connector: Connector,
+        address: &str,
+        limits: Limits,
+        keeper: Option<Keeper>,
+    ) -> Result<Self, ProxyError> {
+        let upstream = Self {
             connector,
             address: address.to_owned(),
             limits,
-            idle: Mutex::new(vec![Judged::new(first, limits.connection_age)]),
+            keeper,
+            idle: Mutex::new(Vec::new()),
             shared: tokio::sync::Mutex::new(None),
             places: Arc::new(Semaphore::new(limits.requests)),
             // Whoever is local is one address.
             bytes: Bounded::new("bytes of requests", limits.held_bytes, limits.held_bytes),
-        })
+        };
+        let first = upstream.connected(Protocol::Http1).await?;
+        upstream.idle().push(first);
+        Ok(upstream)
     }
 
     /// A connection for one HTTP/1.1 request: an idle one, or a new one.
-    async fn exclusive(&self, fresh: bool) -> Result<Judged, ConnectError> {
+    async fn exclusive(&self, fresh: bool) -> Result<Judged, ProxyError> {
         let kept = if fresh { None } else { self.kept() };
         match kept {
             Some(judged) => Ok(judged),
@@ -185,7 +205,7 @@ impl Upstream {
     }
 
     /// The HTTP/2 connection that all share.
-    async fn shared(&self, fresh: bool) -> Result<Sender, ConnectError> {
+    async fn shared(&self, fresh: bool) -> Result<Sender, ProxyError> {
         let mut shared = self.shared.lock().await;
         if let Some(sender) = shared.as_ref().filter(|it| !fresh && it.is_good()).and_then(|it| it.sender.share()) {
             return Ok(sender);
@@ -203,10 +223,15 @@ impl Upstream {
         }
     }
 
-    /// A new connection, judged and accepted. Rare and large, so on the heap.
-    async fn connected(&self, protocol: Protocol) -> Result<Judged, ConnectError> {
+    /// A new connection, judged and accepted, whose evidence is kept. Rare and large, so on the heap.
+    async fn connected(&self, protocol: Protocol) -> Result<Judged, ProxyError> {
         let connection = Box::pin(self.connector.connect(&self.address, protocol)).await?;
-        Ok(Judged::new(connection, self.limits.connection_age))
+        let AttestedConnection { sender, appraisal, evidence } = connection;
+        if let Some(keeper) = self.keeper.clone() {
+            let kept = tokio::task::spawn_blocking(move || keeper(evidence)).await;
+            kept.map_err(|error| ProxyError::Keep(error.into()))?.map_err(ProxyError::Keep)?;
+        }
+        Ok(Judged::new(sender, appraisal.facts().collateral_expires(), self.limits.connection_age))
     }
 
     fn give_back(&self, judged: Judged) {
@@ -271,7 +296,13 @@ enum Refusal {
     #[error(transparent)]
     Body(#[from] Error),
     #[error("no attested connection to the server, nothing was sent: {0}")]
-    Connect(#[from] ConnectError),
+    Connect(#[from] ProxyError),
+    /// Not an answer without the receipt, which a client might not miss until it needs it; nor one with a receipt that nobody can
+    /// ever verify, because nobody has the evidence of this connection.
+    #[error(
+        "a receipt is asked for, and this proxy does not keep the evidence that a receipt is verified with: start it with --receipt DIR, or ask without"
+    )]
+    NoReceipts,
     #[error("the server does not answer: {0}")]
     Http(#[from] hyper::Error),
     #[error("{0} requests are under way already")]
@@ -287,7 +318,11 @@ impl Refusal {
         let (status, code) = match self {
             Self::Attestation => (StatusCode::FORBIDDEN, Code::PermissionDenied),
             Self::Body(error) => (error.http_status(), error.grpc_code()),
-            Self::Connect(ConnectError::Refused(_)) => (StatusCode::BAD_GATEWAY, Code::FailedPrecondition),
+            Self::NoReceipts => (StatusCode::BAD_REQUEST, Code::FailedPrecondition),
+            Self::Connect(ProxyError::Connect(ConnectError::Refused(_))) => {
+                (StatusCode::BAD_GATEWAY, Code::FailedPrecondition)
+            }
+            Self::Connect(ProxyError::Keep(_)) => (StatusCode::INTERNAL_SERVER_ERROR, Code::Internal),
             Self::Connect(_) | Self::Http(_) => (StatusCode::BAD_GATEWAY, Code::Unavailable),
             Self::Busy(_) => (StatusCode::SERVICE_UNAVAILABLE, Code::Unavailable),
             Self::Timeout(_) => (StatusCode::GATEWAY_TIMEOUT, Code::DeadlineExceeded),
@@ -311,6 +346,9 @@ fn full(bytes: Bytes) -> Body {
 async fn forward(upstream: &Arc<Upstream>, request: Request<Incoming>) -> Result<Response<Body>, Refusal> {
     if is_exchange(request.uri().path()) {
         return Err(Refusal::Attestation);
+    }
+    if upstream.keeper.is_none() && receipts::is_wanted(request.headers()) {
+        return Err(Refusal::NoReceipts);
     }
     let Limits { requests, request_time, .. } = upstream.limits;
     let place = Arc::clone(&upstream.places).try_acquire_owned().map_err(|_| Refusal::Busy(requests))?;

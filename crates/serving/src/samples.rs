@@ -12,7 +12,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 /// The version of the format.
@@ -120,7 +120,7 @@ impl SampleSet {
     pub fn compare(&self, sample: &Sample, answer: &[u8]) -> Result<Comparison, String> {
         let answer: Answer = serde_json::from_slice(answer).map_err(|error| format!("not an answer: {error}"))?;
         let mut difference = 0.0f64;
-        let mut class = None;
+        let (mut class, mut wrong) = (None, None);
         for (place, column) in self.outputs.iter().enumerate() {
             let missing = || format!("no output `{}` in the answer", column.name);
             let output = answer.outputs.iter().find(|output| output.name == column.name).ok_or_else(missing)?;
@@ -129,6 +129,7 @@ impl SampleSet {
                 let (wanted, found) = (expected.len(), output.data.len());
                 return Err(format!("output `{}`: expected {wanted} values, found {found}", column.name));
             }
+            wrong = wrong.or_else(|| self.first_wrong(&column.name, expected, &output.data));
             let distances = output.data.iter().zip(expected).map(|(found, expected)| (found - expected).abs());
             difference = distances.fold(difference, |worst, distance| if distance <= worst { worst } else { distance });
             if place == 0 {
@@ -140,12 +141,37 @@ impl SampleSet {
             difference,
             agrees: difference <= self.tolerance,
             correct: sample.label.map(|label| class == Some(label)),
+            wrong,
         })
+    }
+
+    /// The first value that is too far from the expected one.
+    fn first_wrong(&self, output: &str, expected: &[f64], found: &[f64]) -> Option<Wrong> {
+        let wrong = |(expected, found): (&f64, &f64)| {
+            let distance = (found - expected).abs();
+            distance > self.tolerance || distance.is_nan()
+        };
+        let place = expected.iter().zip(found).position(wrong)?;
+        let (expected, found) = (*expected.get(place)?, *found.get(place)?);
+        Some(Wrong { output: output.to_owned(), place, expected, found })
     }
 }
 
+/// A value that is not the expected one.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Wrong {
+    /// In which output it is.
+    pub output: String,
+    /// Where in the output's flat list, from 0.
+    pub place: usize,
+    /// What was expected.
+    pub expected: f64,
+    /// What was found.
+    pub found: f64,
+}
+
 /// How one answer compares.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Comparison {
     /// The largest distance of a value from the expected one.
     pub difference: f64,
@@ -153,6 +179,8 @@ pub struct Comparison {
     pub agrees: bool,
     /// Whether the class is the right one, if the sample says which is.
     pub correct: Option<bool>,
+    /// The first value that is not within the tolerance.
+    pub wrong: Option<Wrong>,
 }
 
 #[derive(Deserialize)]
@@ -204,6 +232,11 @@ mod tests {
         assert!(good.agrees && good.correct == Some(true) && good.difference < 0.006);
         let wrong_class = compare("[0.75, 0.25]").unwrap();
         assert!(!wrong_class.agrees && wrong_class.correct == Some(false));
+        let wrong = |data: &str| compare(data).unwrap().wrong;
+        assert_eq!((good.wrong, wrong("[0.255, 0.75]")), (None, None));
+        let second = Wrong { output: "y".into(), place: 1, expected: 0.75, found: 0.5 };
+        assert_eq!(wrong("[0.25, 0.5]"), Some(second));
+        assert_eq!(wrong("[0.5, 0.5]").unwrap().place, 0);
         assert_eq!(compare("[1]").unwrap_err(), "output `y`: expected 2 values, found 1");
         assert!(set.compare(&set.samples[0], b"{\"outputs\": []}").is_err());
         assert!(set.compare(&set.samples[0], b"{\"error\": \"x\"}").is_err());

@@ -34,7 +34,7 @@ use sealwright_serving::{
     client::{Client, QueryError, Report, Target},
     load_all,
     proto::inference::{ModelInferRequest, grpc_inference_service_client::GrpcInferenceServiceClient},
-    proxy::{self, ProxyError, Upstream},
+    proxy::{self, Keeper, ProxyError, Upstream},
     samples::SampleSet,
     serve,
 };
@@ -149,7 +149,18 @@ impl Running {
         limits: proxy::Limits,
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> (SocketAddr, JoinHandle<()>) {
-        let upstream = Upstream::connect(self.world.connector(), &self.address.to_string(), limits).await.unwrap();
+        self.proxy_with(limits, None, stop).await
+    }
+
+    /// The same, with somebody who keeps evidence.
+    async fn proxy_with(
+        &self,
+        limits: proxy::Limits,
+        keeper: Option<Keeper>,
+        stop: impl Future<Output = ()> + Send + 'static,
+    ) -> (SocketAddr, JoinHandle<()>) {
+        let address = self.address.to_string();
+        let upstream = Upstream::connect(self.world.connector(), &address, limits, keeper).await.unwrap();
         let listener = proxy::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let address = listener.local_addr().unwrap();
         (address, tokio::spawn(proxy::serve(listener, Arc::new(upstream), stop)))
@@ -253,11 +264,12 @@ async fn a_server_that_is_refused_gets_no_tensor() {
     let elsewhere = World::new();
     let refused = Client::connect(&elsewhere.connector(), &running.address.to_string()).await.err().unwrap();
     assert!(matches!(refused, ConnectError::Refused(_)), "{refused}");
-    let upstream = Upstream::connect(elsewhere.connector(), &running.address.to_string(), proxy::Limits::default())
-        .await
-        .err()
-        .unwrap();
-    assert!(matches!(upstream, ConnectError::Refused(_)), "{upstream}");
+    let upstream =
+        Upstream::connect(elsewhere.connector(), &running.address.to_string(), proxy::Limits::default(), None)
+            .await
+            .err()
+            .unwrap();
+    assert!(matches!(upstream, ProxyError::Connect(ConnectError::Refused(_))), "{upstream}");
     assert!(!running.engine.metrics().text().contains("prediction_seconds_count{"));
 }
 
@@ -286,7 +298,8 @@ async fn a_server_that_could_answer_with_another_version_than_the_named_is_refus
         let connector = connector_for(&running.world, &[named]);
         let refused = Client::connect(&connector, &address).await.err().unwrap();
         assert_eq!(codes(refused), ["workload-not-named"], "by the client, version {}", named.version);
-        let refused = Upstream::connect(connector, &address, proxy::Limits::default()).await.err().unwrap();
+        let refused = Upstream::connect(connector, &address, proxy::Limits::default(), None).await.err().unwrap();
+        let ProxyError::Connect(refused) = refused else { panic!("{refused}") };
         assert_eq!(codes(refused), ["workload-not-named"], "by the proxy, version {}", named.version);
     }
     let both = connector_for(&running.world, &[&models[0], &models[1]]);
@@ -417,19 +430,85 @@ async fn unmodified_clients_reach_the_model_through_the_proxy() {
     assert_eq!((refused.code(), refused.message()), (Code::NotFound, "Servable not found for request: Latest(no)"));
 }
 
-#[tokio::test]
-async fn receipts_pass_the_proxy() {
-    let running = Running::start().await;
-    let mut sender = plain(running.proxy().await).await;
+/// A prediction that a receipt is asked for.
+fn asking_for_a_receipt() -> Request<Full<Bytes>> {
     let set = sample_set();
-    let request = Request::post("/v2/models/digits/infer")
+    Request::post("/v2/models/digits/infer")
         .header("host", "x")
         .header("Sealwright-Receipt", "request")
         .body(Full::new(Bytes::from(set.request(&set.samples[0]))))
-        .unwrap();
-    let response = sender.send_request(request).await.unwrap();
-    let receipt = response.headers()["sealwright-receipt"].to_str().unwrap().to_owned();
-    assert!(Unverified::parse(&receipt).is_ok());
+        .unwrap()
+}
+
+#[tokio::test]
+async fn a_receipt_that_came_through_the_proxy_is_verified_with_the_evidence_that_the_proxy_kept() {
+    let running = Running::start().await;
+    let kept = Arc::new(Mutex::new(Vec::new()));
+    let keeps: Keeper = {
+        let kept = Arc::clone(&kept);
+        Arc::new(move |evidence| {
+            kept.lock().unwrap().push(evidence);
+            Ok(())
+        })
+    };
+    // Each request goes over a connection of its own.
+    let limits = proxy::Limits { connection_age: Duration::ZERO, ..proxy::Limits::default() };
+    let (proxy, _) = running.proxy_with(limits, Some(keeps), std::future::pending()).await;
+    let mut sender = plain(proxy).await;
+    for connections in 2..4 {
+        let response = sender.send_request(asking_for_a_receipt()).await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+        let receipt = response.headers()["sealwright-receipt"].to_str().unwrap().to_owned();
+        let response = response.into_body().collect().await.unwrap().to_bytes();
+        let kept = kept.lock().unwrap().clone();
+        assert_eq!(kept.len(), connections);
+        let (judge, request) = (running.world.judge(), asking_for_a_receipt());
+        let request = request.into_body().collect().await.unwrap().to_bytes();
+        let expected = Expected { request: Some(&request), response: Some(&response), ..Expected::default() };
+        let verified = |evidence| Unverified::parse(&receipt).unwrap().verify(evidence, &judge, &expected);
+        verified(kept.last().unwrap()).unwrap();
+        assert!(verified(&kept[0]).is_err(), "another connection's evidence");
+    }
+}
+
+#[tokio::test]
+async fn nobody_gets_a_receipt_through_a_proxy_that_keeps_no_evidence() {
+    let running = Running::start().await;
+    let proxy = running.proxy().await;
+    let response = plain(proxy).await.send_request(asking_for_a_receipt()).await.unwrap();
+    assert_eq!(response.status(), StatusCode::BAD_REQUEST);
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    assert!(String::from_utf8_lossy(&body).contains("start it with --receipt DIR"), "{body:?}");
+
+    let channel = tonic::transport::Endpoint::try_from(format!("http://{proxy}")).unwrap().connect().await.unwrap();
+    let mut request = tonic::Request::new(infer_request("digits", vec![0.0; 64]));
+    request.metadata_mut().insert("sealwright-receipt", "request".parse().unwrap());
+    let refused = GrpcInferenceServiceClient::new(channel).model_infer(request).await.unwrap_err();
+    assert_eq!(refused.code(), Code::FailedPrecondition, "{refused}");
+    assert!(!running.engine.metrics().text().contains("prediction_seconds_count{"), "nothing was predicted");
+}
+
+#[tokio::test]
+async fn a_connection_whose_evidence_cannot_be_kept_is_not_used() {
+    let running = Running::start().await;
+    let full = || -> Keeper { Arc::new(|_| Err("the disk is full".into())) };
+    let (address, limits) = (running.address.to_string(), proxy::Limits::default());
+    let refused = Upstream::connect(running.world.connector(), &address, limits, Some(full())).await.err().unwrap();
+    assert!(matches!(&refused, ProxyError::Keep(why) if why.to_string() == "the disk is full"), "{refused}");
+
+    let room = Mutex::new(1);
+    let first_only: Keeper = Arc::new(move |_| {
+        let mut room = room.lock().unwrap();
+        *room -= 1;
+        if *room < 0 { Err("the disk is full".into()) } else { Ok(()) }
+    });
+    let limits = proxy::Limits { connection_age: Duration::ZERO, ..limits };
+    let (proxy, _) = running.proxy_with(limits, Some(first_only), std::future::pending()).await;
+    let response = plain(proxy).await.send_request(asking_for_a_receipt()).await.unwrap();
+    assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    assert!(String::from_utf8_lossy(&body).contains("the disk is full"), "{body:?}");
+    assert!(!running.engine.metrics().text().contains("prediction_seconds_count{"), "nothing was predicted");
 }
 
 #[tokio::test]
@@ -516,7 +595,7 @@ async fn a_server_that_is_refused_later_gets_no_more_from_the_proxy_and_what_it_
     let latch = running.slow_model();
     let limits = proxy::Limits { connection_age: Duration::ZERO, ..proxy::Limits::default() };
     let connector = connector_for(&running.world, &[&named]);
-    let upstream = Upstream::connect(connector, &running.address.to_string(), limits).await.unwrap();
+    let upstream = Upstream::connect(connector, &running.address.to_string(), limits, None).await.unwrap();
     let listener = proxy::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let proxy = listener.local_addr().unwrap();
     tokio::spawn(proxy::serve(listener, Arc::new(upstream), std::future::pending()));

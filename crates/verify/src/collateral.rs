@@ -47,7 +47,7 @@ impl Collateral {
         let root_crl = Crl::verify(Part::RootCrl, &bundle.root_ca_crl, &root)?;
         let pck_ca = verify_pck_ca(Part::PckCa, &pck_ca, &root, &root_crl)?;
         let pck_crl = Crl::verify(Part::PckCrl, &bundle.pck_crl, &pck_ca)?;
-        let signers = Signers::verify(bundle, &root, &root_crl)?;
+        let signers = Signers::verify(bundle, &root, &anchor, &root_crl)?;
         let (tcb_info, qe_identity) = signers.documents(bundle)?;
         let window = [root.window(), root_crl.window(), pck_ca.window(), pck_crl.window(), signers.window()]
             .into_iter()
@@ -173,14 +173,21 @@ pub(crate) fn verify_pck_ca(part: Part, der: &[u8], root: &Certificate, root_crl
 }
 
 /// A root that came with another chain must be the one already trusted, or a renewal of it with the same key.
-pub(crate) fn verify_same_root(part: Part, der: &[u8], root: &Certificate) -> Result<Option<Certificate>, Error> {
+pub(crate) fn verify_same_root(
+    part: Part,
+    der: &[u8],
+    root: &Certificate,
+    anchor: &AnchorId,
+) -> Result<Option<Certificate>, Error> {
     if der == root.der() {
         return Ok(None);
     }
     let other = Certificate::parse(part, der, Profile::INTEL)?;
     if other.key_info() != root.key_info() {
         let sha256 = hash::sha256(&[other.key_info()]).to_string();
-        return Err(Error::UntrustedRoot { found: other.subject(), sha256, trusted: root.subject() });
+        // Both may bear one name: keys tell them apart.
+        let trusted = format!("{} with key SHA-256 {}", anchor.name, anchor.sha256);
+        return Err(Error::UntrustedRoot { found: other.subject(), sha256, trusted });
     }
     other.check_root()?;
     Ok(Some(other))
@@ -194,13 +201,13 @@ struct Signers {
 }
 
 impl Signers {
-    fn verify(bundle: &Bundle, root: &Certificate, root_crl: &Crl) -> Result<Self, Error> {
-        let (tcb_info, window) = verify_signer(Part::TcbSigner, &bundle.tcb_info_issuer_chain, root, root_crl)?;
+    fn verify(bundle: &Bundle, root: &Certificate, anchor: &AnchorId, root_crl: &Crl) -> Result<Self, Error> {
+        let signer = |part, pem| verify_signer(part, pem, root, anchor, root_crl);
+        let (tcb_info, window) = signer(Part::TcbSigner, &bundle.tcb_info_issuer_chain)?;
         if bundle.qe_identity_issuer_chain == bundle.tcb_info_issuer_chain {
             return Ok(Self { tcb_info, qe_identity: None, window });
         }
-        let (qe_identity, other) =
-            verify_signer(Part::QeIdentitySigner, &bundle.qe_identity_issuer_chain, root, root_crl)?;
+        let (qe_identity, other) = signer(Part::QeIdentitySigner, &bundle.qe_identity_issuer_chain)?;
         Ok(Self { tcb_info, qe_identity: Some(qe_identity), window: window.and(other) })
     }
 
@@ -224,9 +231,15 @@ impl Signers {
 }
 
 /// A certificate that signs collateral: directly below the root, and not revoked.
-fn verify_signer(part: Part, pem: &str, root: &Certificate, root_crl: &Crl) -> Result<(Certificate, Window), Error> {
+fn verify_signer(
+    part: Part,
+    pem: &str,
+    root: &Certificate,
+    anchor: &AnchorId,
+    root_crl: &Crl,
+) -> Result<(Certificate, Window), Error> {
     let [signer, its_root] = chain(part, pem.as_bytes())?;
-    let renewed = verify_same_root(Part::RootCa, &its_root, root)?;
+    let renewed = verify_same_root(Part::RootCa, &its_root, root, anchor)?;
     let signer = Certificate::parse(part, &signer, Profile::INTEL)?;
     signer.check_role("common name containing \"SGX TCB Signing\"", "SGX TCB Signing")?;
     signer.issued_by(root)?;

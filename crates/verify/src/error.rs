@@ -530,8 +530,8 @@ impl Error {
     /// What was found, when it is a value.
     pub fn actual(&self) -> Option<String> {
         match self {
+            Self::UntrustedRoot { found, sha256, .. } => Some(format!("{found} with key SHA-256 {sha256}")),
             Self::Profile { found, .. }
-            | Self::UntrustedRoot { found, .. }
             | Self::Issuer { found, .. }
             | Self::QeVendor { found, .. }
             | Self::CollateralMismatch { found, .. }

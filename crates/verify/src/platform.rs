@@ -64,7 +64,7 @@ impl Platform {
         verified.window.check(at)?;
         let [pck, ca, root] = chain(Part::Pck, pck_chain)?;
         let mut window = verified.window;
-        if let Some(renewed) = verify_same_root(Part::ChainRootCa, &root, &verified.root)? {
+        if let Some(renewed) = verify_same_root(Part::ChainRootCa, &root, &verified.root, &verified.anchor)? {
             window = window.and(renewed.window());
         }
         if let Some(renewed) = verify_same_pck_ca(&ca, verified)? {

@@ -71,6 +71,22 @@ pub enum ChainError {
         /// The hash that is there.
         found: Digest<32>,
     },
+    /// There is no whole entry, so there is no log that could hold.
+    #[error("no whole entry in {bytes} bytes: this is no audit log, or nothing is left of one")]
+    Empty {
+        /// How long the file is.
+        bytes: u64,
+    },
+    /// What is behind the last entry is not the beginning of the next one: not an interrupted write, but somebody's.
+    #[error("line at byte {offset}: {bytes} bytes without a newline that are not the beginning of entry {seq}")]
+    Torn {
+        /// Where the last entry ends.
+        offset: u64,
+        /// How many bytes are behind it.
+        bytes: u64,
+        /// The number of the entry that should come.
+        seq: u64,
+    },
     /// The file ends before an entry that is known to have been written.
     #[error(
         "entry {seq} ended at byte {end}, the file ends at byte {length}: entries were removed. Keep the file as it is for whoever asks, move it away, and start again: the chain goes on in a new file"
@@ -85,37 +101,70 @@ pub enum ChainError {
     },
 }
 
+impl ChainError {
+    /// The reason as a stable word for programs, when the log is what is wrong.
+    pub const fn code(&self) -> Option<&'static str> {
+        match self {
+            Self::File(_) => None,
+            Self::Line { .. } => Some("audit-line-malformed"),
+            Self::Broken { .. } => Some("audit-chain-broken"),
+            Self::Empty { .. } => Some("audit-log-empty"),
+            Self::Torn { .. } => Some("audit-log-torn"),
+            Self::Removed { .. } => Some("audit-entries-removed"),
+        }
+    }
+
+    /// Where in the file it is seen, in bytes.
+    pub const fn offset(&self) -> Option<u64> {
+        match self {
+            Self::File(_) => None,
+            Self::Line { offset, .. } | Self::Broken { offset, .. } | Self::Torn { offset, .. } => Some(*offset),
+            Self::Empty { .. } => Some(0),
+            Self::Removed { length, .. } => Some(*length),
+        }
+    }
+}
+
 /// What a log that holds together holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Summary {
-    /// The first entry's number; 1 unless the file goes on after an earlier one. 0 in an empty file.
+    /// The first entry's number; 1 unless the file goes on after an earlier one.
     pub first: u64,
     /// What the first entry says came before it.
     pub prev: Digest<32>,
     /// The last entry.
     pub head: Head,
-    /// Bytes behind the last whole line: a write that was interrupted, and never acknowledged.
+    /// Bytes behind the last whole line that begin as the next one would: a write that was interrupted, and never acknowledged. No line
+    /// vouches for them.
     pub torn: u64,
 }
 
-/// Reads a whole log and checks that every line follows on the one before it.
+/// Reads a whole log and checks that every line follows on the one before it, and that what is behind the last one can be a write that was
+/// interrupted.
 ///
 /// # Errors
-/// At the first line that does not, or when the file cannot be read.
+/// At the first line that does not, when there is none, or when the file cannot be read.
 pub fn verify(path: &Path) -> Result<Summary, ChainError> {
     let mut file = File::open(path).map_err(FileError::io(path))?;
     let Some(first_line) = first_line(&mut file).map_err(FileError::io(path))? else {
-        return Ok(Summary {
-            first: 0,
-            prev: Digest::ZERO,
-            head: Head::START,
-            torn: walk(&file, path, Head::START)?.1,
-        });
+        let bytes = file.metadata().map_err(FileError::io(path))?.len();
+        return Err(ChainError::Empty { bytes });
     };
     let link = Link::read(&first_line, 0)?;
     let before = Head { seq: link.seq.saturating_sub(1), sha256: link.prev, end: 0 };
-    let (head, torn) = walk(&file, path, before)?;
-    Ok(Summary { first: link.seq, prev: link.prev, head, torn })
+    let (head, rest) = walk(&file, path, before)?;
+    let (bytes, seq) = (rest.len() as u64, head.seq.saturating_add(1));
+    if !may_begin(&rest, head) {
+        return Err(ChainError::Torn { offset: head.end, bytes, seq });
+    }
+    Ok(Summary { first: link.seq, prev: link.prev, head, torn: bytes })
+}
+
+/// Whether these bytes can be the beginning of the line behind `head`: every line begins with its place, as far as it was written.
+fn may_begin(bytes: &[u8], head: Head) -> bool {
+    let place =
+        format!("{{\"v\":{},\"seq\":{},\"prev\":\"{}\"", super::FORMAT, head.seq.saturating_add(1), head.sha256);
+    bytes.starts_with(place.as_bytes()) || place.as_bytes().starts_with(bytes)
 }
 
 /// Finds where the log in `file` goes on, given the last entry that is known to have been written. A file without a whole line goes on after
@@ -124,7 +173,7 @@ pub fn verify(path: &Path) -> Result<Summary, ChainError> {
 pub(super) fn resume(file: &mut File, path: &Path, known: Head) -> Result<(Head, u64), ChainError> {
     let first_line = first_line(file).map_err(FileError::io(path))?;
     if first_line.is_none_or(|line| Link::read(&line, 0).is_ok_and(|link| link.follows(known))) {
-        return walk(file, path, Head { end: 0, ..known });
+        return walked(file, path, Head { end: 0, ..known });
     }
     let length = file.metadata().map_err(FileError::io(path))?.len();
     if length < known.end {
@@ -139,7 +188,12 @@ pub(super) fn resume(file: &mut File, path: &Path, known: Head) -> Result<(Head,
         }
     }
     file.seek(SeekFrom::Start(known.end)).map_err(FileError::io(path))?;
-    walk(file, path, known)
+    walked(file, path, known)
+}
+
+/// As [`walk`], with the number of bytes that are behind the last line.
+fn walked(file: &File, path: &Path, head: Head) -> Result<(Head, u64), ChainError> {
+    walk(file, path, head).map(|(head, rest)| (head, rest.len() as u64))
 }
 
 /// The first line without its newline, if the file has a whole one. The file stands at its beginning afterwards.
@@ -174,21 +228,21 @@ pub(super) fn last(path: &Path, end: u64, count: usize) -> Result<String, ChainE
     Ok(lines[lines.len().saturating_sub(count)..].concat())
 }
 
-/// Reads lines from where `file` stands, which is behind `head`, to the last whole one. Returns that one, and how many bytes are behind it.
-fn walk(file: &File, path: &Path, mut head: Head) -> Result<(Head, u64), ChainError> {
+/// Reads lines from where `file` stands, which is behind `head`, to the last whole one. Returns that one, and the bytes behind it.
+fn walk(file: &File, path: &Path, mut head: Head) -> Result<(Head, Vec<u8>), ChainError> {
     let mut reader = BufReader::new(file);
     let mut line = Vec::new();
     loop {
         line.clear();
-        let read = (&mut reader).take(MAX_LINE as u64 + 1).read_until(b'\n', &mut line).map_err(FileError::io(path))?;
-        if line.pop() != Some(b'\n') {
+        (&mut reader).take(MAX_LINE as u64 + 1).read_until(b'\n', &mut line).map_err(FileError::io(path))?;
+        if line.pop_if(|last| *last == b'\n').is_none() {
             let length = file.metadata().map_err(FileError::io(path))?.len();
-            // No more than was read: a log can be checked while its broker writes it.
-            let torn = length.saturating_sub(head.end).min(read as u64);
-            if torn > MAX_LINE as u64 {
+            // No more than was read: a log can be checked while its broker writes it. No more than the file has: a device may have no end.
+            line.truncate(usize::try_from(length.saturating_sub(head.end)).unwrap_or(usize::MAX));
+            if line.len() > MAX_LINE {
                 return Err(ChainError::Line { offset: head.end, what: format!("longer than {MAX_LINE} bytes") });
             }
-            return Ok((head, torn));
+            return Ok((head, line));
         }
         let link = Link::read(&line, head.end)?;
         if !link.follows(head) {

@@ -288,6 +288,44 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_is_behind_the_last_line_is_a_no_unless_the_next_line_could_begin_so() {
+        let (_folder, path, head) = log_of(2).await;
+        let whole = std::fs::read(&path).unwrap();
+        let next = format!(r#"{{"v":1,"seq":3,"prev":"{}","at":1"#, head.sha256);
+        for cut in 0..next.len() {
+            std::fs::write(&path, [&whole[..], &next.as_bytes()[..cut]].concat()).unwrap();
+            assert_eq!(verify(&path).unwrap().torn, cut as u64);
+            if cut > 0 {
+                let mut other = next.as_bytes()[..cut].to_vec();
+                other[cut.min(88) - 1] ^= 1;
+                std::fs::write(&path, [&whole[..], &other].concat()).unwrap();
+                let error = verify(&path).unwrap_err();
+                assert!(
+                    matches!(error, ChainError::Torn { offset, seq: 3, .. } if offset == head.end),
+                    "{cut}: {error}"
+                );
+            }
+        }
+        // The place of another line, and bytes that are none.
+        for other in [r#"{"v":1,"seq":4,"#, r#"{"v":2"#, "\0\0\0\0", " "] {
+            std::fs::write(&path, [&whole[..], other.as_bytes()].concat()).unwrap();
+            assert_eq!(verify(&path).unwrap_err().code(), Some("audit-log-torn"), "{other:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_file_without_a_whole_line_is_no_log() {
+        let (_folder, path, _) = log_of(1).await;
+        let line = std::fs::read(&path).unwrap();
+        for bytes in [&b""[..], b"\x80random", &line[..line.len() - 1]] {
+            std::fs::write(&path, bytes).unwrap();
+            let error = verify(&path).unwrap_err();
+            assert!(matches!(error, ChainError::Empty { bytes: length } if length == bytes.len() as u64), "{error}");
+        }
+        assert_eq!(verify(Path::new("/dev/null")).unwrap_err().code(), Some("audit-log-empty"));
+    }
+
+    #[tokio::test]
     async fn a_moved_away_log_goes_on_in_a_new_file() {
         let (_folder, path, head) = log_of(2).await;
         std::fs::rename(&path, path.with_extension("old")).unwrap();

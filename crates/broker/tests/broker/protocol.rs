@@ -304,9 +304,11 @@ async fn a_broker_that_trusts_vendors_only_refuses_the_same_evidence() {
 #[tokio::test]
 async fn an_untrusted_root_is_refused_with_the_names_of_the_trusted_ones_but_not_their_files() {
     let (mut desk, other) = (Desk::new().await, Desk::prepared());
-    // With collateral for a machine of this kind, it is that collateral's root.
-    let root = "L=No Hardware,O=Sealwright Simulation,CN=Intel SGX Root CA";
-    for names in [root, "intel-sgx-root, desk"] {
+    // With collateral for a machine of this kind, it is that collateral's root. Its certificate's name is that of the other one too, so its
+    // key is told.
+    let anchor = sealwright_verify::Anchor::from_certificate("desk", desk.site.root()).unwrap();
+    let root = format!("desk with key SHA-256 {}", anchor.id().sha256);
+    for names in [root.as_str(), "intel-sgx-root, desk"] {
         let answer = desk.guest().attest(&other.td).await;
         assert_eq!((answer.status, answer.reason().as_str()), (StatusCode::FORBIDDEN, "untrusted-root"));
         assert_eq!(answer.json()["explanation"]["checks"][0]["expected"], names);

@@ -1,7 +1,6 @@
-use super::values;
+use super::values::{self, Address};
 use clap::{Args, Subcommand, ValueEnum};
 use sealwright_wire::kbs::ResourcePath;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 #[derive(Subcommand)]
@@ -33,7 +32,7 @@ pub(crate) struct BrokerInit {
     pub(crate) names: Vec<String>,
     /// Where the broker will listen.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8443")]
-    pub(crate) listen: SocketAddr,
+    pub(crate) listen: Address,
     /// The administrator's name, as the audit log will give it.
     #[arg(long, value_name = "NAME", default_value = "admin")]
     pub(crate) administrator: String,
@@ -49,7 +48,7 @@ pub(crate) struct BrokerServe {
     pub(crate) dir: PathBuf,
     /// Listen here instead of where the configuration says.
     #[arg(long, value_name = "ADDR")]
-    pub(crate) listen: Option<SocketAddr>,
+    pub(crate) listen: Option<Address>,
     /// Write the address that is listened on into this file once the broker is ready.
     #[arg(long, value_name = "FILE")]
     pub(crate) ready_file: Option<PathBuf>,

@@ -143,11 +143,11 @@ pub(crate) struct PredictTdx {
     /// Memory of the trust domain, as `2G` or `2048M`.
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     pub(crate) ram: u64,
-    /// How the virtual machine monitor loads and measures: its profile, such as `qemu-9`.
-    #[arg(long, value_name = "PROFILE", value_parser = Vmm::from_name)]
+    /// How the virtual machine monitor loads and measures: its profile.
+    #[arg(long, value_name = "PROFILE", value_parser = values::vmm())]
     pub(crate) vmm: Vmm,
-    /// How the firmware measures: its profile, such as `ovmf-2022.11`.
-    #[arg(long, value_name = "PROFILE", value_parser = Firmware::from_name)]
+    /// How the firmware measures: its profile.
+    #[arg(long, value_name = "PROFILE", value_parser = values::firmware())]
     pub(crate) firmware_profile: Firmware,
     /// How the firmware measures the variable SecureBoot: `absent` or `disabled` [default: as the profile says].
     #[arg(long, value_name = "HOW", value_parser = SecureBoot::from_name)]
@@ -158,9 +158,12 @@ pub(crate) struct PredictTdx {
     /// A log of such a machine to take the ACPI digests from; the result says that they were not checked.
     #[arg(long, value_name = "CCEL")]
     pub(crate) acpi_log: Option<PathBuf>,
-    /// Write the reference values here instead of printing them.
+    /// Write the reference values into this new file instead of printing them.
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
+    /// Replace the output where it is there already.
+    #[arg(long, requires = "output")]
+    pub(crate) force: bool,
 }
 
 /// Where evidence comes from.

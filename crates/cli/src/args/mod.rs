@@ -4,6 +4,7 @@ mod broker;
 mod collateral;
 mod evidence;
 mod model;
+#[cfg(feature = "simulator")]
 mod sim;
 mod trust;
 mod values;
@@ -21,9 +22,10 @@ pub(crate) use evidence::{
     PredictTdx, Tpm2Tools, Verify,
 };
 pub(crate) use model::{Label, Query, ReceiptCommand, ReceiptVerify, Seal, Serve, Unseal};
+#[cfg(feature = "simulator")]
 pub(crate) use sim::{SimBoot, SimCommand, SimFiles, SimTcb, SimTd, TdFiles};
 pub(crate) use trust::TrustArgs;
-pub(crate) use values::PolicyArg;
+pub(crate) use values::{Address, PolicyArg};
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
@@ -57,6 +59,7 @@ pub(crate) fn nonsense(what: impl Display) -> clap::Error {
 #[derive(Subcommand)]
 pub(crate) enum Command {
     /// Show the whole story on this machine, in a simulated TEE: boot, predict, seal, attest, serve, query, refuse.
+    #[cfg(feature = "simulator")]
     Demo(Demo),
     /// Say what a file is (quote, collateral, event log, certificate, token, receipt, sealed file) and print its fields.
     Inspect(Inspect),
@@ -90,6 +93,7 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Receipt(ReceiptCommand),
     /// Run a simulated site: a vendor, a platform and its trust domains. It proves nothing about this machine.
+    #[cfg(feature = "simulator")]
     #[command(subcommand)]
     Sim(SimCommand),
     /// Say what this machine has and what to do about what it lacks.
@@ -110,6 +114,7 @@ pub(crate) enum Command {
 }
 
 /// Show the whole story.
+#[cfg(feature = "simulator")]
 #[derive(clap::Args)]
 pub(crate) struct Demo {
     /// Keep everything that the demo made in this directory, which must be absent or empty.

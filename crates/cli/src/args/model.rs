@@ -1,10 +1,10 @@
-use super::{BackendArg, BrokerTarget, PolicyArg, TrustArgs, values};
+use super::values::{self, Address};
+use super::{BackendArg, BrokerTarget, PolicyArg, TrustArgs};
 use clap::builder::RangedU64ValueParser;
 use clap::{Args, Subcommand};
 use sealwright_serving::Limits;
 use sealwright_wire::kbs::ResourcePath;
 use sealwright_wire::sealed::MAX_VERSION;
-use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -82,7 +82,7 @@ pub(crate) struct Serve {
     pub(crate) limits: ServeLimits,
     /// Listen here.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8501")]
-    pub(crate) listen: SocketAddr,
+    pub(crate) listen: Address,
     /// Write the address that is listened on into this file once the server is ready.
     #[arg(long, value_name = "FILE")]
     pub(crate) ready_file: Option<PathBuf>,
@@ -166,8 +166,9 @@ impl FromStr for Label {
 #[derive(Args)]
 #[command(group = clap::ArgGroup::new("what").required(true).args(["samples", "listen"]))]
 pub(crate) struct Query {
-    /// The model server's address.
-    pub(crate) server: SocketAddr,
+    /// The model server's address: a name or an IP address, and a port.
+    #[arg(value_name = "HOST:PORT")]
+    pub(crate) server: Address,
     #[command(flatten)]
     pub(crate) trust: TrustArgs,
     /// The sealed model that the server must have measured. Repeatable: any one of them, and no model that is not named.
@@ -176,12 +177,13 @@ pub(crate) struct Query {
     /// Send these samples and compare the answers with the expected ones.
     #[arg(long, value_name = "FILE")]
     pub(crate) samples: Option<PathBuf>,
-    /// Ask for a receipt with the first answer and keep it in this directory, with what it speaks of and the collateral in force.
-    #[arg(long, value_name = "DIR", requires = "samples")]
+    /// Ask for a receipt with the first answer and keep it in this directory, with what it speaks of and the collateral in force. With
+    /// --listen: keep what the receipts that clients ask for are verified with, a folder for each connection to the server.
+    #[arg(long, value_name = "DIR")]
     pub(crate) receipt: Option<PathBuf>,
     /// Forward plain HTTP and gRPC from this loopback address over the attested channel.
     #[arg(long, value_name = "ADDR", value_parser = values::loopback)]
-    pub(crate) listen: Option<SocketAddr>,
+    pub(crate) listen: Option<Address>,
     /// Write the address that is listened on into this file once the proxy is ready.
     #[arg(long, value_name = "FILE", requires = "listen")]
     pub(crate) ready_file: Option<PathBuf>,
@@ -201,7 +203,8 @@ pub(crate) enum ReceiptCommand {
 pub(crate) struct ReceiptVerify {
     /// The receipt.
     pub(crate) receipt: PathBuf,
-    /// The evidence that binds the receipt's key, as the client kept it.
+    /// The evidence that binds the receipt's key, as the client kept it; or the directory in which a proxy kept it, which --collateral may
+    /// name too.
     #[arg(long, value_name = "FILE")]
     pub(crate) evidence: PathBuf,
     #[command(flatten)]

@@ -1,14 +1,18 @@
 //! Words of the command line that are more than text: what makes no sense is refused here, before anything is done.
 
+use anyhow::Context;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use sealwright_broker::admin::{ClientError, check_reference_name};
 use sealwright_channel::{http, seal};
 use sealwright_collateral::{Service, pcs::Config};
+use sealwright_predict::profile::{Firmware, Vmm};
 use sealwright_verify::TcbStatus;
 use sealwright_wire::Digest;
 use sealwright_wire::collateral::ParseStatusError;
 use sealwright_wire::kbs::ResourcePath;
 use sealwright_wire::sealed;
-use std::net::{AddrParseError, SocketAddr};
+use std::fmt;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -51,13 +55,60 @@ pub(super) fn collateral_service(text: &str) -> Result<String, String> {
     Service::new(&plain).map(|_| text.to_owned()).map_err(|error| error.to_string())
 }
 
-/// An address that nobody else can reach.
-pub(super) fn loopback(text: &str) -> Result<SocketAddr, String> {
-    let address: SocketAddr = text.parse().map_err(|error: AddrParseError| error.to_string())?;
-    if !address.ip().is_loopback() {
+/// A host, by IP address or by a name that is looked up when it is used, and a port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Address(String);
+
+impl Address {
+    /// One address of the host; of an IPv4 and an IPv6 one the former, as in the defaults, because there is one listener.
+    pub(crate) fn resolve(&self) -> anyhow::Result<SocketAddr> {
+        let found: Vec<_> = self.0.to_socket_addrs().with_context(|| format!("cannot look up {self}"))?.collect();
+        let address = found.iter().find(|address| address.is_ipv4()).or(found.first());
+        address.copied().with_context(|| format!("{self} has no address"))
+    }
+}
+
+impl FromStr for Address {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let named = || {
+            let (host, port) = text.rsplit_once(':')?;
+            let letters = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
+            let is_name = !host.is_empty() && !host.starts_with(['-', '.']) && host.bytes().all(letters);
+            (is_name && port.parse::<u16>().is_ok()).then_some(())
+        };
+        // What is written in digits alone is no name but a wrong address.
+        let is_number = text.bytes().all(|byte| byte.is_ascii_digit() || b".:".contains(&byte));
+        match text.parse::<SocketAddr>().is_ok() || (!is_number && named().is_some()) {
+            true => Ok(Self(text.to_owned())),
+            false => Err("expected HOST:PORT, as 127.0.0.1:8501, [::1]:8501 or localhost:8501"),
+        }
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// An address that nobody else can reach, as far as its text tells.
+pub(super) fn loopback(text: &str) -> Result<Address, String> {
+    if text.parse().is_ok_and(|address: SocketAddr| !address.ip().is_loopback()) {
         return Err("expected a loopback address: from elsewhere, requests would come in the clear".to_owned());
     }
-    Ok(address)
+    text.parse().map_err(str::to_owned)
+}
+
+/// A profile of virtual machine monitors, by its name.
+pub(super) fn vmm() -> impl TypedValueParser<Value = Vmm> {
+    PossibleValuesParser::new(Vmm::ALL.map(Vmm::name)).try_map(|name| Vmm::from_name(&name))
+}
+
+/// A profile of firmware, by its name.
+pub(super) fn firmware() -> impl TypedValueParser<Value = Firmware> {
+    PossibleValuesParser::new(Firmware::ALL.map(Firmware::name)).try_map(|name| Firmware::from_name(&name))
 }
 
 /// What a quote carries: up to 64 bytes in hex, padded with zeros.
@@ -123,6 +174,31 @@ mod tests {
         }
         assert_eq!("policy.rego".parse(), Ok(PolicyArg::File("policy.rego".into())));
         assert!("sha384:abc".parse::<PolicyArg>().is_err());
+    }
+
+    #[test]
+    fn an_address_is_a_host_and_a_port() {
+        for good in ["127.0.0.1:0", "[::1]:8501", "localhost:8501", "model-1.example.org:443", "a_b:1"] {
+            assert_eq!(good.parse::<Address>().unwrap().to_string(), good);
+        }
+        for bad in [
+            "",
+            "localhost",
+            ":80",
+            "localhost:",
+            "localhost:65536",
+            "::1:80",
+            "127.0.0.300:1",
+            "a b:1",
+            "https://a:1",
+            "-a:1",
+        ] {
+            assert!(bad.parse::<Address>().is_err(), "{bad}");
+        }
+        let [name, number] = ["localhost:7", "[::1]:7"].map(|text| text.parse::<Address>().unwrap().resolve().unwrap());
+        assert!(name.ip().is_loopback() && name.port() == 7, "{name}");
+        assert_eq!(number.to_string(), "[::1]:7");
+        assert!(loopback("192.0.2.1:1").is_err() && loopback("localhost:1").is_ok());
     }
 
     #[test]

@@ -21,10 +21,11 @@ impl Display for Text<'_> {
         if self.0.has(Group::Tee) {
             return Ok(());
         }
-        writeln!(
-            f,
-            "\nThis machine offers no TEE to its programs. To work without one: sealwright demo, sealwright sim boot."
-        )
+        writeln!(f, "\nThis machine offers no TEE to its programs.")?;
+        if cfg!(feature = "simulator") {
+            writeln!(f, "To work with a simulated TDX machine: sealwright demo, sealwright sim boot.")?;
+        }
+        Ok(())
     }
 }
 

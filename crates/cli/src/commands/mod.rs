@@ -4,6 +4,7 @@ pub(crate) mod attest;
 pub(crate) mod broker;
 pub(crate) mod collateral;
 pub(crate) mod definition;
+#[cfg(feature = "simulator")]
 pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod eventlog;
@@ -14,5 +15,6 @@ pub(crate) mod query;
 pub(crate) mod receipt;
 pub(crate) mod seal;
 pub(crate) mod serve;
+#[cfg(feature = "simulator")]
 pub(crate) mod sim;
 pub(crate) mod verify;

@@ -6,6 +6,9 @@ use crate::output::{Outcome, Output};
 use anyhow::Result;
 use sealwright_predict::tdx::{AcpiFiles, BootFiles};
 
+/// Reference values are for everybody to review.
+const PUBLIC: u32 = 0o644;
+
 /// Runs one of the verbs.
 pub(crate) fn run(command: &Predict, output: Output) -> Result<Outcome> {
     match command {
@@ -30,7 +33,11 @@ fn tdx(args: &PredictTdx, output: Output) -> Result<Outcome> {
     let json = prediction.reference().to_json()?;
     match &args.output {
         Some(path) => {
-            crate::files::replace(path, json.as_bytes())?;
+            if args.force {
+                crate::files::replace(path, json.as_bytes())?;
+            } else {
+                crate::files::create(path, json.as_bytes(), PUBLIC)?;
+            }
             let written = path.display().to_string();
             output.result(&Fields::new().with("reference_values", written.as_str()), format!("{written} written\n"))?;
         }

@@ -1,10 +1,11 @@
 //! `sealwright receipt ...`.
 
-use crate::args::{PolicyArg, ReceiptCommand, ReceiptVerify};
+use crate::args::{PolicyArg, ReceiptCommand, ReceiptVerify, TrustArgs};
 use crate::explain;
 use crate::inspect::MAX_FILE;
 use crate::output::{Outcome, Output};
-use anyhow::Result;
+use crate::shelf::{self, COLLATERAL, EVIDENCE};
+use anyhow::{Result, bail};
 use sealwright_channel::receipt::{self, Error, Expected, Unverified};
 use sealwright_wire::receipt::Model;
 use sealwright_wire::sealed::LoadModel;
@@ -26,7 +27,12 @@ fn verify(args: &ReceiptVerify, output: Output) -> Result<Outcome> {
         Ok(unverified) => unverified,
         Err(error) => return refused(error, output),
     };
-    let evidence = match receipt::evidence(&crate::files::read(&args.evidence, MAX_FILE)?) {
+    let named_evidence = unverified.evidence_sha384();
+    let file = shelf::find(&args.evidence, &named_evidence, EVIDENCE);
+    if file.is_dir() {
+        bail!("{} has no evidence {named_evidence}, which the receipt names", file.display());
+    }
+    let evidence = match receipt::evidence(&crate::files::read(&file, MAX_FILE)?) {
         Ok(evidence) => evidence,
         Err(error) => return refused(error, output),
     };
@@ -39,8 +45,10 @@ fn verify(args: &ReceiptVerify, output: Output) -> Result<Outcome> {
         policy_sha384: args.policy.as_ref().map(PolicyArg::sha384).transpose()?,
         models: &models,
     };
+    let collateral = shelf::find(&args.trust.collateral, &named_evidence, COLLATERAL);
+    let trust = TrustArgs { collateral, ..args.trust.clone() };
     // The receipt names its one model, so it does not matter which others its server had measured.
-    let judge = match crate::trust::judge(&args.trust, &[], unverified.issued_at())? {
+    let judge = match crate::trust::judge(&trust, &[], unverified.issued_at())? {
         Ok(judge) => judge,
         Err(explanation) => return explain::refused(&explanation, output),
     };

@@ -5,7 +5,7 @@ use crate::explain;
 use crate::inspect::MAX_FILE;
 use crate::kept::{TOKEN, Witness};
 use crate::output::{Outcome, Output};
-use crate::service;
+use crate::service::{self, ReadyFile};
 use anyhow::{Context, Result, bail};
 use sealwright_channel::kbs;
 use sealwright_channel::tls::Trust;
@@ -19,6 +19,7 @@ use tokio::net::TcpListener;
 /// Measures every model, asks for the keys, opens the models in memory and serves them. It listens before they are open, so
 /// that it can say that they are not; one that does not open is said to have failed, and the others are served.
 pub(crate) async fn run(args: &args::Serve, output: Output) -> Result<Outcome> {
+    let ready = ReadyFile::new(args.ready_file.as_deref())?;
     service::log_to_stderr(output);
     let backend = crate::backend::open(args.backend.backend.as_ref())?;
     let witness = Witness::default();
@@ -41,9 +42,10 @@ pub(crate) async fn run(args: &args::Serve, output: Output) -> Result<Outcome> {
     args.labels.iter().for_each(|Label { model, label, version }| registry.set_label(model, label, *version));
     let transport = Arc::new(Transport::new(backend, policy).await?);
     let engine = Engine::start(Arc::clone(&registry), &runtime, args.limits.threads(), args.limits.limits())?;
-    let listener = TcpListener::bind(args.listen).await.with_context(|| format!("cannot listen on {}", args.listen))?;
+    let listener =
+        TcpListener::bind(args.listen.resolve()?).await.with_context(|| format!("cannot listen on {}", args.listen))?;
     let address = listener.local_addr()?.to_string();
-    let stop = service::stop_signal(args.exit_with_stdin)?;
+    let stop = service::stop_signal(args.exit_with_stdin, &ready)?;
     let mut serving = std::pin::pin!(sealwright_serving::serve(listener, transport, Arc::new(engine), stop));
     let failed = tokio::select! {
         failed = load_all(measured, &keys, &runtime, &registry) => failed,
@@ -52,7 +54,7 @@ pub(crate) async fn run(args: &args::Serve, output: Output) -> Result<Outcome> {
     if let Some(error) = failed.filter(|_| !registry.has_available()) {
         return explain::refused_key(error.into(), output);
     }
-    service::ready(args.ready_file.as_deref(), &address)?;
+    ready.ready(&address)?;
     serving.await;
     Ok(Outcome::Yes)
 }

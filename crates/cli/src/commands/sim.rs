@@ -3,8 +3,8 @@
 use crate::args::{SimBoot, SimCommand, SimFiles, SimTcb, SimTd, TdFiles};
 use crate::fields::Fields;
 use crate::output::{Outcome, Output};
-use crate::service;
-use anyhow::{Context, Result};
+use crate::service::{self, ReadyFile};
+use anyhow::{Context, Result, bail};
 use sealwright_sim::{BootFiles, BootRequest, Control, QuoteFormat, Server, Site, TdConfig, files, system_clock};
 use std::fs;
 use std::os::unix::fs::DirBuilderExt;
@@ -54,6 +54,11 @@ impl Paths {
 fn generate(args: &SimFiles, output: Output) -> Result<Outcome> {
     fs::create_dir_all(&args.dir).with_context(|| format!("cannot make {}", args.dir.display()))?;
     let paths = Paths::in_dir(&args.dir);
+    let Paths { firmware, kernel, initrd, cmdline } = &paths;
+    let there = [firmware, kernel, initrd, cmdline].into_iter().find(|path| path.exists());
+    if let Some(there) = there.filter(|_| !args.force) {
+        bail!("{} is there already; --force replaces it", there.display());
+    }
     let made = files::generate(&args.seed);
     crate::files::replace(&paths.firmware, &made.firmware)?;
     crate::files::replace(&paths.kernel, &made.kernel)?;
@@ -69,6 +74,7 @@ fn generate(args: &SimFiles, output: Output) -> Result<Outcome> {
 }
 
 async fn boot(args: &SimBoot, output: Output) -> Result<Outcome> {
+    let ready = ReadyFile::new(args.ready_file.as_deref())?;
     service::log_to_stderr(output);
     // Whoever can reach a machine's socket can measure into its registers.
     let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&args.dir);
@@ -76,8 +82,8 @@ async fn boot(args: &SimBoot, output: Output) -> Result<Outcome> {
     let server = Server::start(Site::found(system_clock())?, &args.dir.join(CONTROL), Some(args.dir.clone()))?;
     let socket = args.dir.join(format!("{FIRST}.sock"));
     server.boot(&td_config(&args.td)?, &socket)?;
-    let stop = service::stop_signal(args.exit_with_stdin)?;
-    service::ready(args.ready_file.as_deref(), &socket.display().to_string())?;
+    let stop = service::stop_signal(args.exit_with_stdin, &ready)?;
+    ready.ready(&socket.display().to_string())?;
     let handle = server.stop_handle();
     let serving = tokio::task::spawn_blocking(move || server.wait());
     tokio::select! {

@@ -80,6 +80,12 @@ async fn put(args: &SecretPut, output: Output) -> Result<Outcome> {
     let version = client.put_secret(&args.path, &secret, &requires, None).await?;
     let fields = Fields::new().with("path", args.path.to_string()).with("version", version);
     output.result(&fields, format!("{} stored, version {version}\n", args.path))?;
+    if requires == Requires::default() {
+        output.aside(format_args!(
+            "warning: {} requires nothing: whoever passes the policies gets it, whatever it measured; --for-model SEALED_FILE asks for a model",
+            args.path
+        ));
+    }
     Ok(Outcome::Yes)
 }
 
@@ -124,7 +130,13 @@ pub(super) async fn policy(command: &PolicyCommand, output: Output) -> Result<Ou
                 PolicyKind::Attestation => vec![client.attestation_policy().await?],
                 PolicyKind::Resource => client.resource_policies().await?,
             };
-            output.result(&policies, policies.iter().map(shown).collect::<String>())?;
+            if output.is_json() {
+                output.result(&policies, "")?;
+            }
+            for policy in policies.iter().filter(|_| !output.is_json()) {
+                output.aside(heading(policy));
+                output.text(&policy.text)?;
+            }
         }
         PolicyCommand::Reset { target, kind, repository } => {
             let client = connect(target)?;
@@ -145,8 +157,9 @@ const fn name(kind: PolicyKind) -> &'static str {
     }
 }
 
-fn shown(policy: &PolicyInfo) -> String {
-    format!("# {} ({}), sha384:{}\n{}\n", policy.id, policy.source, policy.sha384, policy.text)
+/// What is not part of the policy's text.
+fn heading(policy: &PolicyInfo) -> String {
+    format!("# {} ({}), sha384:{}", policy.id, policy.source, policy.sha384)
 }
 
 /// `sealwright broker reference ...`.

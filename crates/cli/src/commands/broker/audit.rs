@@ -37,15 +37,23 @@ fn verify(log: &Path, output: Output) -> Result<Outcome> {
                 .with("head_sha256", sha256.to_string())
                 .with("bytes", end)
                 .with("torn_bytes", torn);
-            output.result(&fields, format!("yes: each line follows on the one before it\n\n{fields}"))?;
+            let behind = match torn {
+                0 => String::new(),
+                torn => format!("; the {torn} bytes behind the last one are no entry, and nobody's word"),
+            };
+            output.result(&fields, format!("yes: each line follows on the one before it{behind}\n\n{fields}"))?;
             Ok(Outcome::Yes)
         }
-        Err(error @ (ChainError::Line { offset, .. } | ChainError::Broken { offset, .. })) => {
+        Err(ChainError::File(error)) => Err(error.into()),
+        Err(error) => {
             let reason = error.to_string();
-            let fields = Fields::new().with("holds", false).with("offset", offset).with("reason", reason.as_str());
+            let fields = Fields::new()
+                .with("holds", false)
+                .with_some("code", error.code())
+                .with_some("offset", error.offset())
+                .with("reason", reason.as_str());
             output.result(&fields, format!("no: {reason}\n"))?;
             Ok(Outcome::No)
         }
-        Err(error) => Err(error.into()),
     }
 }

@@ -9,7 +9,7 @@ use crate::args::{BrokerCommand, BrokerInit, BrokerServe};
 use crate::explain;
 use crate::fields::Fields;
 use crate::output::{Outcome, Output};
-use crate::service;
+use crate::service::{self, ReadyFile};
 use anyhow::{Context, Result};
 use sealwright_broker::init::{ExtraAnchor, Options, init as make};
 use sealwright_broker::{Broker, Config};
@@ -32,7 +32,7 @@ fn init(args: &BrokerInit, output: Output) -> Result<Outcome> {
     let anchors = args.anchors.iter().map(|path| extra_anchor(path)).collect::<Result<_>>()?;
     let options = Options {
         names: args.names.clone(),
-        listen: args.listen,
+        listen: args.listen.resolve()?,
         administrator: args.administrator.clone(),
         anchors,
         at: crate::clock::now(),
@@ -57,15 +57,16 @@ fn extra_anchor(path: &Path) -> Result<ExtraAnchor> {
 }
 
 async fn serve(args: &BrokerServe, output: Output) -> Result<Outcome> {
+    let ready = ReadyFile::new(args.ready_file.as_deref())?;
     let mut config = Config::load(&args.dir.join(admin::CONFIG))?;
-    if let Some(listen) = args.listen {
-        config.listen = listen;
+    if let Some(listen) = &args.listen {
+        config.listen = listen.resolve()?;
     }
     service::log_to_stderr(output);
     let broker = Broker::start(config).await.context("the broker cannot start")?;
     let url = format!("https://{}", broker.local_addr());
-    let stop = service::stop_signal(args.exit_with_stdin)?;
-    service::ready(args.ready_file.as_deref(), &url)?;
+    let stop = service::stop_signal(args.exit_with_stdin, &ready)?;
+    ready.ready(&url)?;
     stop.await;
     broker.stop().await?;
     Ok(Outcome::Yes)

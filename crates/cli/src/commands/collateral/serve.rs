@@ -4,7 +4,7 @@ use super::{jitter, open, service, upkeep};
 use crate::args::CollateralServe;
 use crate::inspect::MAX_FILE;
 use crate::output::{Outcome, Output};
-use crate::service as running;
+use crate::service::{self as running, ReadyFile};
 use anyhow::Result;
 use sealwright_collateral::keep;
 use sealwright_collateral::serve::{Limits, Served, Server, tls};
@@ -18,6 +18,7 @@ const LOOK: Duration = Duration::from_secs(60);
 /// Serves until it is stopped; with a service it keeps itself fresh meanwhile.
 pub(super) async fn run(args: &CollateralServe, output: Output) -> Result<Outcome> {
     running::log_to_stderr(output);
+    let ready = ReadyFile::new(args.ready_file.as_deref())?;
     let (store, report, root) = open(&args.store, crate::clock::now())?;
     for (file, reason) in &report.refused {
         tracing::warn!(file, reason, "a file is not used");
@@ -39,8 +40,8 @@ pub(super) async fn run(args: &CollateralServe, output: Output) -> Result<Outcom
         ..Limits::default()
     };
     let server = Server::bind(args.listen, certificate, served, limits).await?;
-    let stop = running::stop_signal(args.exit_with_stdin)?;
-    running::ready(args.ready_file.as_deref(), &server.url())?;
+    let stop = running::stop_signal(args.exit_with_stdin, &ready)?;
+    ready.ready(&server.url())?;
     tokio::select! {
         () = server.run(stop) => {}
         () = keep(store, service, upkeep, LOOK, clock, jitter) => {}

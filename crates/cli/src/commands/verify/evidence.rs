@@ -23,6 +23,9 @@ use std::path::{Path, PathBuf};
 /// Facts, or why there are none.
 pub(super) type Verdict = std::result::Result<Facts, Refused>;
 
+/// The logs that came along.
+type Logs = (Option<Vec<u8>>, Option<Vec<u8>>);
+
 /// What the command line says beside the evidence itself.
 pub(super) struct Request<'a> {
     args: &'a args::Verify,
@@ -112,15 +115,17 @@ impl<'a> Request<'a> {
     /// A report under the certificates of its chip, as the vendor hands them out for the chip's serial number.
     fn csv(&self, bytes: &[u8]) -> Result<Verdict> {
         let Some(hsk_cek) = &self.supplied.hsk_cek else {
-            bail!(args::nonsense("a CSV report needs --collateral FILE: HSK and CEK of its chip, as Hygon's service hands them out"));
+            bail!(args::nonsense(
+                "a CSV report needs --collateral FILE: HSK and CEK of its chip, as Hygon's service hands them out"
+            ));
         };
         let report = match sealwright_wire::csv::Report::parse(bytes) {
             Ok(report) => report,
             Err(error) => return Ok(refused(Part::CsvReport, error)),
         };
         let (anchors, log) = (self.anchors()?, Self::file(self.args.event_log.as_deref())?);
-        let facts = csv::Chip::verify(hsk_cek, &anchors)
-            .and_then(|chip| chip.verify_report(&report, log.as_deref(), self.at));
+        let facts =
+            csv::Chip::verify(hsk_cek, &anchors).and_then(|chip| chip.verify_report(&report, log.as_deref(), self.at));
         Ok(facts.map_err(Refused::from))
     }
 
@@ -174,7 +179,8 @@ impl<'a> Request<'a> {
         }
     }
 
-    fn logs(&self) -> Result<(Option<Vec<u8>>, Option<Vec<u8>>)> {
+    /// The firmware's log and the kernel's list.
+    fn logs(&self) -> Result<Logs> {
         Ok((Self::file(self.args.event_log.as_deref())?, Self::file(self.args.ima.as_deref())?))
     }
 
