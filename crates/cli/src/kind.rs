@@ -72,12 +72,14 @@ impl Kind {
     }
 
     /// The kind of bytes that may be written as text, and the bytes themselves.
-    pub(crate) fn read(bytes: Vec<u8>) -> Option<(Self, Vec<u8>)> {
-        if let Some(kind) = Self::of(&bytes) {
-            return Some((kind, bytes));
-        }
-        let decoded = [hex_text(&bytes), base64_text(&bytes)];
+    pub(crate) fn of_text(bytes: &[u8]) -> Option<(Self, Vec<u8>)> {
+        let decoded = [Some(bytes.to_vec()), hex_text(bytes), base64_text(bytes)];
         decoded.into_iter().flatten().find_map(|bytes| Self::of(&bytes).map(|kind| (kind, bytes)))
+    }
+
+    /// As [`Kind::of_text`]; what is of no kind is a quote that is none, for which its parser has the reason.
+    pub(crate) fn read(bytes: Vec<u8>) -> (Self, Vec<u8>) {
+        Self::of_text(&bytes).unwrap_or((Self::Quote, bytes))
     }
 }
 

@@ -11,7 +11,7 @@ pub(crate) use any_log::{AnyLog, decoded};
 pub(crate) use log::{is_tdx, register_name};
 
 use crate::fields::Fields;
-use crate::kind::hex_text;
+use crate::kind::{Kind, hex_text};
 use anyhow::{Context, Result, bail};
 use sealwright_channel::seal::{self, Sealed};
 use sealwright_wire::acpi::Ccel;
@@ -80,6 +80,9 @@ fn inspect(bytes: &[u8]) -> Result<Inspected> {
         && let Some(found) = recognise(&decoded)
     {
         return found.map(|found| Inspected::new(format!("{}, in hex", found.kind), found.fields));
+    }
+    if let Some((kind, decoded)) = Kind::of_text(bytes) {
+        return Ok(Inspected::new(kind.name(), Fields::new().with("bytes", decoded.len())));
     }
     bail!(
         "unknown format: {} bytes beginning with {}; known are Intel quotes and reports, collateral, certificates, revocation lists, \

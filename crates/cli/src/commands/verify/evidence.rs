@@ -4,7 +4,7 @@ use super::Refused;
 use super::supplied::{Supplied, key_info, tpm_anchor};
 use crate::args;
 use crate::inspect::MAX_FILE;
-use crate::kind::Kind;
+use crate::kind::{Kind, base64_text};
 use anyhow::{Context, Result, bail};
 use sealwright_verify::cca::Enrolled;
 use sealwright_verify::nitro::Freshness;
@@ -19,6 +19,8 @@ use sealwright_wire::time::UnixTime;
 use sealwright_wire::tpm::{Signature, tools};
 use sealwright_wire::{Error as WireError, Evidence, hcl};
 use std::path::{Path, PathBuf};
+use x509_cert::Certificate;
+use x509_cert::der::{DecodePem, Encode};
 
 /// Facts, or why there are none.
 pub(super) type Verdict = std::result::Result<Facts, Refused>;
@@ -43,7 +45,7 @@ impl<'a> Request<'a> {
     pub(super) fn verify(&self, kind: Kind, evidence: &[u8]) -> Result<Verdict> {
         match kind {
             Kind::Quote => self.quote(evidence),
-            Kind::Snp => self.snp(evidence),
+            Kind::Snp => self.snp(evidence, None),
             Kind::Csv => self.csv(evidence),
             Kind::Tpm => self.tpm_files(evidence),
             Kind::TpmJson => self.tpm_json(evidence),
@@ -92,20 +94,21 @@ impl<'a> Request<'a> {
         Ok(facts.map_err(|error| Refused { error, simulated }))
     }
 
-    fn snp(&self, bytes: &[u8]) -> Result<Verdict> {
+    /// A report; `vek` is the certificate of its key, where that came with it.
+    fn snp(&self, bytes: &[u8], vek: Option<&[u8]>) -> Result<Verdict> {
         match Report::parse(bytes) {
-            Ok(report) => self.snp_report(&report),
+            Ok(report) => self.snp_report(&report, vek),
             Err(source) => Ok(Err(Error::Malformed { part: Part::Report, source }.into())),
         }
     }
 
-    fn snp_report(&self, report: &Report<'_>) -> Result<Verdict> {
+    fn snp_report(&self, report: &Report<'_>, vek: Option<&[u8]>) -> Result<Verdict> {
         let kind = match report.body.signer().signing_key() {
             // Refused by the verifier, whatever comes with it.
             SigningKey::None => SigningKey::Vcek,
             kind => kind,
         };
-        let (bundle, vek) = (self.supplied.snp(kind)?, self.supplied.vek(kind)?);
+        let (bundle, vek) = (self.supplied.snp(kind)?, vek.map_or_else(|| self.supplied.vek(kind), Ok)?);
         let revocation = if self.args.without_crl { Revocation::IfPresent } else { Revocation::Required };
         let facts = snp::Collateral::verify(&bundle, &self.anchors()?, revocation, self.at)
             .and_then(|collateral| snp::verify(report, vek, &collateral, self.at));
@@ -206,9 +209,10 @@ impl<'a> Request<'a> {
     /// The hardware's report first, then what hangs on it.
     fn az_vtpm(&self, json: &[u8]) -> Result<Verdict> {
         let evidence = hcl::Evidence::from_json(json)?;
+        let vcek = evidence.vcek.as_deref().map(certificate).transpose()?;
         let hardware = match (&evidence.td_quote, hcl::Report::parse(&evidence.hcl_report)) {
             (Some(quote), _) => self.quote(quote)?,
-            (None, Ok(report)) => self.snp(report.hardware_report)?,
+            (None, Ok(report)) => self.snp(report.hardware_report, vcek.as_deref())?,
             (None, Err(error)) => return Ok(refused(Part::HclReport, error)),
         };
         let hardware = match hardware {
@@ -253,6 +257,15 @@ impl<'a> Request<'a> {
         let verdict = nvidia::verify(report, chain.as_bytes(), &crls, &self.anchors()?, self.at);
         Ok(verdict.map_err(Refused::from))
     }
+}
+
+/// A certificate in PEM, or in base64 of DER in either alphabet, as DER.
+fn certificate(text: &str) -> Result<Vec<u8>> {
+    if let Ok(certificate) = Certificate::from_pem(text.trim_ascii()) {
+        return Ok(certificate.to_der()?);
+    }
+    let text = text.replace('-', "+").replace('_', "/");
+    base64_text(text.as_bytes()).context("the VCEK in the evidence is neither PEM nor base64")
 }
 
 fn refused(part: Part, source: WireError) -> Verdict {

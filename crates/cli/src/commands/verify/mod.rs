@@ -8,7 +8,7 @@ use crate::fields::Fields;
 use crate::inspect::MAX_FILE;
 use crate::kind::Kind;
 use crate::output::{Outcome, Output};
-use anyhow::{Result, bail};
+use anyhow::Result;
 use evidence::Request;
 use sealwright_verify::{AnchorId, AnchorKind, Error, Facts, TcbStatus};
 use sealwright_wire::time::UnixTime;
@@ -38,9 +38,7 @@ pub(crate) fn run(args: &args::Verify, output: Output) -> Result<Outcome> {
     let required = args.require.unwrap_or(TcbStatus::OutOfDateConfigurationNeeded);
     let bytes = crate::files::read(&args.evidence, MAX_FILE)?;
     let at = args.at.map_or_else(crate::clock::now, UnixTime);
-    let Some((kind, evidence)) = Kind::read(bytes) else {
-        bail!("{} is no evidence that is known here; `sealwright inspect` may say what it is", args.evidence.display());
-    };
+    let (kind, evidence) = Kind::read(bytes);
     match Request::new(args, at)?.verify(kind, &evidence)? {
         Ok(facts) => {
             let accepted = facts.tcb().is_none_or(|tcb| accepts(tcb.status, required));

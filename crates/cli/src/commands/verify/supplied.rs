@@ -55,9 +55,8 @@ impl Supplied {
             self.certificates.push(bytes.to_vec());
         } else if HskCek::parse(bytes).is_ok() {
             self.hsk_cek = Some(bytes.to_vec());
-        } else if let Ok(table) = CertificateTable::parse(bytes) {
-            let certificates = table.entries.iter().map(|entry| entry.data);
-            self.certificates.extend(certificates.filter(|der| Certificate::from_der(der).is_ok()).map(<[u8]>::to_vec));
+        } else if let Some(certificates) = of_table(bytes) {
+            self.certificates.extend(certificates);
         } else {
             bail!("neither collateral in JSON, nor a certificate, a revocation list or a host's certificate table");
         }
@@ -110,6 +109,14 @@ impl Supplied {
         let ca_certificate = ca_certificate.with_context(|| format!("--collateral has no certificate of {ca}"))?;
         Ok(snp::Bundle { cert_chain: encode_pem_chain(&[ca_certificate, ark]), crl: self.crls.first().cloned() })
     }
+}
+
+/// The certificates of a host's table; `None` when it is no table, or has none.
+fn of_table(bytes: &[u8]) -> Option<Vec<Vec<u8>>> {
+    let table = CertificateTable::parse(bytes).ok()?;
+    let certificates = table.entries.iter().map(|entry| entry.data).filter(|der| Certificate::from_der(der).is_ok());
+    let certificates: Vec<_> = certificates.map(<[u8]>::to_vec).collect();
+    (!certificates.is_empty()).then_some(certificates)
 }
 
 fn common_name(der: &[u8]) -> Option<String> {

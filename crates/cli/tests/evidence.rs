@@ -1,0 +1,89 @@
+//! `sealwright verify` on public evidence of every kind: the cases are the table `evidence.json`.
+
+#[path = "../../wire/tests/support/mod.rs"]
+mod support;
+
+mod program;
+
+use program::sealwright;
+use serde::Deserialize;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// One file of the vectors, what is given beside it, and the right answer.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Case {
+    evidence: String,
+    at: u64,
+    #[serde(default)]
+    collateral: Vec<String>,
+    #[serde(default)]
+    anchors: Vec<String>,
+    signature: Option<String>,
+    pcrs: Option<String>,
+    #[serde(default)]
+    words: Vec<String>,
+    exit: i32,
+    /// Of a yes.
+    tee: Option<String>,
+    #[serde(default)]
+    facts: BTreeMap<String, Value>,
+    /// Of a no.
+    code: Option<String>,
+}
+
+impl Case {
+    fn words(&self, vectors: &Path) -> Vec<String> {
+        let path = |file: &String| vectors.join(file).to_str().unwrap().to_owned();
+        let mut words = vec!["verify".to_owned(), "--json".to_owned(), path(&self.evidence)];
+        words.extend(["--at".to_owned(), self.at.to_string()]);
+        let named = [("--collateral", &self.collateral), ("--anchor", &self.anchors)];
+        for (flag, files) in named {
+            words.extend(files.iter().flat_map(|file| [flag.to_owned(), path(file)]));
+        }
+        for (flag, file) in [("--signature", &self.signature), ("--pcrs", &self.pcrs)] {
+            words.extend(file.iter().flat_map(|file| [flag.to_owned(), path(file)]));
+        }
+        words.extend(self.words.iter().cloned());
+        words
+    }
+}
+
+#[test]
+fn public_evidence_of_every_kind_gets_its_right_answer() {
+    let Some(vectors) = support::vectors() else { return };
+    let cases: Vec<Case> = serde_json::from_str(include_str!("evidence.json")).unwrap();
+    for case in cases {
+        let words = case.words(&vectors);
+        let run = sealwright(&words);
+        let what = words.join(" ");
+        assert_eq!(run.code, case.exit, "{what}\n{}{}", run.stdout, run.stderr);
+        let printed: Value = serde_json::from_str(&run.stdout).unwrap();
+        if let Some(tee) = &case.tee {
+            assert_eq!(printed["facts"]["tee"], tee.as_str(), "{what}");
+        }
+        for (pointer, wanted) in &case.facts {
+            assert_eq!(printed["facts"].pointer(pointer), Some(wanted), "{what}: {pointer}");
+        }
+        if let Some(code) = &case.code {
+            assert_eq!(printed["reason"]["code"], code.as_str(), "{what}");
+        }
+    }
+}
+
+#[test]
+fn evidence_that_lacks_what_it_needs_is_usage_and_says_what() {
+    let Some(vectors) = support::vectors() else { return };
+    for (evidence, wanted) in [
+        ("quote/tdx/dcap-qvl-tdx-quote/tdx_quote", "--collateral"),
+        ("csv/csv-rs/report.cert", "HSK and CEK"),
+        ("tpm-quote/swtpm/q.msg", "--signature"),
+        ("nvidia/hopperAttestationReport.txt", "certificate chain"),
+    ] {
+        let run = sealwright(&["verify", vectors.join(evidence).to_str().unwrap()]);
+        assert_eq!(run.code, 2, "{evidence}: {}", run.stderr);
+        assert!(run.stderr.contains(wanted), "{evidence}: {}", run.stderr);
+    }
+}
