@@ -152,7 +152,7 @@ pub fn check_tdx(log: &[u8], rtmrs: &[[u8; 48]; 4]) -> Result<Replayed, Error> {
 /// the quote's value are not covered by the quote and not counted.
 ///
 /// # Errors
-/// As [`check_tdx`] and [`replay_with_ima`].
+/// As [`check_tdx`] and [`super::replay_with_ima`].
 pub fn check_tdx_with_ima(log: &[u8], ima: &[u8], rtmrs: &[[u8; 48]; 4]) -> Result<Replayed, Error> {
     check(&Log::parse(log)?, Some(ima), &Machine::tdx(rtmrs))
 }
