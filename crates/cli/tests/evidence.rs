@@ -87,3 +87,20 @@ fn evidence_that_lacks_what_it_needs_is_usage_and_says_what() {
         assert!(run.stderr.contains(wanted), "{evidence}: {}", run.stderr);
     }
 }
+
+#[test]
+fn what_would_not_be_looked_at_is_refused() {
+    let Some(vectors) = support::vectors() else { return };
+    let path = |file: &str| vectors.join(file).to_str().unwrap().to_owned();
+    let (log, tdx) = (path("eventlog/ccel/trustee/CCEL_data"), path("quote/tdx/dcap-qvl-tdx-quote/tdx_quote"));
+    let bundle = path("quote/tdx/dcap-qvl-tdx-quote/collateral.json");
+    let nitro = path("appraise/nitro/aws.bin");
+    for words in [[&nitro, "--event-log", &log], [&tdx, "--ima", &log]] {
+        let run = sealwright(&[["verify"].as_slice(), &words].concat());
+        assert_eq!(run.code, 2, "{}", run.stderr);
+        assert!(run.stderr.contains(words[1]), "{}", run.stderr);
+    }
+    let run = sealwright(&["verify", &tdx, "--collateral", &bundle, "--collateral", &bundle]);
+    assert_eq!(run.code, 3, "{}", run.stdout);
+    assert!(run.stderr.contains("a second one"), "{}", run.stderr);
+}

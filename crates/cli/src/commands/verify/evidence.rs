@@ -43,6 +43,7 @@ impl<'a> Request<'a> {
 
     /// Verifies evidence of a kind.
     pub(super) fn verify(&self, kind: Kind, evidence: &[u8]) -> Result<Verdict> {
+        self.check_logs(kind)?;
         match kind {
             Kind::Quote => self.quote(evidence),
             Kind::Snp => self.snp(evidence, None),
@@ -54,6 +55,21 @@ impl<'a> Request<'a> {
             Kind::Cca => self.cca(evidence),
             Kind::Nvidia => self.nvidia(evidence),
         }
+    }
+
+    /// A log that would not be looked at must not seem to have been.
+    fn check_logs(&self, kind: Kind) -> Result<()> {
+        let of_tpm = matches!(kind, Kind::Tpm | Kind::TpmJson | Kind::AzVtpm);
+        let has_registers = of_tpm || matches!(kind, Kind::Quote | Kind::Csv);
+        if self.args.event_log.is_some() && !has_registers {
+            bail!(args::nonsense(format!("--event-log: a {} has no registers that a log explains", kind.name())));
+        }
+        if self.args.ima.is_some() && !of_tpm {
+            bail!(args::nonsense(
+                "--ima is for the quotes of TPMs; `eventlog replay --ima --quote` is for those of trust domains"
+            ));
+        }
+        Ok(())
     }
 
     /// The named roots; the vendors' where none is named.

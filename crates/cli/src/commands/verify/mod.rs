@@ -41,7 +41,8 @@ pub(crate) fn run(args: &args::Verify, output: Output) -> Result<Outcome> {
     let (kind, evidence) = Kind::read(bytes);
     match Request::new(args, at)?.verify(kind, &evidence)? {
         Ok(facts) => {
-            let accepted = facts.tcb().is_none_or(|tcb| accepts(tcb.status, required));
+            // Whoever demands a status is not content with evidence that has none.
+            let accepted = facts.tcb().map_or(args.require.is_none(), |tcb| accepts(tcb.status, required));
             let simulated = Some(is_simulated(facts.anchor()));
             let printed = Verified { genuine: true, accepted, simulated, facts: Some(&facts), reason: None };
             output.result(&printed, Genuine { kind, facts: &facts, accepted, required })?;

@@ -54,7 +54,9 @@ impl Supplied {
         } else if Certificate::from_der(bytes).is_ok() {
             self.certificates.push(bytes.to_vec());
         } else if HskCek::parse(bytes).is_ok() {
-            self.hsk_cek = Some(bytes.to_vec());
+            if self.hsk_cek.replace(bytes.to_vec()).is_some() {
+                bail!("a second one: name the certificates of this report's chip alone");
+            }
         } else if let Some(certificates) = of_table(bytes) {
             self.certificates.extend(certificates);
         } else {
@@ -67,7 +69,9 @@ impl Supplied {
     fn add_json(&mut self, text: &[u8]) -> Result<()> {
         let intel = match Bundle::from_json(text) {
             Ok(bundle) => {
-                self.intel = Some(bundle);
+                if self.intel.replace(bundle).is_some() {
+                    bail!("a second one: name the collateral of this quote's platform alone");
+                }
                 return Ok(());
             }
             Err(error) => error,

@@ -34,12 +34,12 @@ impl List {
             quoted.iter().filter_map(|(bank, pcr, value)| Chain::new(bank, pcr, value, boot)).collect();
         if chains.is_empty() {
             // The quote says nothing of PCR 10, so that nothing vouches for the list.
-            let behind = entries(list).map_err(Error::Ima)?.count();
+            let behind = ima::entries(list).map_err(Error::Ima)?.count();
             return Ok(Self { behind, ..Self::default() });
         }
         let mut found = reached(&chains);
         let mut lines = 0usize;
-        for entry in entries(list).map_err(Error::Ima)? {
+        for entry in ima::entries(list).map_err(Error::Ima)? {
             let entry = entry.map_err(Error::Ima)?;
             lines = lines.saturating_add(1);
             if found.is_some() {
@@ -92,14 +92,6 @@ impl<'q> Chain<'q> {
         self.hashed = extended(self.hash, &self.hashed, &hashed);
         self.padded = extended(self.hash, &self.padded, &padded);
     }
-}
-
-/// The lines of a list in either form: an ASCII list begins with a number, a binary one with the byte 10.
-fn entries(
-    list: &[u8],
-) -> Result<Box<dyn Iterator<Item = Result<Entry<'_>, sealwright_wire::Error>> + '_>, sealwright_wire::Error> {
-    let text = list.first().is_none_or(|byte| byte.is_ascii_digit() || *byte == b' ');
-    Ok(if text { Box::new(ima::ascii(list)?) } else { Box::new(ima::binary(list, 20)?) })
 }
 
 /// The register, and the template digest over the fields in the list's own algorithm.
