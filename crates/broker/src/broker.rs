@@ -20,7 +20,7 @@ use crate::{
     session::{Bounds, Sessions},
     storage::{Embedded, RootKey, StoreError, Vault, VaultError},
     tls::{self, TlsError},
-    upkeep::{keep_up, known_head, log_report, note_head, reload},
+    upkeep::{self, known_head, log_report, note_head, reload},
     worker::Workers,
 };
 use sealwright_appraise::{Evaluator, Failure, Issuer, TokenVerifier, Trust};
@@ -154,9 +154,9 @@ impl Broker {
         wait_until(&service.clock, administrators_from).await;
         let (stop, stopped) = oneshot::channel();
         let (router, metrics) = (http::router(&service), Arc::clone(&service.metrics));
-        let server = tokio::spawn(Server { listener, tls: tls.config, router, limits, metrics }.run(stopped));
+        let server = Server { listener, tls: tls.config, router, limits, metrics }.start(stopped);
         let (stop_upkeep, upkeep_stopped) = oneshot::channel();
-        let upkeep = tokio::spawn(keep_up(Arc::clone(&service), noted, upkeep_stopped));
+        let upkeep = upkeep::start(Arc::clone(&service), noted, upkeep_stopped);
         tracing::info!(%local_addr, "listening");
         let (stop, stop_upkeep) = (Some(stop), Some(stop_upkeep));
         Ok(Self { local_addr, service, stop, server, stop_upkeep, upkeep, noted })

@@ -16,7 +16,7 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use tokio::{sync::oneshot, time::timeout};
+use tokio::{sync::oneshot, task::JoinHandle, time::timeout};
 
 /// Where the vault keeps the audit log's last known entry.
 const AUDIT_HEAD: &str = "audit-head";
@@ -80,8 +80,12 @@ fn reload_references(service: &Service) -> Result<(), Error> {
     Ok(())
 }
 
-/// Glances at the folders until it is told to stop. What it has begun by then it finishes.
-pub(crate) async fn keep_up(service: Arc<Service>, noted: Head, mut stop: oneshot::Receiver<()>) {
+/// Glances at the folders, in a task of its own, until it is told to stop. What it has begun by then it finishes.
+pub(crate) fn start(service: Arc<Service>, noted: Head, stop: oneshot::Receiver<()>) -> JoinHandle<()> {
+    tokio::spawn(keep_up(service, noted, stop))
+}
+
+async fn keep_up(service: Arc<Service>, noted: Head, mut stop: oneshot::Receiver<()>) {
     let mut upkeep = Upkeep { noted, ..Upkeep::default() };
     while timeout(GLANCE, &mut stop).await.is_err() {
         let (service, mut turn) = (Arc::clone(&service), std::mem::take(&mut upkeep));

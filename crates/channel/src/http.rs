@@ -1,5 +1,6 @@
 //! A small HTTP/1.1 client: one connection, one request at a time, bounded answers.
 
+use crate::BoxFuture;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
@@ -213,27 +214,31 @@ impl Client {
         self.connect().await
     }
 
-    async fn connect(&self) -> Result<Open, Error> {
-        let address = || self.address.clone();
-        let tcp = TcpStream::connect((self.endpoint.host.as_str(), self.endpoint.port))
-            .await
-            .map_err(|source| Error::Connect { address: address(), source })?;
-        tcp.set_nodelay(true).map_err(|source| Error::Connect { address: address(), source })?;
-        let unknown = |source| Error::Tls { address: address(), source };
-        let tls =
-            TlsConnector::from(Arc::clone(&self.tls)).connect(self.endpoint.name.clone(), Attentive::new(tcp)).await;
-        let tls = tls.map_err(unknown)?;
-        let certificate = tls.get_ref().1.peer_certificates().and_then(<[_]>::first).cloned();
-        let certificate = certificate.ok_or_else(|| unknown(io::Error::other("the server showed no certificate")))?;
-        let (sender, connection) =
-            http1::handshake(TokioIo::new(tls)).await.map_err(|source| Error::Http { address: address(), source })?;
-        // The task ends with the connection, which ends when the sender is dropped.
-        tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "connection ended");
-            }
-        });
-        Ok(Open { sender, certificate })
+    /// Boxed, so that TLS and HTTP are compiled here, once.
+    fn connect(&self) -> BoxFuture<'_, Result<Open, Error>> {
+        Box::pin(async move {
+            let address = || self.address.clone();
+            let tcp = TcpStream::connect((self.endpoint.host.as_str(), self.endpoint.port))
+                .await
+                .map_err(|source| Error::Connect { address: address(), source })?;
+            tcp.set_nodelay(true).map_err(|source| Error::Connect { address: address(), source })?;
+            let unknown = |source| Error::Tls { address: address(), source };
+            let tls = TlsConnector::from(Arc::clone(&self.tls));
+            let tls = tls.connect(self.endpoint.name.clone(), Attentive::new(tcp)).await.map_err(unknown)?;
+            let certificate = tls.get_ref().1.peer_certificates().and_then(<[_]>::first).cloned();
+            let certificate =
+                certificate.ok_or_else(|| unknown(io::Error::other("the server showed no certificate")))?;
+            let (sender, connection) = http1::handshake(TokioIo::new(tls))
+                .await
+                .map_err(|source| Error::Http { address: address(), source })?;
+            // The task ends with the connection, which ends when the sender is dropped.
+            tokio::spawn(async move {
+                if let Err(error) = connection.await {
+                    tracing::debug!(%error, "connection ended");
+                }
+            });
+            Ok(Open { sender, certificate })
+        })
     }
 
     fn unreadable(&self, error: Box<dyn std::error::Error + Send + Sync>, limit: usize) -> Error {

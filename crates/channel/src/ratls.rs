@@ -23,7 +23,7 @@ pub use connection::{Attested, Connection, ExchangeError, MAX_EXCHANGES};
 pub use connector::{AttestedConnection, CONNECT_TIMEOUT, ConnectError, Connector};
 pub use sender::{Body, BoxError, Protocol, Sender, body, empty_body};
 pub use server::{Server, ServerError};
-pub use stream::{ServerStream, Tap, Tapped};
+pub use stream::{ServerStream, Tap};
 pub use verifier::{BindingError, Bound, check_certificate, verifier};
 pub(crate) use verifier::{Opened, open_answer};
 

@@ -59,6 +59,8 @@ impl From<Zeroizing<Vec<u8>>> for Secret {
 }
 
 /// A future that can be sent between threads, behind a pointer so that traits with it can be objects.
+///
+/// What makes one is compiled in its own crate. An `async fn` is compiled in each crate that awaits it, and all of its callees with it.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Whoever hands out keys: a broker ([`crate::kbs::Client`]), or something that stands in for one.

@@ -8,7 +8,7 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
 use rustls_pki_types::{CertificateDer, ServerName, pem::PemObject};
-use std::{io, sync::Arc, time::Duration};
+use std::{io, pin::Pin, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
@@ -210,24 +210,33 @@ impl Client {
         tokio::time::timeout(self.timeout, self.exchange(url, limit)).await.map_err(timeout)?
     }
 
-    async fn exchange(&self, url: &Url, limit: usize) -> Result<Reply, Error> {
-        let unreachable = |source| Error::Connect { address: url.address(), source };
-        let tcp = TcpStream::connect((url.host.as_str(), url.port)).await.map_err(unreachable)?;
-        tcp.set_nodelay(true).map_err(unreachable)?;
-        if !url.tls {
-            return ask(tcp, url, limit).await;
-        }
-        let unknown = |source| Error::Tls { address: url.address(), source };
-        let name = ServerName::try_from(url.host.clone()).map_err(|error| unknown(io::Error::other(error)))?;
-        let tls = TlsConnector::from(Arc::clone(&self.tls)).connect(name, tcp).await.map_err(unknown)?;
-        ask(tls, url, limit).await
+    /// Boxed, so that TLS and HTTP are compiled here, once: an `async fn` is compiled in each crate that awaits it.
+    fn exchange<'a>(
+        &'a self,
+        url: &'a Url,
+        limit: usize,
+    ) -> Pin<Box<dyn Future<Output = Result<Reply, Error>> + Send + 'a>> {
+        Box::pin(async move {
+            let unreachable = |source| Error::Connect { address: url.address(), source };
+            let tcp = TcpStream::connect((url.host.as_str(), url.port)).await.map_err(unreachable)?;
+            tcp.set_nodelay(true).map_err(unreachable)?;
+            if !url.tls {
+                return ask(Box::new(tcp), url, limit).await;
+            }
+            let unknown = |source| Error::Tls { address: url.address(), source };
+            let name = ServerName::try_from(url.host.clone()).map_err(|error| unknown(io::Error::other(error)))?;
+            let tls = TlsConnector::from(Arc::clone(&self.tls)).connect(name, tcp).await.map_err(unknown)?;
+            ask(Box::new(tls), url, limit).await
+        })
     }
 }
 
-async fn ask<S>(stream: S, url: &Url, limit: usize) -> Result<Reply, Error>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
+/// What a connection runs over: TCP, or TLS.
+trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
+
+async fn ask(stream: Box<dyn Stream>, url: &Url, limit: usize) -> Result<Reply, Error> {
     let broken = |source| Error::Http { address: url.address(), source };
     let mut builder = http1::Builder::new();
     builder.max_buf_size(MAX_HEAD).max_headers(MAX_FIELDS);

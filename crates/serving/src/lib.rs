@@ -46,7 +46,7 @@ pub use receipts::{RECEIPT_HEADER, RECEIPT_REQUEST};
 pub use registry::{Registry, Servable, State, Version};
 pub use router::router;
 pub use runtime::{Model, Rten, Runtime};
-pub use session::{Exchange, Pending, Session, SessionHandle};
+pub use session::{Exchange, Session, SessionHandle};
 pub use startup::{KIND as SEALED_KIND, MAX_SEALED};
 pub use startup::{Measured, Opened, SealedModel, StartupError, load_all};
 pub use tensor::{Data, DataType, Dimension, Tensor, TensorSpec};

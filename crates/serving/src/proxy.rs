@@ -23,7 +23,6 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Ur
 use http_body_util::{BodyExt as _, Full, combinators::UnsyncBoxBody};
 use hyper::body::{Body as _, Frame, Incoming, SizeHint};
 use sealwright_channel::{
-    listener::Accepted,
     peers::{Peer, Share},
     ratls::{AttestedConnection, ConnectError, Connector, Protocol, Sender, body as sendable},
     wire::{ratls::AttestResponse, time::UnixTime},
@@ -41,7 +40,7 @@ use crate::{
     body::Held,
     connection::{self, Settings},
     error::Error,
-    listener::{Admitted, Stop, serve_all},
+    listener::{Admitted, serve_all},
     places::Bounded,
     receipts,
 };
@@ -260,26 +259,24 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, ProxyError> {
 /// Forwards what comes to the listener until `stop` ends; then requests under way get [`Limits::request_time`] to finish.
 pub async fn serve(listener: TcpListener, upstream: Arc<Upstream>, stop: impl Future<Output = ()>) {
     let Limits { connections, request_time, .. } = upstream.limits;
-    serve_all(listener, connections, request_time, stop, |Admitted { stream, stop, place, .. }| {
-        let serving = serve_client(stream, Arc::clone(&upstream), stop);
-        tokio::spawn(async move {
-            serving.await;
-            drop(place);
-        });
-    })
-    .await;
+    serve_all(listener, connections, request_time, stop, |admitted| serve_client(admitted, Arc::clone(&upstream)))
+        .await;
 }
 
-async fn serve_client(stream: Accepted, upstream: Arc<Upstream>, stop: Stop) {
+/// Serves one client in a task of its own.
+fn serve_client(Admitted { stream, stop, place, .. }: Admitted, upstream: Arc<Upstream>) {
     let Limits { streams, idle_time, .. } = upstream.limits;
     let answer = move |request| {
         let upstream = Arc::clone(&upstream);
         async move { answer(&upstream, request).await }
     };
     let settings = Settings { protocol: None, streams, idle_time };
-    if let Err(error) = connection::serve(stream, settings, answer, pending(), stop.stopped()).await {
-        debug!(%error, "a local connection broke");
-    }
+    tokio::spawn(async move {
+        if let Err(error) = connection::serve(stream, settings, answer, pending(), stop.stopped()).await {
+            debug!(%error, "a local connection broke");
+        }
+        drop(place);
+    });
 }
 
 async fn answer(upstream: &Arc<Upstream>, request: Request<Incoming>) -> Response<Body> {

@@ -1,22 +1,16 @@
 //! What the model server asks of the connection that a request came on.
 
-use std::{
-    future::Future,
-    pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
 };
 
 use bytes::Bytes;
 use http::Response;
+use sealwright_channel::BoxFuture;
 use tokio::sync::watch;
 
 use crate::registry::Servable;
-
-/// A future that a [`Session`] gives.
-pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// One connection, as its transport knows it. A request without one is treated as unattested.
 pub trait Session: Send + Sync {
@@ -24,7 +18,7 @@ pub trait Session: Send + Sync {
     fn is_attested(&self) -> bool;
 
     /// Answers the attestation exchange: the body of a `POST` to [`crate::ATTEST_PATH`] in, its answer out.
-    fn attest(&self, request: Bytes) -> Pending<'_, Response<Bytes>>;
+    fn attest(&self, request: Bytes) -> BoxFuture<'_, Response<Bytes>>;
 
     /// Signs a receipt for an answer on this connection. The error is a message for the client.
     ///

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http::Response;
 use hyper::body::Incoming;
 use sealwright_channel::{
-    listener,
+    BoxFuture, listener,
     peers::{Peer, Shared},
     ratls::{Connection, Protocol, Server, ServerError},
     receipt::{self, Answered, Signer},
@@ -32,7 +32,7 @@ use crate::{
     limits::Limits,
     listener::{Admitted, Stop, serve_all},
     router::router,
-    session::{Exchange, Pending, Session, SessionHandle, Visit},
+    session::{Exchange, Session, SessionHandle, Visit},
 };
 
 /// Why a server cannot begin to serve.
@@ -73,7 +73,23 @@ impl Transport {
         self.server.certificate()
     }
 
-    /// Serves one accepted connection until it ends or `stop` does.
+    /// Serves one admitted connection until it ends or is to stop. Boxed, so that TLS and HTTP are compiled here, once.
+    fn serving(
+        self: Arc<Self>,
+        Admitted { stream, stop, place, .. }: Admitted,
+        peer: Peer,
+        engine: Arc<Engine>,
+        router: Router,
+    ) -> BoxFuture<'static, ()> {
+        Box::pin(async move {
+            match listener::adopt(stream) {
+                Ok(stream) => self.serve(stream, peer, &engine, router, stop).await,
+                Err(error) => warn!(%error, "cannot wait for what a connection sends"),
+            }
+            drop(place);
+        })
+    }
+
     async fn serve(&self, stream: listener::Accepted, peer: Peer, engine: &Arc<Engine>, router: Router, stop: Stop) {
         let (limit, since) = (engine.limits().handshake_time, Instant::now());
         let (stream, connection) = match timeout(limit, self.server.accept(stream)).await {
@@ -106,7 +122,7 @@ impl Session for RaTls {
         self.connection.attested().is_some()
     }
 
-    fn attest(&self, request: Bytes) -> Pending<'_, Response<Bytes>> {
+    fn attest(&self, request: Bytes) -> BoxFuture<'_, Response<Bytes>> {
         Box::pin(async move { self.connection.respond(&request).await })
     }
 
@@ -137,16 +153,13 @@ pub async fn serve(
     let Limits { connections, request_time, .. } = *engine.limits();
     let router = router(Arc::clone(&engine));
     let of_peers = Shared::new(connections, engine.limits().of_peer(connections));
-    serve_all(listener, connections, request_time, stop, |Admitted { stream, address, stop, place }| {
-        let peer = Peer::from(address.ip());
+    serve_all(listener, connections, request_time, stop, |admitted| {
+        let peer = Peer::from(admitted.address.ip());
         let Ok(share) = of_peers.take(peer, 1) else { return engine.metrics().refused("connections") };
-        let (transport, of_lane, router) = (Arc::clone(&transport), Arc::clone(&engine), router.clone());
+        let serving = Arc::clone(&transport).serving(admitted, peer, Arc::clone(&engine), router.clone());
         engine.lanes().spawn(async move {
-            match listener::adopt(stream) {
-                Ok(stream) => transport.serve(stream, peer, &of_lane, router, stop).await,
-                Err(error) => warn!(%error, "cannot wait for what a connection sends"),
-            }
-            drop((share, place));
+            serving.await;
+            drop(share);
         });
     })
     .await;

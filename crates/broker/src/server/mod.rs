@@ -20,7 +20,7 @@ use sealwright_channel::{
 };
 use stalled::GiveUpStalled;
 use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
-use tokio::{net::TcpListener, sync::oneshot};
+use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tower::ServiceExt;
 
@@ -49,8 +49,12 @@ struct Connection {
 }
 
 impl Server {
-    /// Serves until `stop` resolves, then lets requests under way finish, for as long as the limits say.
-    pub(crate) async fn run(self, mut stop: oneshot::Receiver<()>) {
+    /// Serves in a task of its own until `stop` resolves, then lets requests under way finish, for as long as the limits say.
+    pub(crate) fn start(self, stop: oneshot::Receiver<()>) -> JoinHandle<()> {
+        tokio::spawn(self.run(stop))
+    }
+
+    async fn run(self, mut stop: oneshot::Receiver<()>) {
         let graceful = GracefulShutdown::new();
         let places = Shared::new(self.limits.connections, self.limits.connections_per_peer);
         loop {

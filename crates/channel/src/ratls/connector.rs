@@ -3,10 +3,11 @@
 use super::{
     names,
     sender::{Protocol, Sender, body},
-    stream::{Tap, Tapped},
+    stream::{Stream, Tap, Tapped},
     verifier::{BindingError, Opened, open_answer, verifier},
 };
 use crate::{
+    BoxFuture,
     http::Endpoint,
     judge::{Appraisal, Judge, Judged},
     tls,
@@ -162,7 +163,7 @@ impl Connector {
             let failed = |source| ConnectError::Connect { address: address.clone(), source };
             let tcp = TcpStream::connect(&address).await.map_err(failed)?;
             tcp.set_nodelay(true).map_err(failed)?;
-            self.attest(tcp, &address, protocol, tap).await
+            self.attest(Box::new(tcp), &address, protocol, Box::new(tap)).await
         };
         self.bounded(connecting).await
     }
@@ -181,42 +182,42 @@ impl Connector {
     where
         IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        self.bounded(self.attest(io, authority, protocol, tap)).await
+        self.bounded(self.attest(Box::new(io), authority, protocol, Box::new(tap))).await
     }
 
     async fn bounded<T>(&self, attesting: impl Future<Output = Result<T, ConnectError>>) -> Result<T, ConnectError> {
         tokio::time::timeout(self.timeout, attesting).await.unwrap_or(Err(ConnectError::Timeout(self.timeout)))
     }
 
-    async fn attest<IO>(
-        &self,
-        io: IO,
-        authority: &str,
+    /// Boxed and not generic, so that TLS and both versions of HTTP are compiled here, once.
+    fn attest<'a>(
+        &'a self,
+        io: Box<dyn Stream>,
+        authority: &'a str,
         protocol: Protocol,
-        tap: impl Tap,
-    ) -> Result<AttestedConnection, ConnectError>
-    where
-        IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
-        let tls = match protocol {
-            Protocol::Http1 => &self.http1,
-            Protocol::Http2 => &self.http2,
-        };
-        // The name goes nowhere: RA-TLS certificates are not known by names, and SNI is off.
-        let name = ServerName::IpAddress(std::net::Ipv4Addr::UNSPECIFIED.into());
-        let stream = tls.connect(name, io).await.map_err(refused_handshake)?;
-        let session = Session::of(&stream, protocol)?;
-        let mut sender = Sender::over(Tapped::new(stream, tap), authority, protocol).await?;
-        let evidence = exchange(&mut sender, &session.nonce).await?;
-        let (judge, at) = (Arc::clone(&self.judge), now()?);
-        // Signatures and policy are a millisecond of work, or a wait for the process that evaluates the policy.
-        let judging = tokio::task::spawn_blocking(move || {
-            let appraisal = session.judge(&judge, &evidence, at)?;
-            Ok((appraisal, evidence))
-        });
-        let judged = judging.await.map_err(|_| ConnectError::Local("the judgement was interrupted"))?;
-        let (appraisal, evidence) = judged.map_err(ConnectError::Refused)?;
-        Ok(AttestedConnection { sender, appraisal, evidence })
+        tap: Box<dyn Tap>,
+    ) -> BoxFuture<'a, Result<AttestedConnection, ConnectError>> {
+        Box::pin(async move {
+            let tls = match protocol {
+                Protocol::Http1 => &self.http1,
+                Protocol::Http2 => &self.http2,
+            };
+            // The name goes nowhere: RA-TLS certificates are not known by names, and SNI is off.
+            let name = ServerName::IpAddress(std::net::Ipv4Addr::UNSPECIFIED.into());
+            let stream = tls.connect(name, io).await.map_err(refused_handshake)?;
+            let session = Session::of(&stream, protocol)?;
+            let mut sender = Sender::over(Tapped::new(stream, tap), authority, protocol).await?;
+            let evidence = exchange(&mut sender, &session.nonce).await?;
+            let (judge, at) = (Arc::clone(&self.judge), now()?);
+            // Signatures and policy are a millisecond of work, or a wait for the process that evaluates the policy.
+            let judging = tokio::task::spawn_blocking(move || {
+                let appraisal = session.judge(&judge, &evidence, at)?;
+                Ok((appraisal, evidence))
+            });
+            let judged = judging.await.map_err(|_| ConnectError::Local("the judgement was interrupted"))?;
+            let (appraisal, evidence) = judged.map_err(ConnectError::Refused)?;
+            Ok(AttestedConnection { sender, appraisal, evidence })
+        })
     }
 }
 

@@ -1,6 +1,6 @@
 //! HTTP over a connection that [`Connector`](super::Connector) made.
 
-use super::ConnectError;
+use super::{ConnectError, stream::Tapped};
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, Uri, header, uri};
 use http_body_util::{BodyExt, Empty, Full, combinators::UnsyncBoxBody};
@@ -9,7 +9,6 @@ use hyper::{
     client::conn::{http1, http2},
 };
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite};
 
 /// Any error of a body's producer.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -47,10 +46,7 @@ enum Kind {
 }
 
 impl Sender {
-    pub(super) async fn over<S>(stream: S, authority: &str, protocol: Protocol) -> Result<Self, ConnectError>
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
+    pub(super) async fn over(stream: Tapped, authority: &str, protocol: Protocol) -> Result<Self, ConnectError> {
         let authority = authority.parse().map_err(|_| ConnectError::Local("the authority is no host"))?;
         let io = TokioIo::new(stream);
         let kind = match protocol {

@@ -8,7 +8,7 @@ use std::{
     task::{Context, Poll},
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio_rustls::server::TlsStream;
+use tokio_rustls::{client, server::TlsStream};
 
 /// The server's side of a TLS session. HTTP reads and writes it, and the exchange asks it for the TLS exporter, which needs
 /// the nonce that arrives with the first request; so both hold it, under a lock that is never held across a wait.
@@ -94,19 +94,24 @@ impl Tap for () {
     fn received(&mut self, _cleartext: &[u8]) {}
 }
 
-/// A stream with a [`Tap`] on it.
-pub struct Tapped<S, T> {
-    stream: S,
-    tap: T,
+/// Whatever carries a client's TLS session.
+pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
+
+/// The client's side of a TLS session, with a [`Tap`] on it.
+pub(super) struct Tapped {
+    stream: client::TlsStream<Box<dyn Stream>>,
+    tap: Box<dyn Tap>,
 }
 
-impl<S, T> Tapped<S, T> {
-    pub(crate) const fn new(stream: S, tap: T) -> Self {
+impl Tapped {
+    pub(super) fn new(stream: client::TlsStream<Box<dyn Stream>>, tap: Box<dyn Tap>) -> Self {
         Self { stream, tap }
     }
 }
 
-impl<S: AsyncRead + Unpin, T: Tap> AsyncRead for Tapped<S, T> {
+impl AsyncRead for Tapped {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -121,7 +126,7 @@ impl<S: AsyncRead + Unpin, T: Tap> AsyncRead for Tapped<S, T> {
     }
 }
 
-impl<S: AsyncWrite + Unpin, T: Tap> AsyncWrite for Tapped<S, T> {
+impl AsyncWrite for Tapped {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.stream).poll_write(context, bytes);
         if let Poll::Ready(Ok(accepted)) = polled

@@ -14,13 +14,13 @@ use axum::{
     http::{Response, StatusCode},
 };
 use bytes::Bytes;
-use sealwright_channel::wire::Digest;
+use sealwright_channel::{BoxFuture, wire::Digest};
 use sealwright_serving::proto::inference::{
     InferTensorContents, ModelInferRequest, model_infer_request::InferInputTensor,
 };
 use sealwright_serving::{
-    ATTEST_PATH, Data, Engine, Exchange, Limits, Model, Pace, Pending, Registry, Result, Rten, Runtime, Servable,
-    Session, SessionHandle, Tensor, TensorSpec, router,
+    ATTEST_PATH, Data, Engine, Exchange, Limits, Model, Pace, Registry, Result, Rten, Runtime, Servable, Session,
+    SessionHandle, Tensor, TensorSpec, router,
 };
 use serde::Deserialize;
 use tokio::sync::Semaphore;
@@ -48,7 +48,7 @@ impl Session for Double {
         self.attested.load(Ordering::SeqCst)
     }
 
-    fn attest(&self, request: Bytes) -> Pending<'_, Response<Bytes>> {
+    fn attest(&self, request: Bytes) -> BoxFuture<'_, Response<Bytes>> {
         Box::pin(async move {
             if let Some(Waiting { entered, leave }) = &self.waiting {
                 entered.add_permits(1);
