@@ -13,6 +13,7 @@ mod inspect;
 mod kept;
 mod kind;
 mod output;
+mod pem;
 mod service;
 mod shelf;
 mod trust;

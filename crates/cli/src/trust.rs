@@ -2,29 +2,25 @@
 
 use crate::args::TrustArgs;
 use crate::inspect::MAX_FILE;
+use crate::pem;
 use anyhow::{Context, Result, bail};
 use sealwright_appraise::{Appraiser, Check, Explanation, InProcess, Policy, References, Trust};
 use sealwright_channel::Judge;
 use sealwright_collateral::{Library, Report};
 use sealwright_verify::{Anchor, AnchorId, AnchorKind, Anchors, Collateral, Error as EvidenceError};
 use sealwright_wire::aael::RuntimeEvent;
-use sealwright_wire::collateral::Bundle;
+use sealwright_wire::collateral::{Bundle, pem_chain};
 use sealwright_wire::reference::{self, ReferenceValues};
 use sealwright_wire::time::UnixTime;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use x509_cert::Certificate;
-use x509_cert::der::{DecodePem, Encode};
 
 /// A root certificate in DER or PEM, named after its file. A simulated one names itself.
 pub(crate) fn anchor(path: &Path) -> Result<Anchor> {
     let bytes = crate::files::read(path, MAX_FILE)?;
-    let der = match Certificate::from_pem(&bytes) {
-        Ok(certificate) => certificate.to_der()?,
-        Err(_) => bytes,
-    };
     let name = path.file_stem().map_or_else(|| "root".into(), |stem| stem.to_string_lossy());
-    Anchor::from_certificate(&name, &der).with_context(|| format!("{} is no root certificate", path.display()))
+    Anchor::from_certificate(&name, &pem::certificate(&bytes))
+        .with_context(|| format!("{} is no root certificate", path.display()))
 }
 
 /// A judge, or why there is nothing to judge by: no collateral holds.
@@ -80,8 +76,8 @@ impl Refused {
 
     /// The named root under which it stands.
     fn anchor<'a>(&self, named: &'a [AnchorId]) -> Option<&'a AnchorId> {
-        let chain = Certificate::load_pem_chain(self.bundle.pck_crl_issuer_chain.as_bytes()).ok()?;
-        let root = Anchor::from_certificate("root", &chain.last()?.to_der().ok()?).ok()?;
+        let chain = pem_chain("pck_crl_issuer_chain", self.bundle.pck_crl_issuer_chain.as_bytes()).ok()?;
+        let root = Anchor::from_certificate("root", chain.last()?).ok()?;
         named.iter().find(|anchor| anchor.sha256 == root.id().sha256)
     }
 }

@@ -1,6 +1,7 @@
 //! Certificates and revocation lists, as far as evidence depends on them.
 
 use crate::fields::{Fields, Value};
+use crate::pem;
 use anyhow::{Context, Result};
 use sealwright_wire::collateral::pem_chain;
 use sealwright_wire::pck::{PckExtension, SGX_EXTENSION};
@@ -8,7 +9,7 @@ use sealwright_wire::quote::Quote;
 use sealwright_wire::ratls::{self, Claims, EvidenceKind, TaggedEvidence};
 use x509_cert::Certificate;
 use x509_cert::crl::CertificateList;
-use x509_cert::der::{Decode, DecodePem};
+use x509_cert::der::Decode;
 use x509_cert::time::Time;
 
 /// Most entries of a revocation list that are printed.
@@ -98,7 +99,7 @@ fn time(time: &Time) -> String {
     sealwright_wire::time::UnixTime(time.to_unix_duration().as_secs()).to_string()
 }
 
-/// A PEM or DER revocation list.
+/// A revocation list in PEM or DER.
 pub(super) fn parse_revocation_list(bytes: &[u8]) -> Option<CertificateList> {
-    CertificateList::from_der(bytes).or_else(|_| CertificateList::from_pem(bytes)).ok()
+    CertificateList::from_der(&pem::revocation_list(bytes)).ok()
 }

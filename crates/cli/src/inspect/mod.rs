@@ -22,7 +22,7 @@ use sealwright_wire::tdx::{ReportMac, TdReport};
 use std::io::{BufRead, Read};
 use std::path::Path;
 use x509_cert::Certificate;
-use x509_cert::der::{Decode, DecodePem};
+use x509_cert::der::Decode;
 use zerocopy::FromBytes;
 
 /// Largest file that is looked at, in bytes. Sealed files are read bit by bit and have no limit.
@@ -175,10 +175,12 @@ fn pem(bytes: &[u8]) -> Option<Result<Inspected>> {
         return certificate::parse_revocation_list(text).map(|list| Ok(revocation_list(&list)));
     }
     text.starts_with(b"-----BEGIN CERTIFICATE-----").then(|| {
-        if let Ok(single) = Certificate::from_pem(text) {
-            return certificate(&single);
+        let mut certificates = certificate::chain(text)?;
+        if certificates.len() == 1
+            && let Some(single) = certificates.pop()
+        {
+            return Ok(Inspected::new("certificate", single));
         }
-        let certificates = certificate::chain(text)?;
         Ok(Inspected::new(format!("{} certificates", certificates.len()), Fields::new().with("chain", certificates)))
     })
 }

@@ -5,6 +5,7 @@ use super::supplied::{Supplied, key_info, tpm_anchor};
 use crate::args;
 use crate::inspect::MAX_FILE;
 use crate::kind::{Kind, base64_text};
+use crate::pem;
 use anyhow::{Context, Result, bail};
 use sealwright_verify::cca::Enrolled;
 use sealwright_verify::nitro::Freshness;
@@ -18,9 +19,8 @@ use sealwright_wire::snp::{Report, SigningKey};
 use sealwright_wire::time::UnixTime;
 use sealwright_wire::tpm::{Signature, tools};
 use sealwright_wire::{Error as WireError, Evidence, hcl};
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
-use x509_cert::Certificate;
-use x509_cert::der::{DecodePem, Encode};
 
 /// Facts, or why there are none.
 pub(super) type Verdict = std::result::Result<Facts, Refused>;
@@ -277,8 +277,8 @@ impl<'a> Request<'a> {
 
 /// A certificate in PEM, or in base64 of DER in either alphabet, as DER.
 fn certificate(text: &str) -> Result<Vec<u8>> {
-    if let Ok(certificate) = Certificate::from_pem(text.trim_ascii()) {
-        return Ok(certificate.to_der()?);
+    if let Cow::Owned(certificate) = pem::certificate(text.as_bytes()) {
+        return Ok(certificate);
     }
     let text = text.replace('-', "+").replace('_', "/");
     base64_text(text.as_bytes()).context("the VCEK in the evidence is neither PEM nor base64")

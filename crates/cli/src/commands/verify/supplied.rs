@@ -1,17 +1,18 @@
 //! What came along with evidence: collateral, certificates and revocation lists, in whatever form their vendors hand them out.
 
 use crate::inspect::MAX_FILE;
+use crate::pem;
 use anyhow::{Context, Result, bail};
 use sealwright_verify::Anchor;
-use sealwright_wire::collateral::{Bundle, encode_pem_chain};
+use sealwright_wire::collateral::{Bundle, encode_pem_chain, pem_chain};
 use sealwright_wire::csv::HskCek;
 use sealwright_wire::snp::{self, CertificateTable, SigningKey};
 use sealwright_wire::tpm::Public;
 use std::path::Path;
 use x509_cert::Certificate;
 use x509_cert::crl::CertificateList;
-use x509_cert::der::{Decode, DecodePem, Encode};
-use x509_cert::spki::SubjectPublicKeyInfoOwned;
+use x509_cert::der::Decode;
+use x509_cert::spki::SubjectPublicKeyInfoRef;
 
 /// All of it, sorted by what it is.
 #[derive(Debug, Default)]
@@ -43,7 +44,9 @@ impl Supplied {
             return self.add_json(text);
         }
         if text.starts_with(b"-----BEGIN X509 CRL-----") {
-            self.crls.push(CertificateList::<x509_cert::certificate::Rfc5280>::from_pem(text)?.to_der()?);
+            let list = pem::revocation_list(text);
+            CertificateList::<x509_cert::certificate::Rfc5280>::from_der(&list)?;
+            self.crls.push(list.into_owned());
             return Ok(());
         }
         if text.starts_with(b"-----BEGIN ") {
@@ -82,9 +85,7 @@ impl Supplied {
     }
 
     fn add_certificates(&mut self, pem: &[u8]) -> Result<()> {
-        for certificate in Certificate::load_pem_chain(pem)? {
-            self.certificates.push(certificate.to_der()?);
-        }
+        self.certificates.extend(pem_chain("certificates", pem)?);
         Ok(())
     }
 
@@ -134,9 +135,9 @@ fn common_name(der: &[u8]) -> Option<String> {
 pub(super) fn tpm_anchor(path: &Path) -> Result<Anchor> {
     let bytes = crate::files::read(path, MAX_FILE)?;
     let name = path.file_stem().map_or_else(|| "root".into(), |stem| stem.to_string_lossy());
-    let certificate = Certificate::from_pem(&bytes).or_else(|_| Certificate::from_der(&bytes));
-    let anchor = match (certificate, public_key(&bytes)) {
-        (Ok(certificate), _) => Anchor::tpm_ca(&name, &certificate.to_der()?),
+    let certificate = pem::certificate(&bytes);
+    let anchor = match (Certificate::from_der(&certificate), public_key(&bytes)) {
+        (Ok(_), _) => Anchor::tpm_ca(&name, &certificate),
         (_, Some(key_info)) => Anchor::attestation_key(&name, &key_info),
         _ => Anchor::attestation_key_area(&name, &bytes),
     };
@@ -155,6 +156,6 @@ pub(super) fn key_info(path: &Path) -> Result<Vec<u8>> {
 
 /// A public key in PEM or DER, as DER.
 fn public_key(bytes: &[u8]) -> Option<Vec<u8>> {
-    let key = SubjectPublicKeyInfoOwned::from_pem(bytes).or_else(|_| SubjectPublicKeyInfoOwned::from_der(bytes));
-    key.and_then(|key| key.to_der()).ok()
+    let key = pem::public_key(bytes);
+    SubjectPublicKeyInfoRef::from_der(&key).is_ok().then(|| key.into_owned())
 }
