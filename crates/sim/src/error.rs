@@ -43,6 +43,9 @@ pub enum Error {
     /// A signed statement could not be written as JSON.
     #[error("could not write a statement as JSON: {0}")]
     Json(#[from] serde_json::Error),
+    /// A structure of evidence cannot hold what it was to say.
+    #[error("a structure of evidence cannot be written: {0}")]
+    Structure(sealwright_wire::Error),
     /// No machine of this name runs at the site.
     #[error("no simulated machine is named {0:?}")]
     UnknownTd(String),
@@ -105,6 +108,7 @@ impl Error {
             Self::Crypto(_) => "crypto",
             Self::Certificate(_) => "certificate",
             Self::Json(_) => "json",
+            Self::Structure(_) => "structure",
             Self::UnknownTd(_) => "unknown-td",
             Self::TdExists(_) => "td-exists",
             Self::TooManyTds { .. } => "too-many-tds",

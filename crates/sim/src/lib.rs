@@ -17,6 +17,8 @@
 //! A machine boots by the profile [`PROFILE`]. It measures with code of its own: this crate knows nothing of
 //! `sealwright-predict`, so that a prediction that comes true says something.
 //!
+//! [`csv`] is another vendor with machines of another kind: chips and guests of Hygon CSV under a root of its own.
+//!
 //! ```
 //! use sealwright_evidence::Backend;
 //! use sealwright_sim::{Site, TdConfig, files, system_clock};
@@ -32,6 +34,7 @@
 mod address;
 mod boot;
 mod client;
+pub mod csv;
 mod error;
 pub mod files;
 mod firmware;
