@@ -1,11 +1,14 @@
-//! tpm2-tools and swtpm, unmodified, against `sealwright-verify`: quotes of our own making are accepted and refused by `tpm2_checkquote` as they
-//! are by us, and quotes of a TPM that this project did not write are accepted by us. Skipped where the programs are not installed
-//! (Debian: `tpm2-tools`, `swtpm`). Where the two differ on purpose, the difference is stated here.
+//! tpm2-tools and swtpm, unmodified, against `sealwright-verify` and `sealwright-sim`: quotes of our own making are accepted and refused by
+//! `tpm2_checkquote` as they are by us, simulated ones too, whose logs `tpm2_eventlog` replays to their registers, and quotes of a TPM that this
+//! project did not write are accepted by us. Skipped where the programs are not installed (Debian: `tpm2-tools`, `swtpm`). Where the two differ on
+//! purpose, the difference is stated here.
 
 #[path = "../../../crates/verify/tests/machine/mod.rs"]
 mod machine;
 
 use machine::{Ak, Kind, Machine, at};
+use sealwright_sim::tpm::{self as sim, Scheme};
+use sealwright_sim::{files, fixed_clock};
 use sealwright_verify::tpm::{AttestationKey, Evidence};
 use sealwright_verify::{Anchor, Anchors, Error, Facts, tpm};
 use sealwright_wire::tcg2::AlgorithmId;
@@ -126,6 +129,72 @@ fn what_tpm2_checkquote_lets_pass_and_we_do_not() {
     write(&stranger, &folder);
     assert!(checkquote(&folder, stranger.hash, b"challenge"));
     assert_eq!(stranger.verify().unwrap_err().code(), "attestation-key-not-enrolled");
+    fs::remove_dir_all(folder).unwrap();
+}
+
+/// Writes the files that `tpm2_createak` and `tpm2_quote` would have written on a simulated machine.
+fn write_simulated(machine: &sim::Machine, quote: &sim::Quote, folder: &Path) {
+    fs::write(folder.join("ak.pub"), machine.ak_public().unwrap()).unwrap();
+    fs::write(folder.join("quote.msg"), &quote.message).unwrap();
+    fs::write(folder.join("quote.sig"), &quote.signature).unwrap();
+    fs::write(folder.join("quote.pcrs"), quote.pcr_file().unwrap()).unwrap();
+}
+
+#[test]
+fn the_simulator_s_quotes_are_accepted_and_changed_ones_refused() {
+    if !installed(&["tpm2_checkquote"]) {
+        return;
+    }
+    let folder = folder("simulated");
+    let site = sim::Site::found(sim::KeyKind::P256, fixed_clock(at())).unwrap();
+    for (scheme, hash) in [
+        (Scheme::RsaSsa, AlgorithmId::SHA256),
+        (Scheme::EcdsaP256, AlgorithmId::SHA256),
+        (Scheme::EcdsaP384, AlgorithmId::SHA384),
+    ] {
+        let config = sim::MachineConfig::new(files::generate("peers"));
+        let machine = site.machine(sim::MachineConfig { ak: sim::AkTemplate::new(scheme), ..config }).unwrap();
+        let selection = [AlgorithmId::SHA1, AlgorithmId::SHA256].map(|bank| PcrSelection::new(bank, 0..24));
+        let quote = machine.quote(&selection, b"challenge").unwrap();
+        write_simulated(&machine, &quote, &folder);
+        assert!(checkquote(&folder, hash, b"challenge"), "{scheme:?}");
+        assert!(!checkquote(&folder, hash, b"another"), "{scheme:?}");
+        let mut changed = quote.clone();
+        // A digit of the clock.
+        let behind_challenge = 4 + 2 + 2 + 34 + 2 + b"challenge".len();
+        changed.message[behind_challenge] ^= 1;
+        write_simulated(&machine, &changed, &folder);
+        assert!(!checkquote(&folder, hash, b"challenge"), "{scheme:?}");
+        let mut file = quote.pcr_file().unwrap();
+        write_simulated(&machine, &quote, &folder);
+        let first_digest = 4 + 16 * 8 + 4 + 4 + 2;
+        file[first_digest] ^= 1;
+        fs::write(folder.join("quote.pcrs"), file).unwrap();
+        assert!(!checkquote(&folder, hash, b"challenge"), "{scheme:?}");
+    }
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn tpm2_eventlog_replays_the_simulator_s_log_to_its_registers() {
+    if !installed(&["tpm2_eventlog"]) {
+        return;
+    }
+    let folder = folder("log");
+    let site = sim::Site::found(sim::KeyKind::P256, fixed_clock(at())).unwrap();
+    let machine = site.machine(sim::MachineConfig::new(files::generate("peers"))).unwrap();
+    fs::write(folder.join("log"), machine.event_log()).unwrap();
+    let output = Command::new("tpm2_eventlog").current_dir(&folder).arg("log").output().unwrap();
+    let replayed = tools::read_yaml(&String::from_utf8(output.stdout).unwrap()).unwrap();
+    let held = machine.pcrs().unwrap();
+    for bank in [AlgorithmId::SHA1, AlgorithmId::SHA256, AlgorithmId::SHA384] {
+        for pcr in [0, 1, 2, 3, 4, 5, 6, 7, 9] {
+            assert!(
+                replayed.get(bank, pcr).is_some() && replayed.get(bank, pcr) == held.get(bank, pcr),
+                "{bank}:{pcr}"
+            );
+        }
+    }
     fs::remove_dir_all(folder).unwrap();
 }
 

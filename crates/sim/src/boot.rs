@@ -8,7 +8,7 @@ use crate::{
     files::BootFiles,
     firmware::{self, Section, kind},
     hob,
-    measured::{Measured, sha384},
+    measured::{Measured, Registers},
     mrtd, pe,
 };
 use sealwright_wire::{
@@ -45,10 +45,8 @@ pub(crate) fn boot(files: &BootFiles, ram: u64) -> Result<Booted, Error> {
     acpi_files(&mut measured, files)?;
     kernel_image(&mut measured, &files.kernel)?;
     boot_option(&mut measured)?;
+    separators(&mut measured, [1, 4])?;
     kernel_stub(&mut measured, files)?;
-    for action in ["Exit Boot Services Invocation", "Exit Boot Services Returned with Success"] {
-        measured.measure_data(1, ev::EV_EFI_ACTION, action.as_bytes())?;
-    }
     if measured.log().len() > CCEL_AREA {
         return Err(Error::LogFull { limit: CCEL_AREA, wanted: measured.log().len() });
     }
@@ -62,7 +60,7 @@ fn check_ram(ram: u64) -> Result<(), Error> {
     Err(Error::Config { field: "RAM size", expected: "a multiple of 4096, at most 64 TiB", found: ram.to_string() })
 }
 
-fn check_command_line(command_line: &str) -> Result<(), Error> {
+pub(crate) fn check_command_line(command_line: &str) -> Result<(), Error> {
     if command_line.len() <= MAX_COMMAND_LINE && !command_line.contains('\0') {
         return Ok(());
     }
@@ -75,8 +73,13 @@ fn firmware_start(measured: &mut Measured, sections: &[Section<'_>], ram: u64) -
     let hob = firmware::only(sections, kind::TD_HOB, "TD_HOB").map_err(Error::file("firmware"))?;
     let cfv = firmware::only(sections, kind::CFV, "CFV").map_err(Error::file("firmware"))?;
     let hob_bytes = hob::hand_off_blocks(sections, hob.gpa, ram)?;
-    measured.measure(0, ev::EV_EFI_HANDOFF_TABLES2, &sha384(&[&hob_bytes]), &hand_off_tables(hob.gpa))?;
-    measured.measure(0, ev::EV_EFI_PLATFORM_FIRMWARE_BLOB2, &sha384(&[cfv.data]), &firmware_blob(&cfv))?;
+    measured.measure(1, ev::EV_EFI_HANDOFF_TABLES2, &[&hob_bytes], &hand_off_tables(hob.gpa))?;
+    measured.measure(1, ev::EV_EFI_PLATFORM_FIRMWARE_BLOB2, &[cfv.data], &firmware_blob(&cfv))?;
+    secure_boot(measured)
+}
+
+/// The configuration of Secure Boot, which is off and has no keys.
+pub(crate) fn secure_boot(measured: &mut impl Registers) -> Result<(), Error> {
     let variables = [
         (Guid::GLOBAL_VARIABLE, "SecureBoot"),
         (Guid::GLOBAL_VARIABLE, "PK"),
@@ -85,9 +88,9 @@ fn firmware_start(measured: &mut Measured, sections: &[Section<'_>], ram: u64) -
         (Guid::IMAGE_SECURITY_DATABASE, "dbx"),
     ];
     for (owner, name) in variables {
-        measured.measure_data(0, ev::EV_EFI_VARIABLE_DRIVER_CONFIG, &UefiVariable::encode(owner, name, &[]))?;
+        measured.measure_data(7, ev::EV_EFI_VARIABLE_DRIVER_CONFIG, &UefiVariable::encode(owner, name, &[]))?;
     }
-    measured.measure_data(0, ev::EV_SEPARATOR, &[0; 4])
+    separators(measured, [7])
 }
 
 /// UEFI_HANDOFF_TABLE_POINTERS2 with one table, the hand-off blocks.
@@ -102,45 +105,48 @@ fn hand_off_tables(gpa: u64) -> Vec<u8> {
     data
 }
 
-/// UEFI_PLATFORM_FIRMWARE_BLOB2 of the configuration volume, named by the file system of its header.
-fn firmware_blob(cfv: &Section<'_>) -> Vec<u8> {
-    let file_system = cfv.data.get(16..).and_then(|rest| rest.first_chunk()).copied().unwrap_or_default();
+/// UEFI_PLATFORM_FIRMWARE_BLOB2 of a firmware volume, named by the file system of its header.
+pub(crate) fn firmware_blob(volume: &Section<'_>) -> Vec<u8> {
+    let file_system = volume.data.get(16..).and_then(|rest| rest.first_chunk()).copied().unwrap_or_default();
     let name = Guid(file_system).to_string().to_uppercase();
     let mut data = format!("\x29Fv({name})\0").into_bytes();
-    data.extend_from_slice(&cfv.gpa.to_le_bytes());
-    data.extend_from_slice(&(cfv.data.len() as u64).to_le_bytes());
+    data.extend_from_slice(&volume.gpa.to_le_bytes());
+    data.extend_from_slice(&(volume.data.len() as u64).to_le_bytes());
     data
 }
 
-fn acpi_files(measured: &mut Measured, files: &BootFiles) -> Result<(), Error> {
+pub(crate) fn acpi_files(measured: &mut impl Registers, files: &BootFiles) -> Result<(), Error> {
     for file in files.acpi.iter().flatten() {
-        measured.measure(0, ev::EV_PLATFORM_CONFIG_FLAGS, &sha384(&[file]), b"ACPI DATA")?;
+        measured.measure(1, ev::EV_PLATFORM_CONFIG_FLAGS, &[file], b"ACPI DATA")?;
     }
     Ok(())
 }
 
-fn kernel_image(measured: &mut Measured, kernel: &[u8]) -> Result<(), Error> {
-    let digest = pe::digest(kernel).map_err(Error::file("kernel"))?;
+pub(crate) fn kernel_image(measured: &mut impl Registers, kernel: &[u8]) -> Result<(), Error> {
+    let content = pe::hashed(kernel).map_err(Error::file("kernel"))?;
     // UEFI_IMAGE_LOAD_EVENT: address, length, link-time address, length of the device path, device path (its end node).
     let mut data = Vec::new();
     for word in [LOAD_ADDRESS, kernel.len() as u64, 0, 4] {
         data.extend_from_slice(&word.to_le_bytes());
     }
     data.extend_from_slice(&[0x7f, 0xff, 4, 0]);
-    measured.measure(1, ev::EV_EFI_BOOT_SERVICES_APPLICATION, &digest, &data)
+    measured.measure(4, ev::EV_EFI_BOOT_SERVICES_APPLICATION, &content, &data)
 }
 
-/// The boot options, the decision for one, and the end of the firmware's own configuration.
-fn boot_option(measured: &mut Measured) -> Result<(), Error> {
+/// The boot options, and the decision for one.
+pub(crate) fn boot_option(measured: &mut impl Registers) -> Result<(), Error> {
     let variables: [(&str, &[u8]); 2] = [("BootOrder", &[0, 0]), ("Boot0000", &boot0000())];
     for (name, value) in variables {
         let data = UefiVariable::encode(Guid::GLOBAL_VARIABLE, name, value);
         // edk2 measures the value of a boot variable alone.
-        measured.measure(0, ev::EV_EFI_VARIABLE_BOOT, &sha384(&[value]), &data)?;
+        measured.measure(1, ev::EV_EFI_VARIABLE_BOOT, &[value], &data)?;
     }
-    measured.measure_data(1, ev::EV_EFI_ACTION, b"Calling EFI Application from Boot Option")?;
-    measured.measure_data(0, ev::EV_SEPARATOR, &[0; 4])?;
-    measured.measure_data(1, ev::EV_SEPARATOR, &[0; 4])
+    measured.measure_data(4, ev::EV_EFI_ACTION, b"Calling EFI Application from Boot Option")
+}
+
+/// The end of the firmware's own measurements in these registers.
+pub(crate) fn separators(measured: &mut impl Registers, pcrs: impl IntoIterator<Item = u32>) -> Result<(), Error> {
+    pcrs.into_iter().try_for_each(|pcr| measured.measure_data(pcr, ev::EV_SEPARATOR, &[0; 4]))
 }
 
 /// EFI_LOAD_OPTION: active, no device path, its description.
@@ -148,23 +154,26 @@ fn boot0000() -> Vec<u8> {
     [&[1, 0, 0, 0, 0, 0], utf16("Sealwright").as_slice()].concat()
 }
 
-/// What the Linux EFI stub measures: its options and its initrd.
-fn kernel_stub(measured: &mut Measured, files: &BootFiles) -> Result<(), Error> {
+/// What the Linux EFI stub measures, its options and its initrd, and its leave of the firmware.
+pub(crate) fn kernel_stub(measured: &mut impl Registers, files: &BootFiles) -> Result<(), Error> {
     let initrd_option = if files.initrd.is_some() { INITRD_OPTION } else { "" };
     let options = utf16(&format!("{}{initrd_option}", files.command_line));
     tagged(measured, TaggedEvent::LINUX_LOAD_OPTIONS, b"LOADED_IMAGE::LoadOptions\0", &options)?;
-    match &files.initrd {
-        Some(initrd) => tagged(measured, TaggedEvent::LINUX_INITRD, b"Linux initrd\0", initrd),
-        None => Ok(()),
+    if let Some(initrd) = &files.initrd {
+        tagged(measured, TaggedEvent::LINUX_INITRD, b"Linux initrd\0", initrd)?;
     }
+    for action in ["Exit Boot Services Invocation", "Exit Boot Services Returned with Success"] {
+        measured.measure_data(5, ev::EV_EFI_ACTION, action.as_bytes())?;
+    }
+    Ok(())
 }
 
-fn tagged(measured: &mut Measured, tag: u32, description: &[u8], content: &[u8]) -> Result<(), Error> {
+fn tagged(measured: &mut impl Registers, tag: u32, description: &[u8], content: &[u8]) -> Result<(), Error> {
     let data = TaggedEvent::encode(tag, description).map_err(Error::Event)?;
-    measured.measure(2, ev::EV_EVENT_TAG, &sha384(&[content]), &data)
+    measured.measure(9, ev::EV_EVENT_TAG, &[content], &data)
 }
 
 /// UTF-16LE with a terminator.
-fn utf16(text: &str) -> Vec<u8> {
+pub(crate) fn utf16(text: &str) -> Vec<u8> {
     text.encode_utf16().chain([0]).flat_map(u16::to_le_bytes).collect()
 }

@@ -64,6 +64,14 @@ pub enum Error {
     /// A runtime event is malformed.
     #[error("the runtime event cannot be recorded: {0}")]
     Event(sealwright_wire::Error),
+    /// A structure of a TPM cannot be written.
+    #[error("{structure} cannot be written: {source}")]
+    Tpm {
+        /// The structure's name in the specification.
+        structure: &'static str,
+        /// What is over its limit.
+        source: sealwright_wire::Error,
+    },
     /// The event log area has no room for the record; nothing was extended.
     #[error("the event log holds at most {limit} bytes and has no room for another {wanted}")]
     LogFull {
@@ -114,6 +122,7 @@ impl Error {
             Self::TooManyTds { .. } => "too-many-tds",
             Self::Ending => "ending",
             Self::Event(_) => "bad-event",
+            Self::Tpm { .. } => "tpm-structure",
             Self::LogFull { .. } => "log-full",
             Self::SocketTaken { .. } => "socket-taken",
             Self::Protocol { .. } => "bad-request",
@@ -124,6 +133,10 @@ impl Error {
     pub(crate) fn io(doing: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| Self::Io { doing, path, source }
+    }
+
+    pub(crate) fn tpm(structure: &'static str) -> impl FnOnce(sealwright_wire::Error) -> Self {
+        move |source| Self::Tpm { structure, source }
     }
 
     pub(crate) fn file(file: &'static str) -> impl FnOnce(sealwright_wire::Error) -> Self {

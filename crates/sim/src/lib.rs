@@ -7,6 +7,8 @@
 //! checks like any other once it is given the site's root. Nobody trusts that root by default, every certificate below it
 //! says [`ORGANISATION`], and no environment variable turns anything of this on.
 //!
+//! A [`tpm::Site`] is a manufacturer of TPMs with a root of its own, in the same way, and its machines quote what they booted.
+//!
 //! # Keys
 //! All keys are made when a site is founded, live in the memory of that process, are never written, and are wiped with the
 //! site. A workload sees a machine through [`Td`] or, from another process, through a [`Client`] on its Unix socket: it can ask
@@ -14,7 +16,7 @@
 //! ([`Control`]) boots machines and plays the vendor: a TCB recovery, an update, a revocation.
 //!
 //! # What is simulated
-//! A machine boots by the profile [`PROFILE`]. It measures with code of its own: this crate knows nothing of
+//! A trust domain boots by the profile [`PROFILE`], a machine with a TPM like it, into PCRs. It measures with code of its own: this crate knows nothing of
 //! `sealwright-predict`, so that a prediction that comes true says something.
 //!
 //! [`csv`] is another vendor with machines of another kind: chips and guests of Hygon CSV under a root of its own.
@@ -50,6 +52,7 @@ mod serve;
 mod site;
 mod tcb;
 mod td;
+pub mod tpm;
 mod vendor;
 
 pub use boot::{CCEL_AREA, PROFILE};

@@ -12,6 +12,17 @@ pub const MAX_LOG: usize = 1 << 20;
 /// What a record takes beside its data: three words, one SHA-384 digest with its algorithm, the data's length.
 const RECORD_HEAD: usize = 12 + 2 + 48 + 4;
 
+/// Registers that firmware and kernel extend, named by PCR, and the log that tells of each time.
+pub(crate) trait Registers {
+    /// Extends `pcr`, or the register that stands for it, with the digest of `content` and records `data` as its description.
+    fn measure(&mut self, pcr: u32, event_type: u32, content: &[&[u8]], data: &[u8]) -> Result<(), Error>;
+
+    /// [`measure`](Self::measure) for an event whose digest is over its data.
+    fn measure_data(&mut self, pcr: u32, event_type: u32, data: &[u8]) -> Result<(), Error> {
+        self.measure(pcr, event_type, &[data], data)
+    }
+}
+
 /// RTMR0 to RTMR3 and the log of what was extended into them.
 #[derive(Clone, Debug)]
 pub(crate) struct Measured {
@@ -26,8 +37,9 @@ impl Measured {
         Ok(Self { rtmrs: [Digest::ZERO; 4], log })
     }
 
-    /// Extends RTMR`rtmr` with `digest` and records `data` as its description.
-    pub(crate) fn measure(&mut self, rtmr: u8, event_type: u32, digest: &Digest<48>, data: &[u8]) -> Result<(), Error> {
+    /// Extends RTMR`rtmr` with the digest of `content` and records `data` as its description.
+    pub(crate) fn extend(&mut self, rtmr: u8, event_type: u32, content: &[&[u8]], data: &[u8]) -> Result<(), Error> {
+        let digest = sha384(content);
         let wanted = RECORD_HEAD + data.len();
         if self.log.as_bytes().len() + wanted > MAX_LOG {
             return Err(Error::LogFull { limit: MAX_LOG, wanted });
@@ -38,17 +50,25 @@ impl Measured {
         Ok(())
     }
 
-    /// [`measure`](Self::measure) for an event whose digest is over its data.
-    pub(crate) fn measure_data(&mut self, rtmr: u8, event_type: u32, data: &[u8]) -> Result<(), Error> {
-        self.measure(rtmr, event_type, &sha384(&[data]), data)
-    }
-
     pub(crate) fn rtmrs(&self) -> &[Digest<48>; 4] {
         &self.rtmrs
     }
 
     pub(crate) fn log(&self) -> &[u8] {
         self.log.as_bytes()
+    }
+}
+
+impl Registers for Measured {
+    /// By the mapping of the UEFI specification (CC measurement protocol). What a TPM has in PCR 0, the TDX module measures.
+    fn measure(&mut self, pcr: u32, event_type: u32, content: &[&[u8]], data: &[u8]) -> Result<(), Error> {
+        let rtmr = match pcr {
+            1 | 7 => 0,
+            2..=6 => 1,
+            8..=15 => 2,
+            _ => return Err(Error::Config { field: "PCR", expected: "1 to 15", found: pcr.to_string() }),
+        };
+        self.extend(rtmr, event_type, content, data)
     }
 }
 

@@ -1,9 +1,7 @@
 //! The digest of a PE/COFF image as firmware measures it (Microsoft Authenticode PE format, without the padding that signing
 //! tools add).
 
-use crate::measured::finish;
-use aws_lc_rs::digest::{Context, SHA384};
-use sealwright_wire::{Digest, Error, Reader};
+use sealwright_wire::{Error, Reader};
 
 const MAX_SECTIONS: usize = 96;
 /// The certificate table's entry among the data directories.
@@ -20,35 +18,34 @@ struct Layout {
     sections: Vec<(usize, usize)>,
 }
 
-/// The SHA-384 Authenticode digest of `image`.
-pub(crate) fn digest(image: &[u8]) -> Result<Digest<48>, Error> {
+/// The parts of `image` that its Authenticode digest is over, in order.
+pub(crate) fn hashed(image: &[u8]) -> Result<Vec<&[u8]>, Error> {
     let layout = layout(image)?;
-    let mut hash = Context::new(&SHA384);
-    hash_headers(image, &layout, &mut hash)?;
+    let mut parts = headers(image, &layout)?;
     let mut hashed = layout.size_of_headers;
     for &(offset, size) in &layout.sections {
-        hash.update(slice(image, "section raw data", offset, offset.saturating_add(size))?);
+        parts.push(slice(image, "section raw data", offset, offset.saturating_add(size))?);
         hashed = hashed.saturating_add(size);
     }
     let end = image.len().saturating_sub(layout.certificate_size);
     if hashed < end {
-        hash.update(slice(image, "data behind the sections", hashed, end)?);
+        parts.push(slice(image, "data behind the sections", hashed, end)?);
     }
-    Ok(finish(hash))
+    Ok(parts)
 }
 
 /// The headers without the two fields that signing changes: the checksum and the place of the certificates.
-fn hash_headers(image: &[u8], layout: &Layout, hash: &mut Context) -> Result<(), Error> {
+fn headers<'a>(image: &'a [u8], layout: &Layout) -> Result<Vec<&'a [u8]>, Error> {
     let behind_sum = layout.check_sum + 4;
-    hash.update(slice(image, "PE headers", 0, layout.check_sum)?);
+    let mut parts = vec![slice(image, "PE headers", 0, layout.check_sum)?];
     match layout.certificate_entry {
         Some(entry) => {
-            hash.update(slice(image, "PE headers", behind_sum, entry)?);
-            hash.update(slice(image, "PE headers", entry + 8, layout.size_of_headers)?);
+            parts.push(slice(image, "PE headers", behind_sum, entry)?);
+            parts.push(slice(image, "PE headers", entry + 8, layout.size_of_headers)?);
         }
-        None => hash.update(slice(image, "PE headers", behind_sum, layout.size_of_headers)?),
+        None => parts.push(slice(image, "PE headers", behind_sum, layout.size_of_headers)?),
     }
-    Ok(())
+    Ok(parts)
 }
 
 fn layout(image: &[u8]) -> Result<Layout, Error> {

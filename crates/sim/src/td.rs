@@ -143,7 +143,8 @@ impl Domain {
 
     /// Extends RTMR3 and appends the record: both, or neither when the log is full.
     pub(crate) fn extend(&self, event: &RuntimeEvent) -> Result<(), Error> {
-        self.lock().measure_data(3, EV_EVENT_TAG, &event.to_data())
+        let data = event.to_data();
+        self.lock().extend(3, EV_EVENT_TAG, &[&data], &data)
     }
 
     fn report(&self, rtmrs: &[Digest<48>; 4], report_data: &[u8; 64]) -> ReportBody10 {

@@ -7,7 +7,7 @@ use aws_lc_rs::rand;
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, CrlDistributionPoint, CustomExtension,
     DistinguishedName, DnType, IsCa, Issuer, KeyIdMethod, KeyUsagePurpose, RevocationReason, RevokedCertParams,
-    SerialNumber,
+    SerialNumber, SigningKey,
 };
 use sealwright_wire::{collateral::encode_pem_chain, time::UnixTime};
 use time::OffsetDateTime;
@@ -27,15 +27,37 @@ const ROOT_CRL_URL: &str = "https://certificates.sealwright.invalid/SimulatedRoo
 const PCK_CRL_URL: &str = "https://api.sealwright.invalid/sgx/certification/v4/pckcrl?ca=platform&encoding=der";
 
 /// A key with its certificate.
-struct Authority {
-    key: Key,
+pub(crate) struct Authority<K = Key> {
+    key: K,
     params: CertificateParams,
     certificate: Vec<u8>,
 }
 
-impl Authority {
-    fn issuer(&self) -> Issuer<'_, &Key> {
+impl<K: SigningKey> Authority<K> {
+    /// One that signs its own certificate.
+    pub(crate) fn root(key: K, params: CertificateParams) -> Result<Self, Error> {
+        let certificate = params.signed_by(&key, &Issuer::from_params(&params, &key))?.der().to_vec();
+        Ok(Self { key, params, certificate })
+    }
+
+    /// One that this one certifies.
+    pub(crate) fn below(&self, key: K, params: CertificateParams) -> Result<Self, Error> {
+        let certificate = params.signed_by(&key, &self.issuer())?.der().to_vec();
+        Ok(Self { key, params, certificate })
+    }
+
+    pub(crate) fn issuer(&self) -> Issuer<'_, &K> {
         Issuer::from_params(&self.params, &self.key)
+    }
+
+    /// Its certificate in DER.
+    pub(crate) fn certificate(&self) -> &[u8] {
+        &self.certificate
+    }
+
+    /// Its certificate's serial number.
+    pub(crate) fn serial(&self) -> Result<SerialNumber, Error> {
+        serial_of(&self.params)
     }
 }
 
@@ -62,14 +84,11 @@ pub(crate) struct PckCertificate {
 impl Vendor {
     /// Makes the keys and their certificates, valid from `now` on.
     pub(crate) fn found(now: UnixTime) -> Result<Self, Error> {
-        let root_key = Key::generate()?;
-        let root_params = params("Intel SGX Root CA", ca(1), ROOT_CRL_URL, now)?;
-        let root_issuer = Issuer::from_params(&root_params, &root_key);
-        let certificate = root_params.signed_by(&root_key, &root_issuer)?.der().to_vec();
-        let root = Authority { key: root_key, params: root_params, certificate };
+        let root = Authority::root(Key::generate()?, params("Intel SGX Root CA", ca(1), ROOT_CRL_URL, now)?)?;
         let platform_ca = params("Intel SGX PCK Platform CA", ca(0), ROOT_CRL_URL, now)?;
         let tcb_signer = params("Intel SGX TCB Signing", IsCa::ExplicitNoCa, ROOT_CRL_URL, now)?;
-        Ok(Self { platform_ca: below(&root, platform_ca)?, tcb_signer: below(&root, tcb_signer)?, root })
+        let platform_ca = root.below(Key::generate()?, platform_ca)?;
+        Ok(Self { platform_ca, tcb_signer: root.below(Key::generate()?, tcb_signer)?, root })
     }
 
     /// The root's certificate in DER.
@@ -81,9 +100,8 @@ impl Vendor {
     pub(crate) fn certify(&self, key: &Key, extension: Vec<u8>, now: UnixTime) -> Result<PckCertificate, Error> {
         let mut params = params("Intel SGX PCK Certificate", IsCa::ExplicitNoCa, PCK_CRL_URL, now)?;
         params.custom_extensions = vec![CustomExtension::from_oid_content(&SGX_EXTENSION, extension)];
-        let serial = params.serial_number.clone().ok_or(Error::Crypto("number a certificate"))?;
         let der = params.signed_by(key, &self.platform_ca.issuer())?.der().to_vec();
-        Ok(PckCertificate { der, serial })
+        Ok(PckCertificate { der, serial: serial_of(&params)? })
     }
 
     /// The chain of a platform's certificate in PEM: certificate, Platform CA, root.
@@ -117,18 +135,12 @@ impl Vendor {
     }
 }
 
-/// Makes a key and has the root certify it.
-fn below(root: &Authority, params: CertificateParams) -> Result<Authority, Error> {
-    let key = Key::generate()?;
-    let certificate = params.signed_by(&key, &root.issuer())?.der().to_vec();
-    Ok(Authority { key, params, certificate })
-}
-
-const fn ca(path_length: u8) -> IsCa {
+pub(crate) const fn ca(path_length: u8) -> IsCa {
     IsCa::Ca(BasicConstraints::Constrained(path_length))
 }
 
-fn params(common_name: &str, is_ca: IsCa, crl: &str, now: UnixTime) -> Result<CertificateParams, Error> {
+/// What all certificates of a simulated vendor say, valid from `now` on; `crl` is where their issuer's revocation list would be.
+pub(crate) fn params(common_name: &str, is_ca: IsCa, crl: &str, now: UnixTime) -> Result<CertificateParams, Error> {
     let mut params = CertificateParams::default();
     params.not_before = date(now);
     params.not_after = date(now.plus(CERTIFICATE_LIFE));
@@ -160,8 +172,14 @@ fn serial_number() -> Result<SerialNumber, Error> {
     Ok(SerialNumber::from_slice(&serial))
 }
 
-fn revocation_list(
-    authority: &Authority,
+/// The serial number of a certificate that is made with `params`.
+pub(crate) fn serial_of(params: &CertificateParams) -> Result<SerialNumber, Error> {
+    params.serial_number.clone().ok_or(Error::Crypto("number a certificate"))
+}
+
+/// The authority's revocation list in DER.
+pub(crate) fn revocation_list<K: SigningKey>(
+    authority: &Authority<K>,
     number: u64,
     revoked: &[Revocation],
     now: UnixTime,
@@ -184,7 +202,7 @@ fn revocation_list(
 }
 
 /// The certificate library's type for a point in time.
-fn date(at: UnixTime) -> OffsetDateTime {
+pub(crate) fn date(at: UnixTime) -> OffsetDateTime {
     let seconds = i64::try_from(at.0).unwrap_or(i64::MAX);
     OffsetDateTime::UNIX_EPOCH.saturating_add(time::Duration::seconds(seconds))
 }
