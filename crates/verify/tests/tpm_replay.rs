@@ -208,6 +208,19 @@ fn a_bank_that_the_log_lacks_is_not_explained_by_it() {
     assert_eq!(unexplained(&log), ["pcr0"]);
 }
 
+/// PCR 10 also holds what firmware measured into it, which the list goes on from: nobody knows what that is in a bank of which the log says
+/// nothing.
+#[test]
+fn a_list_explains_pcr_10_in_the_banks_that_were_replayed_alone() {
+    let boot = Boot::booted();
+    let mut quoted = boot.quote_of(&[AlgorithmId::SHA1], &[4, 10]);
+    let mut sha1 = Writer::new(0, &[AlgorithmId::SHA1]).unwrap();
+    sha1.event(4, EV_EFI_ACTION, &[&hash(AlgorithmId::SHA1, b"boot loader")], b"boot loader").unwrap();
+    quoted.insert(AlgorithmId::SHA256, 10, &[0xbd; 32]).unwrap();
+    let log = check_pcrs(Some(sha1.as_bytes()), Some(boot.list.as_bytes()), &quoted).unwrap();
+    assert_eq!((log.ima_lines(), unexplained(&log)), (2, vec!["pcr4", "pcr10"]));
+}
+
 #[test]
 fn pcr_0_starts_at_the_locality_that_the_log_states() {
     let mut boot = Boot::new();

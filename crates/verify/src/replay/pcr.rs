@@ -165,7 +165,7 @@ fn check(pcr: u32, boot: &Boot, list: &List, quoted: &PcrValues) -> Option<PcrCh
     let name = PCR_NAMES.get(usize::try_from(pcr).ok()?).copied()?;
     let of_pcr = || quoted.iter().filter(|(_, number, _)| *number == pcr);
     if pcr == IMA_PCR && list.given {
-        let explained = of_pcr().any(|(bank, ..)| is_strong(bank) && !list.padded.contains(&bank));
+        let explained = list.replayed.iter().any(|bank| is_strong(*bank) && !list.padded.contains(bank));
         let events = boot.events_of(pcr).saturating_add(list.covered);
         return Some(PcrCheck { pcr, name, events, explained });
     }

@@ -14,6 +14,9 @@ pub(super) struct List {
     pub(super) given: bool,
     pub(super) covered: usize,
     pub(super) behind: usize,
+    /// The banks in which it ends in the quoted value.
+    pub(super) replayed: Vec<AlgorithmId>,
+    /// Those of them whose digests were filled up.
     pub(super) padded: Vec<AlgorithmId>,
 }
 
@@ -68,7 +71,7 @@ fn reached(chains: &[Chain<'_>]) -> Option<List> {
             (false, false) => return None,
         }
     }
-    Some(List { padded, ..List::default() })
+    Some(List { replayed: chains.iter().map(|chain| chain.bank).collect(), padded, ..List::default() })
 }
 
 impl<'q> Chain<'q> {
