@@ -8,7 +8,7 @@ mod program;
 use program::sealwright;
 use serde::Deserialize;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// One file of the vectors, what is given beside it, and the right answer.
@@ -70,6 +70,39 @@ fn public_evidence_of_every_kind_gets_its_right_answer() {
         if let Some(code) = &case.code {
             assert_eq!(printed["reason"]["code"], code.as_str(), "{what}");
         }
+    }
+}
+
+#[test]
+fn inspect_prints_what_evidence_of_every_kind_says() {
+    let Some(vectors) = support::vectors() else { return };
+    let cases: Vec<Case> = serde_json::from_str(include_str!("evidence.json")).unwrap();
+    let mut kinds = BTreeSet::new();
+    for case in cases.iter().filter(|case| case.exit == 0) {
+        let verified = sealwright(&case.words(&vectors)).json();
+        let run = sealwright(&["inspect", "--json", vectors.join(&case.evidence).to_str().unwrap()]);
+        assert_eq!(run.code, 0, "{}: {}", case.evidence, run.stderr);
+        let inspected = run.json();
+        // Whoever verifies it must have found the same bytes.
+        let report_data = verified["facts"]["report_data"].as_str().unwrap();
+        assert!(inspected["fields"].to_string().contains(report_data), "{}: {report_data}\n{inspected}", case.evidence);
+        kinds.insert(inspected["kind"].as_str().unwrap().to_owned());
+    }
+    assert!(kinds.len() >= 7, "{kinds:?}");
+}
+
+#[test]
+fn inspect_reads_what_comes_beside_evidence() {
+    let Some(vectors) = support::vectors() else { return };
+    for (file, kind, pointer, wanted) in [
+        ("snp/sev/vcek_milan.der", "certificate", "/vek_extensions/product_name", "Milan-B0"),
+        ("csv/csv-rs/hsk_cek.cert", "Hygon CSV certificates (HSK and CEK)", "/cek/key_usage", "CEK"),
+    ] {
+        let run = sealwright(&["inspect", "--json", vectors.join(file).to_str().unwrap()]);
+        assert_eq!(run.code, 0, "{file}: {}", run.stderr);
+        let inspected = run.json();
+        assert_eq!(inspected["kind"], kind, "{file}");
+        assert_eq!(inspected["fields"].pointer(pointer), Some(&Value::from(wanted)), "{file}: {inspected}");
     }
 }
 

@@ -7,9 +7,11 @@ use sealwright_wire::collateral::pem_chain;
 use sealwright_wire::pck::{PckExtension, SGX_EXTENSION};
 use sealwright_wire::quote::Quote;
 use sealwright_wire::ratls::{self, Claims, EvidenceKind, TaggedEvidence};
+use sealwright_wire::snp::{self, VekExtensions};
 use x509_cert::Certificate;
 use x509_cert::crl::CertificateList;
 use x509_cert::der::Decode;
+use x509_cert::ext::Extension;
 use x509_cert::time::Time;
 
 /// Most entries of a revocation list that are printed.
@@ -18,7 +20,12 @@ const SHOWN_ENTRIES: usize = 64;
 /// Each certificate of a PEM chain.
 pub(super) fn chain(pem: &[u8]) -> Result<Vec<Fields>> {
     let chain = pem_chain("certificate chain", pem)?;
-    chain.iter().map(|der| certificate(&Certificate::from_der(der).context("certificate")?)).collect()
+    chain.iter().map(|der| of_der(der)).collect()
+}
+
+/// The fields of a certificate in DER.
+pub(super) fn of_der(der: &[u8]) -> Result<Fields> {
+    certificate(&Certificate::from_der(der).context("certificate")?)
 }
 
 /// A certificate's fields.
@@ -42,7 +49,24 @@ pub(super) fn certificate(certificate: &Certificate) -> Result<Fields> {
             fields = fields.with("legacy_evidence", super::quote::quote(&Quote::parse(value)?));
         }
     }
+    let extensions = tbs.extensions().map(Vec::as_slice).unwrap_or_default();
+    if extensions.iter().any(|extension| snp::EXTENSIONS.contains(&extension.extn_id)) {
+        fields = fields.with("vek_extensions", vek(extensions)?);
+    }
     Ok(fields)
+}
+
+/// What AMD says of the key that signs an SEV-SNP guest's reports.
+fn vek(extensions: &[Extension]) -> Result<Fields> {
+    let of = |id| extensions.iter().find(|extension| extension.extn_id == id);
+    let VekExtensions { struct_version, product_name, tcb, hwid, csp_id, .. } =
+        VekExtensions::read(|id| of(id).map(|extension| extension.extn_value.as_bytes()))?;
+    Ok(Fields::new()
+        .with("struct_version", struct_version)
+        .with("product_name", product_name)
+        .with("tcb", super::evidence::tcb(tcb))
+        .with_some("hwid", hwid.map(|hwid| hwid.to_string()))
+        .with_some("csp_id", csp_id))
 }
 
 /// One identifier, two uses: what Intel says of a platform, and in old RA-TLS certificates a raw quote.

@@ -7,6 +7,7 @@ use sealwright_wire::collateral::{Bundle, QeIdentity, Signed, TcbInfo, TcbLevel}
 use sealwright_wire::kbs::Message;
 use sealwright_wire::ratls::AttestResponse;
 use sealwright_wire::reference::ReferenceValues;
+use sealwright_wire::snp;
 use sealwright_wire::tcg2::Log;
 
 /// A JSON document of a kind that is known here.
@@ -32,7 +33,23 @@ pub(super) fn json(text: &[u8]) -> Result<Inspected> {
     if has("tee") && has("values") {
         return reference(&ReferenceValues::from_json(text)?);
     }
+    if has("cert_chain") {
+        return amd_bundle(&snp::Bundle::from_json(text)?);
+    }
     bail!("a document of no known kind");
+}
+
+/// AMD's certificates, and its root's revocation list.
+fn amd_bundle(bundle: &snp::Bundle) -> Result<Inspected> {
+    let fields = Fields::new()
+        .with("cert_chain", certificate::chain(bundle.cert_chain.as_bytes())?)
+        .with_some("crl", bundle.crl.as_deref().map(revocation_list).transpose()?);
+    Ok(Inspected::new("AMD SEV-SNP collateral bundle", fields))
+}
+
+fn revocation_list(der: &[u8]) -> Result<Fields> {
+    let list = certificate::parse_revocation_list(der).context("a revocation list in DER")?;
+    Ok(certificate::revocation_list(&list))
 }
 
 /// What a server showed in the exchange, as clients keep it with receipts.
@@ -45,17 +62,13 @@ fn evidence(response: &AttestResponse) -> Result<Inspected> {
 }
 
 fn bundle(bundle: &Bundle) -> Result<Inspected> {
-    let list = |der: &[u8]| -> Result<Fields> {
-        let list = certificate::parse_revocation_list(der).context("a revocation list in DER")?;
-        Ok(certificate::revocation_list(&list))
-    };
     let fields = Fields::new()
         .with("tcb_info", tcb_info(&TcbInfo::parse(&bundle.tcb_info)?))
         .with("tcb_info_issuer_chain", certificate::chain(bundle.tcb_info_issuer_chain.as_bytes())?)
         .with("qe_identity", identity(&QeIdentity::parse(&bundle.qe_identity)?))
         .with("qe_identity_issuer_chain", certificate::chain(bundle.qe_identity_issuer_chain.as_bytes())?)
-        .with("root_ca_crl", list(&bundle.root_ca_crl)?)
-        .with("pck_crl", list(&bundle.pck_crl)?)
+        .with("root_ca_crl", revocation_list(&bundle.root_ca_crl)?)
+        .with("pck_crl", revocation_list(&bundle.pck_crl)?)
         .with("pck_crl_issuer_chain", certificate::chain(bundle.pck_crl_issuer_chain.as_bytes())?);
     Ok(Inspected::new("Intel collateral bundle", fields))
 }

@@ -3,9 +3,11 @@
 mod any_log;
 mod certificate;
 mod collateral;
+mod evidence;
 mod jws;
 mod log;
 mod quote;
+mod tpm;
 
 pub(crate) use any_log::{AnyLog, decoded};
 pub(crate) use log::{is_tdx, register_name};
@@ -15,10 +17,13 @@ use crate::kind::{Kind, hex_text};
 use anyhow::{Context, Result, bail};
 use sealwright_channel::seal::{self, Sealed};
 use sealwright_wire::acpi::Ccel;
+use sealwright_wire::csv::HskCek;
 use sealwright_wire::quote::Quote;
 use sealwright_wire::sealed::MAGIC;
 use sealwright_wire::sgx;
+use sealwright_wire::snp::CertificateTable;
 use sealwright_wire::tdx::{ReportMac, TdReport};
+use sealwright_wire::tpm::Public;
 use std::io::{BufRead, Read};
 use std::path::Path;
 use x509_cert::Certificate;
@@ -47,7 +52,7 @@ impl Inspected {
 type Recogniser = fn(&[u8]) -> Option<Result<Inspected>>;
 
 /// From the most to the least telling first bytes.
-const RECOGNISERS: [Recogniser; 11] = [
+const RECOGNISERS: [Recogniser; 14] = [
     ccel_table,
     event_log,
     td_report,
@@ -58,6 +63,9 @@ const RECOGNISERS: [Recogniser; 11] = [
     jws::compact,
     other_log,
     headless_td_report,
+    snp_certificates,
+    hsk_cek,
+    tpm_public,
     sgx_report,
 ];
 
@@ -82,10 +90,10 @@ fn inspect(bytes: &[u8]) -> Result<Inspected> {
         return found.map(|found| Inspected::new(format!("{}, in hex", found.kind), found.fields));
     }
     if let Some((kind, decoded)) = Kind::of_text(bytes) {
-        return Ok(Inspected::new(kind.name(), Fields::new().with("bytes", decoded.len())));
+        return evidence::of(kind, &decoded);
     }
     bail!(
-        "unknown format: {} bytes beginning with {}; known are Intel quotes and reports, collateral, certificates, revocation lists, \
+        "unknown format: {} bytes beginning with {}; known are Intel quotes and reports, evidence of SEV-SNP, CSV, TPMs, Nitro, CCA and GPUs, collateral, certificates, revocation lists, \
          TCG2, CCEL, TPM 1.2, IMA and canonical event logs, reference values, tokens, receipts and sealed files",
         bytes.len(),
         hex::encode(bytes.get(..16).unwrap_or(bytes))
@@ -153,6 +161,26 @@ fn headless_td_report(bytes: &[u8]) -> Option<Result<Inspected>> {
     })
 }
 
+/// The certificates beside an SEV-SNP report, known by the kind of the first.
+fn snp_certificates(bytes: &[u8]) -> Option<Result<Inspected>> {
+    evidence::guid_name(bytes.first_chunk()?)?;
+    Some(
+        CertificateTable::parse(bytes).map_err(Into::into).and_then(|table| {
+            Ok(Inspected::new("AMD SEV-SNP certificate table", evidence::certificate_table(&table)?))
+        }),
+    )
+}
+
+fn hsk_cek(bytes: &[u8]) -> Option<Result<Inspected>> {
+    let pair = HskCek::parse(bytes).ok()?;
+    Some(Ok(Inspected::new("Hygon CSV certificates (HSK and CEK)", evidence::hsk_cek(&pair))))
+}
+
+fn tpm_public(bytes: &[u8]) -> Option<Result<Inspected>> {
+    let public = Public::without_size(bytes).and_then(Public::parse).ok()?;
+    Some(tpm::public_area(&public).map(|fields| Inspected::new("TPM 2.0 public area (TPM2B_PUBLIC)", fields)))
+}
+
 /// A REPORT of an enclave, which has nothing of its own to be known by but its length and its reserved fields: one of zeros is no report.
 fn sgx_report(bytes: &[u8]) -> Option<Result<Inspected>> {
     let report = sgx::Report::parse(bytes).ok().filter(|report| report.body.mr_enclave != [0; 32])?;
@@ -205,7 +233,10 @@ fn revocation_list(list: &x509_cert::crl::CertificateList) -> Inspected {
 
 fn json(bytes: &[u8]) -> Option<Result<Inspected>> {
     let text = bytes.trim_ascii_start();
-    text.starts_with(b"{").then(|| collateral::json(text).context("JSON"))
+    text.starts_with(b"{").then(|| match Kind::of(text) {
+        Some(kind) => evidence::of(kind, text),
+        None => collateral::json(text).context("JSON"),
+    })
 }
 
 fn other_log(bytes: &[u8]) -> Option<Result<Inspected>> {

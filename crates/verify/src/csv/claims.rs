@@ -86,8 +86,8 @@ pub struct CsvPolicy {
     pub api_minor: u8,
 }
 
-impl CsvPolicy {
-    const fn new(policy: Policy) -> Self {
+impl From<Policy> for CsvPolicy {
+    fn from(policy: Policy) -> Self {
         Self {
             nodbg: policy.nodbg(),
             noks: policy.noks(),
@@ -139,7 +139,7 @@ impl CsvClaims {
             vm_id: Digest(info.vm_id),
             vm_version: Digest(info.vm_version),
             mnonce: Digest(info.mnonce),
-            policy: CsvPolicy::new(info.policy()),
+            policy: info.policy().into(),
             anonce,
             extended,
             serial_number: signed.serial_number,

@@ -1,0 +1,112 @@
+//! Quotes of TPMs, and what comes with them, field by field.
+
+use super::evidence::snp_report;
+use crate::fields::{Fields, Value};
+use anyhow::Result;
+use sealwright_verify::tpm::AkAttributes;
+use sealwright_wire::hcl::ReportType;
+use sealwright_wire::quote::Quote;
+use sealwright_wire::tdx::TdReport;
+use sealwright_wire::tpm::{Attest, Key, PcrValues, Public, Signature};
+use sealwright_wire::{hcl, snp, tpm};
+use zerocopy::FromBytes;
+
+/// The fields of a `TPMS_ATTEST`.
+pub(super) fn quote(message: &[u8]) -> Result<Fields> {
+    let attest = Attest::parse(message)?;
+    let clock = attest.clock_info;
+    let selections = attest.pcr_select.iter().fold(Fields::new(), |fields, selection| {
+        fields.with(selection.hash.to_string(), selection.pcrs().map(Value::from).collect::<Vec<_>>())
+    });
+    Ok(Fields::new()
+        .hex("qualified_signer", attest.qualified_signer.to_bytes())
+        .hex("extra_data", attest.extra_data)
+        .with("clock", clock.clock)
+        .with("reset_count", clock.reset_count)
+        .with("restart_count", clock.restart_count)
+        .with("safe", clock.safe)
+        .hex("firmware_version", attest.firmware_version.to_be_bytes())
+        .with("pcr_select", selections)
+        .hex("pcr_digest", attest.pcr_digest))
+}
+
+/// Fields of a quote with its signature, key and PCRs.
+pub(super) fn evidence(json: &[u8]) -> Result<Fields> {
+    let evidence = tpm::Evidence::from_json(json)?;
+    let quote_fields = quote(&evidence.tpm_quote.message)?;
+    Ok(Fields::new()
+        .with("ak_public", public_area(&Public::parse(&evidence.ak_public)?)?)
+        .with("quote", quote_fields)
+        .with("signature", signature(&Signature::parse(&evidence.tpm_quote.signature)?))
+        .with("pcrs", registers(&evidence.tpm_quote.values()?)))
+}
+
+/// Fields of a guest behind Azure's vTPM.
+pub(super) fn az_vtpm(json: &[u8]) -> Result<Fields> {
+    let evidence = hcl::Evidence::from_json(json)?;
+    let quote_fields = quote(&evidence.tpm_quote.message)?;
+    let hardware =
+        evidence.td_quote.as_deref().map(|bytes| Quote::parse(bytes).map(|quote| super::quote::quote(&quote)));
+    Ok(Fields::new()
+        .with("version", evidence.version)
+        .with("hcl_report", hcl_report(&hcl::Report::parse(&evidence.hcl_report)?)?)
+        .with_some("td_quote", hardware.transpose()?)
+        .with("quote", quote_fields)
+        .with("signature", signature(&evidence.tpm_quote.signature()))
+        .with("pcrs", registers(&evidence.tpm_quote.values()?)))
+}
+
+/// An HCL report's fields: the hardware's report, and what the paravisor claims under it.
+fn hcl_report(report: &hcl::Report<'_>) -> Result<Fields> {
+    let claims: serde_json::Value = serde_json::from_slice(report.claims)?;
+    let fields = Fields::new().with("report_type", report.report_type.name()).with("hash", report.hash.to_string());
+    let hardware = report.hardware_report;
+    let fields = match report.report_type {
+        ReportType::Snp => fields.with("hardware_report", snp_report(&snp::Report::parse(hardware)?)?),
+        ReportType::Tdx => match TdReport::ref_from_prefix(hardware) {
+            Ok((report, _)) => fields.with("hardware_report", super::quote::td_report(report)),
+            Err(_) => fields.hex("hardware_report", hardware),
+        },
+        ReportType::Vbs | ReportType::Tvm => fields.hex("hardware_report", hardware),
+    };
+    Ok(fields.with("runtime_claims", claims).with("padding_bytes", report.padding))
+}
+
+/// A `TPMT_PUBLIC`'s fields.
+pub(super) fn public_area(public: &Public<'_>) -> Result<Fields> {
+    let fields = Fields::new()
+        .with("name_alg", public.name_alg.to_string())
+        .with("attributes", Value::from(serde_json::to_value(AkAttributes::from(public.attributes))?))
+        .hex("auth_policy", public.auth_policy)
+        .with_some("scheme", public.scheme.map(|scheme| format!("{:#06x}", scheme.algorithm)))
+        .with_some("scheme_hash", public.scheme.and_then(|scheme| scheme.hash).map(|hash| hash.to_string()));
+    Ok(match public.key {
+        Key::Rsa { bits, exponent, modulus } => {
+            fields.with("bits", bits).with("exponent", exponent).hex("modulus", modulus)
+        }
+        Key::Ecc { curve, x, y, .. } => fields.with("curve", format!("{:#06x}", curve.0)).hex("x", x).hex("y", y),
+    })
+}
+
+fn signature(signature: &Signature<'_>) -> Fields {
+    let fields = Fields::new().with("scheme", signature.scheme()).with("hash", signature.hash().to_string());
+    match *signature {
+        Signature::RsaSsa { signature, .. } | Signature::RsaPss { signature, .. } => fields.hex("signature", signature),
+        Signature::Ecdsa { r, s, .. } => fields.hex("r", r).hex("s", s),
+    }
+}
+
+/// The PCRs by their bank.
+fn registers(values: &PcrValues) -> Fields {
+    let mut banks: Vec<(String, Fields)> = Vec::new();
+    for (hash, pcr, value) in values.iter() {
+        let bank = hash.to_string();
+        if banks.last().is_none_or(|(last, _)| *last != bank) {
+            banks.push((bank, Fields::new()));
+        }
+        if let Some((_, registers)) = banks.last_mut() {
+            *registers = std::mem::take(registers).with(pcr.to_string(), hex::encode(value));
+        }
+    }
+    banks.into_iter().fold(Fields::new(), |fields, (bank, registers)| fields.with(bank, registers))
+}
