@@ -1,4 +1,4 @@
-//! The wire contracts of `proto/`, compiled by `build.rs`.
+//! The wire contracts of `proto/`, as `tests/contracts.rs` compiles them into `proto/generated`.
 
 mod codec;
 mod fields;
@@ -8,27 +8,27 @@ mod lists;
 mod generated {
     /// `tensorflow.proto`.
     pub mod tensorflow {
-        tonic::include_proto!("tensorflow");
+        include!("proto/generated/tensorflow.rs");
 
         /// `tensorflow_error.proto`.
         pub mod error {
-            tonic::include_proto!("tensorflow.error");
+            include!("proto/generated/tensorflow.error.rs");
         }
 
         /// `tensorflow_serving.proto`.
         pub mod serving {
-            tonic::include_proto!("tensorflow.serving");
+            include!("proto/generated/tensorflow.serving.rs");
         }
     }
 
     /// `open_inference.proto`.
     pub mod inference {
-        tonic::include_proto!("inference");
+        include!("proto/generated/inference.rs");
     }
 
     /// `onnx.proto`.
     pub mod onnx {
-        tonic::include_proto!("onnx");
+        include!("proto/generated/onnx.rs");
     }
 }
 

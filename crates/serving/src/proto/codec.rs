@@ -2,7 +2,7 @@
 //!
 //! An entry of two bytes on the wire becomes a structure of some hundred in memory, so the length of a message says little
 //! of what decoding it costs. Its fields are counted first. Which of them are messages or lists of numbers themselves is
-//! in the tables that `build.rs` writes from the wire contracts.
+//! in the tables that are generated from the wire contracts.
 
 use std::marker::PhantomData;
 
@@ -40,7 +40,7 @@ pub(crate) enum Kind {
     Numbers,
 }
 
-include!(concat!(env!("OUT_DIR"), "/layouts.rs"));
+include!("generated/layouts.rs");
 
 /// What may still come.
 struct Budget {
