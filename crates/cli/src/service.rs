@@ -9,21 +9,25 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
-/// Structured logs on standard error: JSON lines with `--json`. `SEALWRIGHT_LOG` sets the level, as `info` or `broker=debug`.
+/// Structured logs on standard error: JSON lines with `--json`. `SEALWRIGHT_LOG` sets the level, as `debug` or
+/// `info,sealwright_broker=debug`.
 pub(crate) fn log_to_stderr(output: Output) {
-    let filter = EnvFilter::try_from_env("SEALWRIGHT_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let asked = std::env::var("SEALWRIGHT_LOG").ok().and_then(|directives| directives.parse::<Targets>().ok());
+    let filter = asked.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
     let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+        .with_max_level(LevelFilter::TRACE)
         // A log that nobody reads any more must not end the service: complaining about it on standard error would panic.
         .log_internal_errors(false)
         .with_ansi(false);
     // Only a second call could fail, and the first subscriber then stays.
     let _ = if output.is_json() {
-        builder.json().with_writer(|| Lines(plain_json)).try_init()
+        builder.json().with_writer(|| Lines(plain_json)).finish().with(filter).try_init()
     } else {
-        builder.with_writer(|| Lines(|line| Plain(line).to_string())).try_init()
+        builder.with_writer(|| Lines(|line| Plain(line).to_string())).finish().with(filter).try_init()
     };
 }
 
