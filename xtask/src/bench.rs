@@ -49,7 +49,7 @@ const BUILD_TARGET: f64 = 300.0;
 const YARDSTICK: &str = "rten";
 const YARDSTICK_SECONDS: f64 = 48.0;
 
-const RATIOS: [Ratio; 9] = [
+const RATIOS: [Ratio; 13] = [
     Ratio {
         what: "verify the real TDX v4 quote, collateral and platform verified before (two signatures), against dcap-qvl 0.7.1",
         ours: "verify/tdx-v4/sealwright warm, first quote",
@@ -79,6 +79,30 @@ const RATIOS: [Ratio; 9] = [
         ours: "verify/10,000 mixed quotes/two threads",
         against: &["verify/10,000 mixed quotes/one thread"],
         target: Target::Faster(1.8),
+    },
+    Ratio {
+        what: "verify a real SEV-SNP report with its whole chain, against sev 8.0 without OpenSSL",
+        ours: "verify/snp/sealwright chain and report",
+        against: &["verify/snp/sev chain and report"],
+        target: Target::Faster(6.0),
+    },
+    Ratio {
+        what: "the same, the key verified before",
+        ours: "verify/snp/sealwright report",
+        against: &["verify/snp/sev report"],
+        target: Target::Faster(4.0),
+    },
+    Ratio {
+        what: "read an event log and replay its three banks, against eventlog-rs 0.1.7, which replays one",
+        ours: "event log/three banks/sealwright",
+        against: &["event log/three banks/eventlog-rs"],
+        target: Target::Faster(5.0),
+    },
+    Ratio {
+        what: "the same, against the bare hashes of its extends",
+        ours: "event log/three banks replayed",
+        against: &["event log/bare extends"],
+        target: Target::AtMost(1.5),
     },
     Ratio {
         what: "/auth and /attest on a kept-alive connection, server CPU, against the sum of its own cryptography",

@@ -7,11 +7,10 @@
 mod support;
 
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, ParsedPublicKey};
-use criterion::measurement::{Measurement, ValueFormatter, WallTime};
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use dcap_qvl::{QuoteCollateralV3, quote::Quote as TheirQuote, verify::QuoteVerifier};
-use rustix::time::{ClockId, clock_gettime};
 use sealwright_evidence::Backend;
+use sealwright_peers::ThreadTime;
 use sealwright_sim::{Enclave, QuoteFormat, Site, TdConfig, files, fixed_clock};
 use sealwright_verify::{Anchor, Anchors, Collateral, P256_KEY_INFO, Platform, verify};
 use sealwright_wire::collateral::{Bundle, pem_chain};
@@ -19,49 +18,9 @@ use sealwright_wire::quote::{Body, Quote};
 use sealwright_wire::{Evidence, Tee, time::UnixTime};
 use std::hint::black_box;
 use std::thread;
-use std::time::Duration;
 
 /// Seconds since 1970 at which the evidence was fresh (`vectors/quote/expected.json`).
 const AT: UnixTime = UnixTime(1_750_414_560);
-
-/// The processor time of the thread that runs the bench.
-struct ThreadTime;
-
-impl ThreadTime {
-    fn now() -> Duration {
-        let time = clock_gettime(ClockId::ThreadCPUTime);
-        Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
-    }
-}
-
-impl Measurement for ThreadTime {
-    type Intermediate = Duration;
-    type Value = Duration;
-
-    fn start(&self) -> Duration {
-        Self::now()
-    }
-
-    fn end(&self, start: Duration) -> Duration {
-        Self::now().saturating_sub(start)
-    }
-
-    fn add(&self, one: &Duration, other: &Duration) -> Duration {
-        *one + *other
-    }
-
-    fn zero(&self) -> Duration {
-        Duration::ZERO
-    }
-
-    fn to_f64(&self, value: &Duration) -> f64 {
-        WallTime.to_f64(value)
-    }
-
-    fn formatter(&self) -> &dyn ValueFormatter {
-        WallTime.formatter()
-    }
-}
 
 fn benches(criterion: &mut Criterion<ThreadTime>) {
     let Some(vectors) = support::vectors() else { return };
