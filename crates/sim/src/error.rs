@@ -40,6 +40,9 @@ pub enum Error {
     /// A certificate or revocation list could not be made.
     #[error("could not issue a certificate or revocation list: {0}")]
     Certificate(#[from] rcgen::Error),
+    /// A certificate or revocation list of the simulated AMD could not be written.
+    #[error("could not write a certificate or revocation list in DER: {0}")]
+    Der(#[from] der::Error),
     /// A signed statement could not be written as JSON.
     #[error("could not write a statement as JSON: {0}")]
     Json(#[from] serde_json::Error),
@@ -114,7 +117,7 @@ impl Error {
             Self::File { .. } => "bad-file",
             Self::Config { .. } => "bad-config",
             Self::Crypto(_) => "crypto",
-            Self::Certificate(_) => "certificate",
+            Self::Certificate(_) | Self::Der(_) => "certificate",
             Self::Json(_) => "json",
             Self::Structure(_) => "structure",
             Self::UnknownTd(_) => "unknown-td",

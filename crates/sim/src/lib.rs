@@ -8,12 +8,14 @@
 //! says [`ORGANISATION`], and no environment variable turns anything of this on.
 //!
 //! A [`tpm::Site`] is a manufacturer of TPMs with a root of its own, in the same way, and its machines quote what they booted.
+//! [`snp`] does the same for AMD SEV-SNP: a vendor with a root of its own, platforms whose firmware is updated and configured, and
+//! guests whose reports their VCEK or VLEK signs.
 //!
 //! # Keys
-//! All keys are made when a site is founded, live in the memory of that process, are never written, and are wiped with the
-//! site. A workload sees a machine through [`Td`] or, from another process, through a [`Client`] on its Unix socket: it can ask
-//! for a quote over its own 64 bytes, extend RTMR3, read log and registers, and nothing else. The operator's socket
-//! ([`Control`]) boots machines and plays the vendor: a TCB recovery, an update, a revocation.
+//! All keys are made when a site is founded, or when an SNP platform first needs one; they live in the memory of that process, are
+//! never written, and are wiped with the site. A workload sees a machine through [`Td`] or, from another process, through a
+//! [`Client`] on its Unix socket: it can ask for a quote over its own 64 bytes, extend RTMR3, read log and registers, and nothing
+//! else. The operator's socket ([`Control`]) boots machines and plays the vendor: a TCB recovery, an update, a revocation.
 //!
 //! # What is simulated
 //! A trust domain boots by the profile [`PROFILE`], a machine with a TPM like it, into PCRs. It measures with code of its own: this crate knows nothing of
@@ -50,6 +52,7 @@ mod platform;
 pub mod protocol;
 mod serve;
 mod site;
+pub mod snp;
 mod tcb;
 mod td;
 pub mod tpm;

@@ -200,7 +200,7 @@ fn extension(ppid: [u8; 16], instance: [u8; 16], generation: Generation) -> PckE
     }
 }
 
-fn random<const N: usize>() -> Result<[u8; N], Error> {
+pub(crate) fn random<const N: usize>() -> Result<[u8; N], Error> {
     let mut bytes = [0; N];
     rand::fill(&mut bytes).map_err(|_| Error::Crypto("draw random bytes"))?;
     Ok(bytes)

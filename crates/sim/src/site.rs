@@ -29,7 +29,7 @@ use zerocopy::FromZeros;
 /// The most machines that run at one site.
 pub const MAX_TDS: usize = 16;
 /// Collateral older than this is issued anew when somebody asks for it, in seconds.
-const REISSUE_AFTER: u64 = 86_400;
+pub(crate) const REISSUE_AFTER: u64 = 86_400;
 
 /// Where a site takes the time from.
 pub type Clock = Arc<dyn Fn() -> UnixTime + Send + Sync>;

@@ -15,6 +15,8 @@ use time::OffsetDateTime;
 /// The organisation in every certificate of a simulated vendor. Verifiers treat a root with this organisation as a
 /// simulation, whatever they were told.
 pub const ORGANISATION: &str = "Sealwright Simulation";
+/// Where simulated vendors are.
+pub(crate) const LOCALITY: &str = "No Hardware";
 /// How long certificates are valid, in seconds.
 const CERTIFICATE_LIFE: u64 = 10 * 365 * 86_400;
 /// How long collateral and revocation lists are valid, in seconds.
@@ -160,7 +162,7 @@ fn name(common_name: &str) -> DistinguishedName {
     let mut name = DistinguishedName::new();
     name.push(DnType::CommonName, common_name);
     name.push(DnType::OrganizationName, ORGANISATION);
-    name.push(DnType::LocalityName, "No Hardware");
+    name.push(DnType::LocalityName, LOCALITY);
     name
 }
 

@@ -1,8 +1,17 @@
 //! A third party on the vendor's certificates and revocation lists: the openssl command line.
 
 use sealwright_evidence::Backend;
-use sealwright_sim::{Site, TdConfig, files, system_clock};
-use sealwright_wire::{Tee, collateral::encode_pem_chain, quote::Quote};
+use sealwright_sim::{
+    Site, TdConfig, files,
+    snp::{Platform, Vendor},
+    system_clock,
+};
+use sealwright_wire::{
+    Tee,
+    collateral::{encode_pem_chain, pem_chain},
+    quote::Quote,
+    snp::{Product, SigningKey},
+};
 use std::{
     fs,
     path::Path,
@@ -31,7 +40,7 @@ fn lay_out(site: &Site, folder: &Path) -> Option<()> {
     let quote = td.quote(&[0; 64]).unwrap();
     let chain = Quote::parse(&quote).unwrap().certification.data().to_vec();
     site.stop("openssl").unwrap();
-    let chain = sealwright_wire::collateral::pem_chain("PCK chain", &chain).unwrap();
+    let chain = pem_chain("PCK chain", &chain).unwrap();
     for (name, certificate) in ["leaf.pem", "ca.pem", "root.pem"].iter().zip(&chain) {
         fs::write(folder.join(name), encode_pem_chain(&[certificate])).unwrap();
     }
@@ -122,6 +131,52 @@ fn openssl_verifies_the_signature_over_tcb_info() {
     assert!(openssl(folder.path(), &verify).unwrap().status.success());
     fs::write(folder.path().join("tcb-info.json"), "{}").unwrap();
     assert!(!openssl(folder.path(), &verify).unwrap().status.success());
+}
+
+/// Lays out a platform's certificates for one kind of key, and the root's list in PEM.
+fn lay_out_snp(platform: &Platform, folder: &Path) -> Option<()> {
+    let bundle = platform.bundle().unwrap();
+    let chain = pem_chain("chain", bundle.cert_chain.as_bytes()).unwrap();
+    for (name, certificate) in [("ca.pem", &chain[0]), ("root.pem", &chain[1]), ("leaf.pem", &platform.vek().unwrap())]
+    {
+        fs::write(folder.join(name), encode_pem_chain(&[certificate])).unwrap();
+    }
+    fs::write(folder.join("root.crl"), bundle.crl.unwrap()).unwrap();
+    let list = openssl(folder, &["crl", "-inform", "DER", "-in", "root.crl"])?.stdout;
+    fs::write(folder.join("lists.pem"), list).unwrap();
+    Some(())
+}
+
+#[test]
+fn openssl_accepts_the_chains_of_snp_and_sees_a_withdrawal() {
+    let folder = tempfile::tempdir().unwrap();
+    let platform = Platform::build(&Vendor::found(system_clock(), Product::Milan).unwrap()).unwrap();
+    let check = |arguments: &[&str]| {
+        let output = openssl(folder.path(), arguments).unwrap();
+        (output.status.success(), text(&output))
+    };
+    let leaf = ["verify", "-CAfile", "root.pem", "-untrusted", "ca.pem", "leaf.pem"];
+    let ca = ["verify", "-x509_strict", "-crl_check", "-CRLfile", "lists.pem", "-CAfile", "root.pem", "ca.pem"];
+    for (kind, name) in [(SigningKey::Vcek, "SEV-Milan"), (SigningKey::Vlek, "SEV-VLEK-Milan")] {
+        if kind == SigningKey::Vlek {
+            platform.load_vlek("CN=cloud.example");
+        }
+        if lay_out_snp(&platform, folder.path()).is_none() {
+            return;
+        }
+        for arguments in [&leaf[..], &ca[..]] {
+            let (accepted, said) = check(arguments);
+            assert!(accepted, "{said}");
+        }
+        let (_, shown) = check(&["x509", "-noout", "-text", "-in", "ca.pem"]);
+        for wanted in [name, "O = Sealwright Simulation", "rsassaPss", "Salt Length: 0x30", "CA:TRUE, pathlen:0"] {
+            assert!(shown.contains(wanted), "{wanted}: {shown}");
+        }
+        platform.vendor().withdraw(kind).unwrap();
+        lay_out_snp(&platform, folder.path()).unwrap();
+        let (accepted, said) = check(&ca);
+        assert!(!accepted && said.contains("certificate revoked"), "{said}");
+    }
 }
 
 /// The signature as openssl reads it: a DER sequence of two integers.
