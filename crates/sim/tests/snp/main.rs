@@ -2,9 +2,8 @@
 //! every fact and refusal that a platform can bring about, by operating it and never by changing bytes.
 //!
 //! Not here are the refusals that no operator brings about, because the firmware or the vendor would have to lie: `snp-unknown-product`,
-//! `snp-product-mismatch`, `tcb-order` and `firmware-order` (the firmware refuses, as is shown), and `chip-id-mismatch` and
-//! `certified-tcb-mismatch`: each chip and TCB has a key of its own, so that a wrong certificate shows in the signature first. Those have
-//! tests of their own in `sealwright-verify`.
+//! `snp-product-mismatch`, `tcb-order` and `firmware-order` (the firmware refuses, as is shown). Those have tests of their own in
+//! `sealwright-verify`.
 
 mod launch;
 mod operations;

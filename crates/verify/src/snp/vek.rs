@@ -61,10 +61,15 @@ impl Vek {
         let verified = &*self.collateral.0;
         self.window.check(at)?;
         self.check_signer(report.body)?;
+        let tcbs = report.body.tcbs(verified.product);
+        // Before the signature, which is then another key's: the reader should hear why.
+        self.check_chip(report.body)?;
+        if let Ok(tcbs) = &tcbs {
+            check_certified(&self.extensions.tcb, &tcbs.reported)?;
+        }
         if !self.key.verify(report.signed(), &report.body.signature.to_be_bytes()) {
             return Err(Error::Signature { part: Part::Report, signer: verified.kind.name() });
         }
-        let tcbs = report.body.tcbs(verified.product);
         let tcbs = tcbs.map_err(|source| Error::Malformed { part: Part::Report, source })?;
         self.check(report.body, &tcbs)?;
         Ok(Facts {
@@ -101,8 +106,6 @@ impl Vek {
             return Err(Reason::HostReport.into());
         }
         check_cpuid(report, self.collateral.0.product)?;
-        self.check_chip(report)?;
-        check_certified(&self.extensions.tcb, &tcbs.reported)?;
         check_order(("REPORTED_TCB", &tcbs.reported), ("COMMITTED_TCB", &tcbs.committed))?;
         check_order(("COMMITTED_TCB", &tcbs.committed), ("CURRENT_TCB", &tcbs.current))?;
         if report.committed.ordered() > report.current.ordered() {
