@@ -5,7 +5,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::BodyExt as _;
 use sealwright_serving::{
-    Engine, Exchange, Limits, Pace, Pending, Registry, Rten, Runtime, Servable, Session, SessionHandle, router,
+    BoxFuture, Engine, Exchange, Limits, Pace, Registry, Rten, Runtime, Servable, Session, SessionHandle, router,
 };
 use sealwright_wire::Digest;
 use std::sync::{Arc, LazyLock};
@@ -30,7 +30,7 @@ impl Session for Attested {
         true
     }
 
-    fn attest(&self, _request: Bytes) -> Pending<'_, Response<Bytes>> {
+    fn attest(&self, _request: Bytes) -> BoxFuture<'_, Response<Bytes>> {
         Box::pin(async { Response::new(Bytes::new()) })
     }
 

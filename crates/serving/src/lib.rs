@@ -46,6 +46,8 @@ pub use receipts::{RECEIPT_HEADER, RECEIPT_REQUEST};
 pub use registry::{Registry, Servable, State, Version};
 pub use router::router;
 pub use runtime::{Model, Rten, Runtime};
+/// What the methods of a [`Session`] return.
+pub use sealwright_channel::BoxFuture;
 pub use session::{Exchange, Session, SessionHandle};
 pub use startup::{KIND as SEALED_KIND, MAX_SEALED};
 pub use startup::{Measured, Opened, SealedModel, StartupError, load_all};

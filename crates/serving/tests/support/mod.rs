@@ -14,13 +14,13 @@ use axum::{
     http::{Response, StatusCode},
 };
 use bytes::Bytes;
-use sealwright_channel::{BoxFuture, wire::Digest};
+use sealwright_channel::wire::Digest;
 use sealwright_serving::proto::inference::{
     InferTensorContents, ModelInferRequest, model_infer_request::InferInputTensor,
 };
 use sealwright_serving::{
-    ATTEST_PATH, Data, Engine, Exchange, Limits, Model, Pace, Registry, Result, Rten, Runtime, Servable, Session,
-    SessionHandle, Tensor, TensorSpec, router,
+    ATTEST_PATH, BoxFuture, Data, Engine, Exchange, Limits, Model, Pace, Registry, Result, Rten, Runtime, Servable,
+    Session, SessionHandle, Tensor, TensorSpec, router,
 };
 use serde::Deserialize;
 use tokio::sync::Semaphore;
