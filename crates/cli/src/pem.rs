@@ -19,7 +19,31 @@ pub(crate) fn public_key(bytes: &[u8]) -> Cow<'_, [u8]> {
     der::<SubjectPublicKeyInfoDer<'_>>(bytes)
 }
 
-/// What the first block of this kind holds; without one, all of it is taken for DER.
+/// What the one block of this kind holds. Anything else is taken for DER, and so refused by its parser: of several blocks none is taken alone.
 fn der<T: PemObject + AsRef<[u8]>>(bytes: &[u8]) -> Cow<'_, [u8]> {
-    T::from_pem_slice(bytes).map_or(Cow::Borrowed(bytes), |object| Cow::Owned(object.as_ref().to_vec()))
+    let mut blocks = T::pem_slice_iter(bytes);
+    match (blocks.next(), blocks.next()) {
+        (Some(Ok(object)), None) => Cow::Owned(object.as_ref().to_vec()),
+        _ => Cow::Borrowed(bytes),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIST: &str = "-----BEGIN X509 CRL-----\nAAEC\n-----END X509 CRL-----\n";
+
+    #[test]
+    fn der_and_one_block_are_read() {
+        assert_eq!(*revocation_list(LIST.as_bytes()), [0, 1, 2]);
+        assert_eq!(*revocation_list(&[0x30, 0]), [0x30, 0]);
+    }
+
+    /// What would not be looked at must not seem to have been.
+    #[test]
+    fn of_two_blocks_none_is_taken_alone() {
+        let two = LIST.repeat(2);
+        assert_eq!(*revocation_list(two.as_bytes()), *two.as_bytes());
+    }
 }
