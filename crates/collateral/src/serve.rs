@@ -9,7 +9,7 @@ mod metrics;
 mod places;
 mod routes;
 
-use crate::{Clock, Store, Upkeep};
+use crate::{Clock, Store, Upkeep, http::Stream};
 use axum::{Router, body::Body, extract::Request};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::{
@@ -22,10 +22,7 @@ use rustls::{ServerConfig, crypto::aws_lc_rs};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use sealwright_wire::Digest;
 use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    net::{TcpListener, TcpStream},
-};
+use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
@@ -203,9 +200,9 @@ impl Server {
             let _ = stream.set_nodelay(true);
             let lifetime = connection.limits.connection_timeout;
             let served = async {
-                let Some(tls) = tls else { return connection.serve(stream, watcher).await };
+                let Some(tls) = tls else { return connection.serve(Box::new(stream), watcher).await };
                 match tokio::time::timeout(connection.limits.head_timeout, tls.accept(stream)).await {
-                    Ok(Ok(stream)) => connection.serve(stream, watcher).await,
+                    Ok(Ok(stream)) => connection.serve(Box::new(stream), watcher).await,
                     Ok(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
                     Err(_) => tracing::debug!("TLS handshake took too long"),
                 }
@@ -218,7 +215,7 @@ impl Server {
 }
 
 impl Connection {
-    async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(&self, stream: S, watcher: Watcher) {
+    async fn serve(&self, stream: Box<dyn Stream>, watcher: Watcher) {
         let router = self.router.clone();
         let service = service_fn(move |request: hyper::Request<Incoming>| {
             let request: Request = request.map(Body::new);
