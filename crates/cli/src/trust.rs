@@ -2,12 +2,11 @@
 
 use crate::args::TrustArgs;
 use crate::inspect::MAX_FILE;
-use crate::pem;
 use anyhow::{Context, Result, bail};
 use sealwright_appraise::{Appraiser, Check, Explanation, InProcess, Policy, References, Trust};
 use sealwright_channel::Judge;
 use sealwright_collateral::{Library, Report};
-use sealwright_verify::{Anchor, AnchorId, AnchorKind, Anchors, Collateral, Error as EvidenceError};
+use sealwright_verify::{Anchor, AnchorId, AnchorKind, Anchors, Collateral, Error as EvidenceError, pem};
 use sealwright_wire::aael::RuntimeEvent;
 use sealwright_wire::collateral::{Bundle, pem_chain};
 use sealwright_wire::reference::{self, ReferenceValues};

@@ -58,10 +58,7 @@ impl Chip {
     /// # Errors
     /// When a certificate is malformed, of another usage, not signed by the one before, or the root is not among the anchors.
     pub fn verify(hsk_cek: &[u8], anchors: &Anchors) -> Result<Self, Error> {
-        let HskCek { hsk, cek } = HskCek::parse(hsk_cek).map_err(|source| Error::Malformed {
-            part: if source.offset < size_of::<CaCertificate>() { Part::Hsk } else { Part::Cek },
-            source,
-        })?;
+        let HskCek { hsk, cek } = parse_hsk_cek(hsk_cek)?;
         let anchor = check_hsk(hsk, anchors)?;
         let (x, y) = hsk.public_key.coordinates().unwrap_or_default();
         let hsk_key = Key::new(&x, &y, hsk.user_id()).ok_or_else(|| no_point(Part::Hsk, &hsk.public_key))?;
@@ -192,6 +189,18 @@ impl Chip {
             _ => Ok(found),
         }
     }
+}
+
+/// The anchor above a chip's certificates, whatever else is to be said of them.
+pub(crate) fn root(hsk_cek: &[u8], anchors: &Anchors) -> Result<AnchorId, Error> {
+    check_hsk(parse_hsk_cek(hsk_cek)?.hsk, anchors)
+}
+
+fn parse_hsk_cek(bytes: &[u8]) -> Result<HskCek<'_>, Error> {
+    HskCek::parse(bytes).map_err(|source| Error::Malformed {
+        part: if source.offset < size_of::<CaCertificate>() { Part::Hsk } else { Part::Cek },
+        source,
+    })
 }
 
 /// The HSK must be of an anchor's key.

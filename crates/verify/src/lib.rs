@@ -20,6 +20,8 @@
 //! A TPM's quote needs no collateral but the origin of its key: [`tpm::verify`]. Behind a paravisor, whose vTPM the hardware vouches for, the
 //! hardware's facts come first: [`az_vtpm::verify`].
 //!
+//! Where the kind of evidence is not known beforehand, [`any`] tells it.
+//!
 //! ```no_run
 //! use sealwright_verify::{Anchors, Collateral, verify};
 //! use sealwright_wire::{Evidence, collateral::Bundle, time::UnixTime};
@@ -45,6 +47,7 @@
 )]
 
 mod anchor;
+pub mod any;
 pub mod az_vtpm;
 pub mod cca;
 mod certificate;
@@ -59,6 +62,7 @@ pub mod hash;
 mod issue;
 pub mod nitro;
 pub mod nvidia;
+pub mod pem;
 mod platform;
 mod qe;
 pub mod ratls;

@@ -23,6 +23,7 @@ pub(crate) mod roots;
 mod vek;
 
 pub use claims::{Cpuid, GuestPolicy, PlatformInfo, SnpClaims};
+pub(crate) use collateral::root;
 pub use collateral::{Collateral, Revocation};
 pub use error::Error;
 pub use vek::{Vek, verify};

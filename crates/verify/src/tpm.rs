@@ -17,7 +17,7 @@ mod error;
 pub use claims::{AkAttributes, TpmClaims};
 pub use error::Error;
 
-use crate::certificate::profile;
+use crate::certificate::{Certificate, Profile, profile};
 use crate::crypto::{self, Hash, PublicKey, TpmScheme};
 use crate::{AnchorId, Anchors, Claims, Error as VerifyError, Facts, Part, facts::Log, hash, replay, window::Window};
 use sealwright_wire::tcg2::AlgorithmId;
@@ -178,6 +178,11 @@ fn enrolled(key_info: &[u8], area: Option<&[u8]>, anchors: &Anchors) -> Result<O
 }
 
 /// A key with a certificate.
+/// The anchor of the root (DER) above an attestation key's certificates, whatever else is to be said of them.
+pub(crate) fn root(certificate: &[u8], anchors: &Anchors) -> Result<AnchorId, VerifyError> {
+    anchors.trust(&Certificate::parse(Part::AkRootCa, certificate, Profile::TPM)?)
+}
+
 fn certified(
     certificates: &[Vec<u8>],
     public: Option<&[u8]>,

@@ -1,8 +1,8 @@
 //! Certificates and revocation lists, as far as evidence depends on them.
 
 use crate::fields::{Fields, Value};
-use crate::pem;
 use anyhow::{Context, Result};
+use sealwright_verify::pem;
 use sealwright_wire::collateral::pem_chain;
 use sealwright_wire::pck::{PckExtension, SGX_EXTENSION};
 use sealwright_wire::quote::Quote;

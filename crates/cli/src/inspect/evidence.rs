@@ -2,9 +2,9 @@
 
 use super::{Inspected, tpm};
 use crate::fields::{Fields, Value};
-use crate::kind::Kind;
 use anyhow::Result;
 use sealwright_verify::CsvPolicy;
+use sealwright_verify::any::Kind;
 use sealwright_verify::snp::{GuestPolicy, PlatformInfo};
 use sealwright_wire::cca::{Component, PlatformClaims, RealmClaims, Token};
 use sealwright_wire::csv::{self, Body, Shape, SignerForm};

@@ -13,9 +13,9 @@ pub(crate) use any_log::{AnyLog, decoded};
 pub(crate) use log::{is_tdx, register_name};
 
 use crate::fields::Fields;
-use crate::kind::{Kind, hex_text};
 use anyhow::{Context, Result, bail};
 use sealwright_channel::seal::{self, Sealed};
+use sealwright_verify::any::{Kind, hex_text};
 use sealwright_wire::acpi::Ccel;
 use sealwright_wire::csv::HskCek;
 use sealwright_wire::quote::Quote;

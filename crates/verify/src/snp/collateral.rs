@@ -35,6 +35,19 @@ pub(super) struct Verified {
     pub(super) window: Window,
 }
 
+/// The anchor that a bundle's root has, whatever else is to be said of the bundle.
+pub(crate) fn root(bundle: &Bundle, anchors: &Anchors) -> Result<AnchorId, Error> {
+    anchors.trust(&read_chain(bundle)?.1)
+}
+
+/// The CA's certificate in DER, and the root.
+fn read_chain(bundle: &Bundle) -> Result<(Vec<u8>, Certificate), Error> {
+    // Chains of AMD's that others keep end in an empty line.
+    let text = bundle.cert_chain.trim_end_matches(['\r', '\n']);
+    let [ca, ark] = chain(Part::Ask, text.as_bytes())?;
+    Ok((ca, Certificate::parse(Part::RootCa, &ark, Profile::AMD)?))
+}
+
 impl Collateral {
     /// Verifies a bundle at a point in time: the root against the anchors, its signature on itself and on the CA, the revocation list,
     /// and every date.
@@ -43,10 +56,7 @@ impl Collateral {
     /// When anything is malformed, not signed by whom it should be, revoked, of another product line than the rest, or not valid at `at`;
     /// when no anchor has the root's key; when a revocation list is required and there is none.
     pub fn verify(bundle: &Bundle, anchors: &Anchors, revocation: Revocation, at: UnixTime) -> Result<Self, Error> {
-        // Chains of AMD's that others keep end in an empty line.
-        let text = bundle.cert_chain.trim_end_matches(['\r', '\n']);
-        let [ca, ark] = chain(Part::Ask, text.as_bytes())?;
-        let ark = Certificate::parse(Part::RootCa, &ark, Profile::AMD)?;
+        let (ca, ark) = read_chain(bundle)?;
         let anchor = anchors.trust(&ark)?;
         let product = product(&ark)?;
         let (ca, kind) = verify_ca(&ca, &ark, product)?;

@@ -1,16 +1,15 @@
 //! `sealwright verify`: is this evidence genuine, and at what level?
 
-mod evidence;
-mod supplied;
+mod request;
 
 use crate::args;
 use crate::fields::Fields;
 use crate::inspect::MAX_FILE;
-use crate::kind::Kind;
 use crate::output::{Outcome, Output};
 use anyhow::Result;
-use evidence::Request;
-use sealwright_verify::{AnchorId, AnchorKind, Error, Facts, TcbStatus};
+use request::Files;
+use sealwright_verify::any::{self, Verified};
+use sealwright_verify::{Error, Facts, TcbStatus};
 use sealwright_wire::time::UnixTime;
 use serde::Serialize;
 use std::fmt::{self, Display};
@@ -20,7 +19,7 @@ const SIMULATED: &str = "SIMULATED: this evidence comes from a simulator; it pro
 
 /// What is printed as JSON.
 #[derive(Serialize)]
-struct Verified<'a> {
+struct Printed<'a> {
     genuine: bool,
     accepted: bool,
     /// Whether the quote comes from a simulator, once its root is known.
@@ -36,41 +35,32 @@ struct Verified<'a> {
 pub(crate) fn run(args: &args::Verify, output: Output) -> Result<Outcome> {
     // Without a demand: the worst status at which a platform's signatures still mean something.
     let required = args.require.unwrap_or(TcbStatus::OutOfDateConfigurationNeeded);
-    let bytes = crate::files::read(&args.evidence, MAX_FILE)?;
+    let evidence = crate::files::read(&args.evidence, MAX_FILE)?;
     let at = args.at.map_or_else(crate::clock::now, UnixTime);
-    let (kind, evidence) = Kind::read(bytes);
-    match Request::new(args, at)?.verify(kind, &evidence)? {
-        Ok(facts) => {
+    let files = Files::read(args)?;
+    match files.request(args, at).verify(&evidence) {
+        Ok(verified) => {
+            let facts = &verified.facts;
             // Whoever demands a status is not content with evidence that has none.
             let accepted = facts.tcb().map_or(args.require.is_none(), |tcb| accepts(tcb.status, required));
-            let simulated = Some(is_simulated(facts.anchor()));
-            let printed = Verified { genuine: true, accepted, simulated, facts: Some(&facts), reason: None };
-            output.result(&printed, Genuine { kind, facts: &facts, accepted, required })?;
+            let simulated = Some(verified.simulated());
+            let printed = Printed { genuine: true, accepted, simulated, facts: Some(facts), reason: None };
+            output.result(&printed, Genuine { verified: &verified, accepted, required })?;
             Ok(if accepted { Outcome::Yes } else { Outcome::No })
         }
-        Err(refused) => {
-            let Refused { error, simulated } = &refused;
-            let printed = Verified {
-                genuine: false,
-                accepted: false,
-                simulated: *simulated,
-                facts: None,
-                reason: Some(reason(error)),
-            };
-            output.result(&printed, &refused)?;
+        Err(any::Error::Refused { error, simulated }) => {
+            let reason = Some(reason(&error));
+            let printed = Printed { genuine: false, accepted: false, simulated, facts: None, reason };
+            output.result(&printed, Refused { error, simulated })?;
             Ok(Outcome::No)
         }
+        Err(unusable) => Err(request::unusable(unusable)),
     }
 }
 
 /// Whether a status is good enough. What a revoked platform signs is nobody's word, whatever is asked for.
 fn accepts(status: TcbStatus, required: TcbStatus) -> bool {
     status <= required && status != TcbStatus::Revoked
-}
-
-/// Whether a root speaks for simulated machines.
-fn is_simulated(root: &AnchorId) -> bool {
-    root.kind == AnchorKind::Simulated
 }
 
 /// A refusal's parts, as JSON.
@@ -85,16 +75,15 @@ fn reason(error: &Error) -> Fields {
 }
 
 struct Genuine<'a> {
-    kind: Kind,
-    facts: &'a Facts,
+    verified: &'a Verified,
     accepted: bool,
     required: TcbStatus,
 }
 
 impl Display for Genuine<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let facts = self.facts;
-        if is_simulated(facts.anchor()) {
+        let Verified { kind, facts, .. } = self.verified;
+        if self.verified.simulated() {
             writeln!(f, "{SIMULATED}")?;
         }
         let verdict = if self.accepted { "yes" } else { "no" };
@@ -102,7 +91,7 @@ impl Display for Genuine<'_> {
             Some(tcb) => {
                 writeln!(f, "{verdict}: a genuine {} quote, {}", facts.tee().name().to_uppercase(), tcb.status)?;
             }
-            None => writeln!(f, "{verdict}: a genuine {}", self.kind.name())?,
+            None => writeln!(f, "{verdict}: a genuine {}", kind)?,
         }
         if !self.accepted {
             writeln!(f, "the worst status accepted is {}", self.required)?;
@@ -147,14 +136,7 @@ impl Display for Genuine<'_> {
 /// Evidence that is not believed.
 struct Refused {
     error: Error,
-    /// Whether the root that the evidence names is a simulator's, where that root is trusted.
     simulated: Option<bool>,
-}
-
-impl From<Error> for Refused {
-    fn from(error: Error) -> Self {
-        Self { error, simulated: None }
-    }
 }
 
 impl Display for Refused {

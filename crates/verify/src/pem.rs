@@ -1,21 +1,20 @@
 //! Certificates, revocation lists and public keys as files hold them: in DER, or in PEM (RFC 7468).
 
-use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, SubjectPublicKeyInfoDer};
+use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, SubjectPublicKeyInfoDer, pem::PemObject};
 use std::borrow::Cow;
 
-/// The DER of a certificate.
-pub(crate) fn certificate(bytes: &[u8]) -> Cow<'_, [u8]> {
+/// The DER of a certificate. Bytes that are not one PEM block of a certificate are given back as they are.
+pub fn certificate(bytes: &[u8]) -> Cow<'_, [u8]> {
     der::<CertificateDer<'_>>(bytes)
 }
 
-/// The DER of a certificate revocation list.
-pub(crate) fn revocation_list(bytes: &[u8]) -> Cow<'_, [u8]> {
+/// The same of a certificate revocation list.
+pub fn revocation_list(bytes: &[u8]) -> Cow<'_, [u8]> {
     der::<CertificateRevocationListDer<'_>>(bytes)
 }
 
-/// The DER of a public key (`SubjectPublicKeyInfo`).
-pub(crate) fn public_key(bytes: &[u8]) -> Cow<'_, [u8]> {
+/// The same of a public key (`SubjectPublicKeyInfo`).
+pub fn public_key(bytes: &[u8]) -> Cow<'_, [u8]> {
     der::<SubjectPublicKeyInfoDer<'_>>(bytes)
 }
 

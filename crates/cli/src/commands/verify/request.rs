@@ -1,0 +1,79 @@
+//! What the command line says beside the evidence itself.
+
+use crate::args;
+use crate::inspect::MAX_FILE;
+use anyhow::{Context, Error, Result};
+use sealwright_verify::any::{self, Log, Missing, Request, Root, Supplied};
+use sealwright_verify::nitro::Freshness;
+use sealwright_verify::snp::Revocation;
+use sealwright_wire::time::UnixTime;
+use std::path::{Path, PathBuf};
+
+/// The files that a command names.
+pub(super) struct Files {
+    supplied: Supplied,
+    roots: Vec<(String, Vec<u8>)>,
+    event_log: Option<Vec<u8>>,
+    ima: Option<Vec<u8>>,
+    signature: Option<Vec<u8>>,
+    pcrs: Option<Vec<u8>>,
+    key: Option<Vec<u8>>,
+}
+
+impl Files {
+    pub(super) fn read(args: &args::Verify) -> Result<Self> {
+        let mut supplied = Supplied::default();
+        for path in &args.collateral {
+            let bytes = crate::files::read(path, MAX_FILE)?;
+            supplied.add(&bytes).with_context(|| format!("{} is no collateral", path.display()))?;
+        }
+        let root = |path: &PathBuf| -> Result<_> { Ok((name(path), crate::files::read(path, MAX_FILE)?)) };
+        let file = |path: &Option<PathBuf>| path.as_ref().map(|path| crate::files::read(path, MAX_FILE)).transpose();
+        Ok(Self {
+            supplied,
+            roots: args.anchors.iter().map(root).collect::<Result<_>>()?,
+            event_log: file(&args.event_log)?,
+            ima: file(&args.ima)?,
+            signature: file(&args.signature)?,
+            pcrs: file(&args.pcrs)?,
+            key: file(&args.key)?,
+        })
+    }
+
+    /// With them, and with what else the command says.
+    pub(super) fn request<'a>(&'a self, args: &args::Verify, at: UnixTime) -> Request<'a> {
+        let roots = self.roots.iter().map(|(name, bytes)| Root { name, bytes });
+        Request {
+            roots: roots.collect(),
+            event_log: self.event_log.as_deref(),
+            ima: self.ima.as_deref(),
+            signature: self.signature.as_deref(),
+            pcrs: self.pcrs.as_deref(),
+            key: self.key.as_deref(),
+            revocation: if args.without_crl { Revocation::IfPresent } else { Revocation::Required },
+            freshness: Freshness { max_age: args.max_age, ..Freshness::default() },
+            ..Request::new(&self.supplied, at)
+        }
+    }
+}
+
+/// What verdicts call the root in a file.
+fn name(path: &Path) -> String {
+    path.file_stem().map_or_else(|| "root".into(), |stem| stem.to_string_lossy().into_owned())
+}
+
+/// A request that makes no sense, in the command line's words; or what is wrong with a file.
+pub(super) fn unusable(error: any::Error) -> Error {
+    let option = match &error {
+        any::Error::Missing { missing, .. } => match missing {
+            Missing::Signature => "--signature FILE",
+            Missing::Pcrs => "--pcrs FILE",
+            Missing::AttestationKey => "--anchor KEY",
+            _ => "--collateral FILE",
+        },
+        any::Error::UnusedLog { log: Log::Event, .. } => "--event-log",
+        any::Error::UnusedLog { log: Log::Ima, .. } => "--ima",
+        _ => return error.into(),
+    };
+    args::nonsense(format!("{error} ({option})")).into()
+}

@@ -1,0 +1,209 @@
+//! Evidence of each simulated kind, with everything beside it as it lies in files: told apart, believed, and where it is refused, still said to
+//! be a simulator's.
+
+use sealwright_evidence::Backend;
+use sealwright_sim::{
+    Site, TdConfig, csv, files, fixed_clock, snp,
+    tpm::{self, KeyKind, MachineConfig},
+};
+use sealwright_verify::any::{Error, Kind, Log, Missing, NotCollateral, Request, Root, Supplied};
+use sealwright_wire::{
+    Tee,
+    csv::SignerForm,
+    snp::{Product, SigningKey},
+    tcg2::AlgorithmId,
+    time::UnixTime,
+    tpm::PcrSelection,
+};
+
+const NOW: UnixTime = UnixTime(1_795_132_800);
+const DATA: [u8; 64] = [0x5a; 64];
+
+/// What a relying party has of one kind of evidence.
+struct Files {
+    kind: Kind,
+    evidence: Vec<u8>,
+    /// A byte that a signature is over.
+    signed_at: usize,
+    root: Vec<u8>,
+    collateral: Vec<Vec<u8>>,
+    signature: Option<Vec<u8>>,
+    pcrs: Option<Vec<u8>>,
+}
+
+impl Files {
+    fn supplied(&self) -> Supplied {
+        let mut supplied = Supplied::default();
+        for file in &self.collateral {
+            supplied.add(file).unwrap();
+        }
+        supplied
+    }
+
+    fn request<'a>(&'a self, supplied: &'a Supplied) -> Request<'a> {
+        Request {
+            roots: vec![Root { name: "the site", bytes: &self.root }],
+            signature: self.signature.as_deref(),
+            pcrs: self.pcrs.as_deref(),
+            ..Request::new(supplied, NOW)
+        }
+    }
+}
+
+fn td() -> Files {
+    let site = Site::found(fixed_clock(NOW)).unwrap();
+    let td = site.boot(&TdConfig::new("td", files::generate("kernel"))).unwrap();
+    Files {
+        kind: Kind::Quote,
+        evidence: td.evidence(&DATA).unwrap().quote,
+        signed_at: 600,
+        root: site.root().to_vec(),
+        collateral: vec![site.collateral(Tee::Tdx).unwrap().to_json().unwrap().into_bytes()],
+        signature: None,
+        pcrs: None,
+    }
+}
+
+fn snp() -> Files {
+    let vendor = snp::Vendor::found(fixed_clock(NOW), Product::Genoa).unwrap();
+    let platform = snp::Platform::build(&vendor).unwrap();
+    let guest = platform.launch(&snp::GuestConfig::new([0x4e; 48])).unwrap();
+    let bundle = vendor.bundle(SigningKey::Vcek).unwrap();
+    Files {
+        kind: Kind::Snp,
+        evidence: guest.report(&DATA, 3).unwrap(),
+        signed_at: 0x50,
+        root: vendor.root_certificate().to_vec(),
+        collateral: vec![bundle.cert_chain.into_bytes(), bundle.crl.unwrap(), platform.vek().unwrap()],
+        signature: None,
+        pcrs: None,
+    }
+}
+
+fn csv() -> Files {
+    let site = csv::Site::found().unwrap();
+    let chip = site.make_chip(&csv::ChipConfig::new("SIMULATED-0001")).unwrap();
+    let guest = chip.launch(&csv::GuestConfig::new(b"image")).unwrap();
+    Files {
+        kind: Kind::Csv,
+        evidence: guest.report(&DATA, csv::Layout::ExtensionV2, SignerForm::Firmware).unwrap(),
+        signed_at: 0x60,
+        root: site.hrk(),
+        collateral: vec![chip.hsk_cek()],
+        signature: None,
+        pcrs: None,
+    }
+}
+
+fn tpm() -> Files {
+    let site = tpm::Site::found(KeyKind::P256, fixed_clock(NOW)).unwrap();
+    let machine = site.machine(MachineConfig::new(files::generate("kernel"))).unwrap();
+    let quote = machine.quote(&[PcrSelection::new(AlgorithmId::SHA256, 0..24)], b"challenge").unwrap();
+    let certificate = site.certify_ak(&machine).unwrap();
+    let mut collateral = certificate.chain().to_vec();
+    collateral.extend(site.revocation_lists().unwrap());
+    Files {
+        kind: Kind::Tpm,
+        pcrs: Some(quote.pcr_file().unwrap()),
+        signature: Some(quote.signature),
+        signed_at: quote.message.len() - 1,
+        evidence: quote.message,
+        root: site.root().to_vec(),
+        collateral,
+    }
+}
+
+fn all() -> [Files; 4] {
+    [td(), snp(), csv(), tpm()]
+}
+
+#[test]
+fn evidence_of_each_kind_is_told_apart_and_believed() {
+    for files in all() {
+        let verified = files.request(&files.supplied()).verify(&files.evidence).unwrap();
+        assert_eq!(verified.kind, files.kind);
+        assert!(verified.simulated(), "{}", files.kind);
+        assert_eq!(verified.facts.anchor().name, "the site");
+    }
+}
+
+#[test]
+fn evidence_written_as_text_is_read() {
+    let files = td();
+    let supplied = files.supplied();
+    let hex: String = files.evidence.iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(files.request(&supplied).verify(hex.as_bytes()).unwrap().kind, Kind::Quote);
+}
+
+#[test]
+fn a_refusal_under_a_trusted_simulated_root_says_so() {
+    for files in all() {
+        let mut changed = files.evidence.clone();
+        changed[files.signed_at] ^= 1;
+        let error = files.request(&files.supplied()).verify_as(files.kind, &changed).unwrap_err();
+        assert!(matches!(error, Error::Refused { .. }), "{}: {error}", files.kind);
+        assert_eq!(error.simulated(), Some(true), "{}: {error}", files.kind);
+    }
+}
+
+/// So does one for the collateral's age, where no byte of the evidence was looked at.
+#[test]
+fn a_refusal_of_old_collateral_says_so_too() {
+    for files in all().into_iter().filter(|files| files.kind != Kind::Csv) {
+        let supplied = files.supplied();
+        let later = Request { at: UnixTime(NOW.0 + 40 * 365 * 86_400), ..files.request(&supplied) };
+        let error = later.verify(&files.evidence).unwrap_err();
+        assert_eq!(error.simulated(), Some(true), "{}: {error}", files.kind);
+    }
+}
+
+#[test]
+fn under_a_root_that_is_not_trusted_nothing_is_said_of_a_simulator() {
+    let (ours, other) = (td(), td());
+    let supplied = ours.supplied();
+    let request = Request { roots: vec![Root { name: "another", bytes: &other.root }], ..ours.request(&supplied) };
+    let error = request.verify(&ours.evidence).unwrap_err();
+    assert!(matches!(error, Error::Refused { simulated: None, .. }), "{error}");
+}
+
+#[test]
+fn what_evidence_lacks_is_named() {
+    let nothing = Supplied::default();
+    let expected = [Missing::IntelCollateral, Missing::AmdCertificate("the product's ARK".into()), Missing::HskCek];
+    for (files, expected) in all().into_iter().zip(expected) {
+        let error = files.request(&nothing).verify(&files.evidence).unwrap_err();
+        assert_eq!(error, Error::Missing { kind: files.kind, missing: expected });
+    }
+    let files = tpm();
+    let supplied = files.supplied();
+    let unsigned = Request { signature: None, ..files.request(&supplied) };
+    let error = unsigned.verify(&files.evidence).unwrap_err();
+    assert_eq!(error, Error::Missing { kind: Kind::Tpm, missing: Missing::Signature });
+    assert_eq!(error.to_string(), "a TPM 2.0 quote (TPMS_ATTEST) needs its signature (TPMT_SIGNATURE)");
+}
+
+#[test]
+fn a_log_that_would_not_be_looked_at_is_refused() {
+    let files = snp();
+    let supplied = files.supplied();
+    let with_log = Request { event_log: Some(b"log"), ..files.request(&supplied) };
+    let error = with_log.verify(&files.evidence).unwrap_err();
+    assert_eq!(error, Error::UnusedLog { kind: Kind::Snp, log: Log::Event });
+}
+
+#[test]
+fn a_second_piece_of_what_there_is_one_of_is_refused() {
+    let files = csv();
+    let mut supplied = files.supplied();
+    assert!(matches!(supplied.add(&files.collateral[0]), Err(NotCollateral::Second(_))));
+    assert_eq!(supplied.add(b"a shopping list"), Err(NotCollateral::Unknown));
+}
+
+#[test]
+fn a_root_that_is_none_is_named() {
+    let files = td();
+    let supplied = files.supplied();
+    let request = Request { roots: vec![Root { name: "mine", bytes: b"none" }], ..files.request(&supplied) };
+    let error = request.verify(&files.evidence).unwrap_err();
+    assert!(matches!(&error, Error::Root { name, .. } if name == "mine"), "{error}");
+}

@@ -1,0 +1,216 @@
+//! Evidence of any kind as it lies in files, with whatever its vendor says beside it: what it is, and whether it is genuine.
+//!
+//! Whoever knows what kind of evidence to expect calls that kind's own `verify`; this is for those who do not: command lines, and programs in
+//! other languages. Nothing is looked up: what a kind needs and was not given is [`Error::Missing`].
+//!
+//! ```no_run
+//! use sealwright_verify::any::{Request, Supplied};
+//! use sealwright_wire::time::UnixTime;
+//!
+//! let mut supplied = Supplied::default();
+//! supplied.add(&std::fs::read("collateral.json")?)?;
+//! let at = UnixTime::parse_rfc3339("2025-06-20T10:16:00Z")?;
+//! let verified = Request::new(&supplied, at).verify(&std::fs::read("evidence")?)?;
+//! println!("{} under {}", verified.kind, verified.facts.anchor().name);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod kind;
+mod requests;
+mod supplied;
+
+pub use kind::{Kind, base64_text, hex_text};
+pub use supplied::{NotCollateral, Supplied};
+
+use crate::{AnchorKind, Error as VerifyError, Facts, nitro::Freshness, snp::Revocation};
+use sealwright_wire::time::UnixTime;
+use std::fmt;
+
+/// What to trust in place of the vendors' built-in roots, by a name for it: a root certificate in DER or PEM, or Hygon's HRK; for a TPM its
+/// attestation key (a public key in DER or PEM, or a public area), or the root of a CA that certifies such keys; for Arm CCA a store of platforms'
+/// keys (JSON).
+#[derive(Clone, Copy, Debug)]
+pub struct Root<'a> {
+    /// What verdicts call it.
+    pub name: &'a str,
+    /// Its bytes as they lie in a file.
+    pub bytes: &'a [u8],
+}
+
+/// How evidence is to be verified, and with what.
+#[derive(Clone, Debug)]
+pub struct Request<'a> {
+    /// The point in time.
+    pub at: UnixTime,
+    /// What came along with the evidence.
+    pub supplied: &'a Supplied,
+    /// What to trust. The vendors' built-in roots where none is named.
+    pub roots: Vec<Root<'a>>,
+    /// The event log that explains the evidence's registers.
+    pub event_log: Option<&'a [u8]>,
+    /// The kernel's IMA list, for a TPM's quote.
+    pub ima: Option<&'a [u8]>,
+    /// The signature of a TPM's quote (`TPMT_SIGNATURE`).
+    pub signature: Option<&'a [u8]>,
+    /// The PCRs of a TPM's quote, as tpm2-tools write them (binary or YAML).
+    pub pcrs: Option<&'a [u8]>,
+    /// The attestation key of a TPM's quote, where several are named as roots.
+    pub key: Option<&'a [u8]>,
+    /// Whether a chain of AMD's needs the revocation list of its root.
+    pub revocation: Revocation,
+    /// How old a Nitro document may be.
+    pub freshness: Freshness,
+}
+
+impl<'a> Request<'a> {
+    /// Under the vendors' roots, with revocation lists, and nothing beside `supplied`.
+    pub fn new(supplied: &'a Supplied, at: UnixTime) -> Self {
+        Self {
+            at,
+            supplied,
+            roots: Vec::new(),
+            event_log: None,
+            ima: None,
+            signature: None,
+            pcrs: None,
+            key: None,
+            revocation: Revocation::Required,
+            freshness: Freshness::default(),
+        }
+    }
+
+    /// Verifies evidence, in bytes or written as hex or base64. What is of no kind is taken for a quote, whose parser says why it is none.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when the evidence is not believed; else what is wrong with the request.
+    pub fn verify(&self, evidence: &[u8]) -> Result<Verified, Error> {
+        let (kind, evidence) = Kind::read(evidence);
+        self.verify_as(kind, &evidence).map(|facts| Verified { kind, facts })
+    }
+}
+
+/// Evidence that is genuine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Verified {
+    /// What it is.
+    pub kind: Kind,
+    /// What it proves.
+    pub facts: Facts,
+}
+
+impl Verified {
+    /// Whether it comes from a simulator, and so proves nothing about any hardware.
+    pub fn simulated(&self) -> bool {
+        self.facts.anchor().kind == AnchorKind::Simulated
+    }
+}
+
+/// Why there are no facts.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The evidence is not believed.
+    #[error("{error}")]
+    Refused {
+        /// Why not.
+        #[source]
+        error: VerifyError,
+        /// Whether the root that the evidence names is a simulator's; `None` where it names none that is trusted.
+        simulated: Option<bool>,
+    },
+    /// Without this the evidence cannot be judged.
+    #[error("{} needs {missing}", kind.with_article())]
+    Missing {
+        /// What the evidence is.
+        kind: Kind,
+        /// What is needed.
+        missing: Missing,
+    },
+    /// A log that would not be looked at must not seem to have been.
+    #[error("{} has no registers that {log} explains", kind.with_article())]
+    UnusedLog {
+        /// What the evidence is.
+        kind: Kind,
+        /// The log.
+        log: Log,
+    },
+    /// What was named to be trusted is not what this kind of evidence stands on.
+    #[error("{name} is no {expected}: {reason}")]
+    Root {
+        /// The name under which it was given.
+        name: String,
+        /// What it should be.
+        expected: &'static str,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+impl Error {
+    /// Whether the root that the evidence names is a simulator's, where that is known.
+    pub const fn simulated(&self) -> Option<bool> {
+        match self {
+            Self::Refused { simulated, .. } => *simulated,
+            _ => None,
+        }
+    }
+}
+
+impl From<VerifyError> for Error {
+    fn from(error: VerifyError) -> Self {
+        Self::Refused { error, simulated: None }
+    }
+}
+
+/// What evidence may need beside itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Missing {
+    /// Intel's collateral.
+    IntelCollateral,
+    /// Hygon's certificates of the chip.
+    HskCek,
+    /// A certificate of AMD's, by its subject's common name.
+    AmdCertificate(String),
+    /// The certificates of a device's key.
+    DeviceChain,
+    /// The signature of a TPM's quote.
+    Signature,
+    /// The PCRs of a TPM's quote.
+    Pcrs,
+    /// The attestation key of a TPM's quote.
+    AttestationKey,
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::IntelCollateral => write!(f, "Intel's collateral, as one JSON document"),
+            Self::HskCek => write!(f, "HSK and CEK of its chip, as Hygon's service hands them out"),
+            Self::AmdCertificate(name) => write!(f, "the certificate of {name} among its collateral"),
+            Self::DeviceChain => write!(f, "the device's certificate chain in PEM"),
+            Self::Signature => write!(f, "its signature (TPMT_SIGNATURE)"),
+            Self::Pcrs => write!(f, "its PCRs, as `tpm2_quote --pcr` writes them"),
+            Self::AttestationKey => write!(f, "its attestation key, or the key's certificates"),
+        }
+    }
+}
+
+/// A log that came along.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Log {
+    /// The firmware's, or the TEE's.
+    Event,
+    /// The kernel's IMA list.
+    Ima,
+}
+
+impl fmt::Display for Log {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Event => "an event log",
+            Self::Ima => "an IMA list",
+        })
+    }
+}

@@ -1,0 +1,263 @@
+//! Each kind of evidence, with what its verification takes.
+
+use super::{Error, Kind, Log, Missing, Request, Root};
+use crate::{
+    Anchor, AnchorId, AnchorKind, Anchors, Collateral, Error as VerifyError, Facts, Part, az_vtpm,
+    cca::{self, Enrolled},
+    csv, nitro, nvidia, pem, snp,
+    tpm::{self, AttestationKey},
+};
+use sealwright_wire::{
+    Error as WireError, Evidence,
+    cca::Store,
+    collateral::encode_pem_chain,
+    csv as csv_wire, hcl,
+    quote::{CertificationData, Quote},
+    snp::{Report, SigningKey},
+    tpm::{Evidence as TpmEvidence, Public, Signature, tools},
+};
+use std::borrow::Cow;
+use x509_cert::{Certificate, der::Decode, spki::SubjectPublicKeyInfoRef};
+
+impl Request<'_> {
+    /// Verifies evidence that is known to be of a kind.
+    ///
+    /// # Errors
+    /// As [`Request::verify`].
+    pub fn verify_as(&self, kind: Kind, evidence: &[u8]) -> Result<Facts, Error> {
+        self.check_logs(kind)?;
+        match kind {
+            Kind::Quote => self.quote(evidence),
+            Kind::Snp => self.snp(evidence, None),
+            Kind::Csv => self.csv(evidence),
+            Kind::Tpm => self.tpm_files(evidence),
+            Kind::TpmJson => self.tpm_json(evidence),
+            Kind::AzVtpm => self.az_vtpm(evidence),
+            Kind::Nitro => Ok(nitro::verify(evidence, &self.anchors()?, self.at, self.freshness)?),
+            Kind::Cca => Ok(cca::verify(evidence, &self.enrolled()?, self.at)?),
+            Kind::Nvidia => self.nvidia(evidence),
+        }
+    }
+
+    fn check_logs(&self, kind: Kind) -> Result<(), Error> {
+        let of_tpm = matches!(kind, Kind::Tpm | Kind::TpmJson | Kind::AzVtpm);
+        let has_registers = of_tpm || matches!(kind, Kind::Quote | Kind::Csv);
+        match (self.event_log, self.ima) {
+            (Some(_), _) if !has_registers => Err(Error::UnusedLog { kind, log: Log::Event }),
+            (_, Some(_)) if !of_tpm => Err(Error::UnusedLog { kind, log: Log::Ima }),
+            _ => Ok(()),
+        }
+    }
+
+    /// The named roots; the vendors' where none is named.
+    fn anchors(&self) -> Result<Anchors, Error> {
+        if self.roots.is_empty() {
+            return Ok(Anchors::vendor());
+        }
+        self.roots.iter().try_fold(Anchors::none(), |anchors, root| {
+            let anchor = Anchor::from_certificate(root.name, &pem::certificate(root.bytes));
+            Ok(anchors.with(anchor.map_err(|error| root.is_no("root certificate", &error))?))
+        })
+    }
+
+    fn quote(&self, bytes: &[u8]) -> Result<Facts, Error> {
+        let Some(bundle) = &self.supplied.intel else { return Err(missing(Kind::Quote, Missing::IntelCollateral)) };
+        let anchors = self.anchors()?;
+        let quote = Quote::parse(bytes).map_err(VerifyError::malformed_quote)?;
+        let root = match &quote.certification {
+            CertificationData::PckChain(pem) => anchors.above(pem).ok(),
+            _ => None,
+        };
+        let evidence = Evidence { quote, event_log: self.event_log };
+        Collateral::verify(bundle, &anchors, self.at)
+            .and_then(|collateral| crate::verify(&evidence, &collateral, self.at))
+            .map_err(|error| refused_under(root.as_ref(), error))
+    }
+
+    /// A report; `vek` is the certificate of its key, where that came with it.
+    fn snp(&self, bytes: &[u8], vek: Option<&[u8]>) -> Result<Facts, Error> {
+        let report = Report::parse(bytes).map_err(malformed(Part::Report))?;
+        let kind = match report.body.signer().signing_key() {
+            // Refused by the verifier, whatever comes with it.
+            SigningKey::None => SigningKey::Vcek,
+            kind => kind,
+        };
+        let (bundle, vek) = (self.supplied.snp(kind)?, vek.map_or_else(|| self.supplied.vek(kind), Ok)?);
+        let anchors = self.anchors()?;
+        let root = snp::root(&bundle, &anchors).ok();
+        snp::Collateral::verify(&bundle, &anchors, self.revocation, self.at)
+            .and_then(|collateral| snp::verify(&report, vek, &collateral, self.at))
+            .map_err(|error| refused_under(root.as_ref(), error))
+    }
+
+    /// A report under the certificates of its chip, as the vendor hands them out for the chip's serial number.
+    fn csv(&self, bytes: &[u8]) -> Result<Facts, Error> {
+        let Some(hsk_cek) = &self.supplied.hsk_cek else { return Err(missing(Kind::Csv, Missing::HskCek)) };
+        let report = csv_wire::Report::parse(bytes).map_err(malformed(Part::CsvReport))?;
+        let anchors = self.anchors()?;
+        let root = csv::root(hsk_cek, &anchors).ok();
+        csv::Chip::verify(hsk_cek, &anchors)
+            .and_then(|chip| chip.verify_report(&report, self.event_log, self.at))
+            .map_err(|error| refused_under(root.as_ref(), error))
+    }
+
+    /// A quote, its signature and its PCRs as tpm2-tools write them.
+    fn tpm_files(&self, message: &[u8]) -> Result<Facts, Error> {
+        let needed = |bytes: Option<_>, what| bytes.ok_or_else(|| missing(Kind::Tpm, what));
+        let (signature, pcrs) = (needed(self.signature, Missing::Signature)?, needed(self.pcrs, Missing::Pcrs)?);
+        let signature = Signature::parse(signature).map_err(malformed(Part::TpmQuote))?;
+        let pcrs = match tools::read_pcrs(pcrs) {
+            Ok((_, values)) => values,
+            Err(binary) => {
+                let yaml = str::from_utf8(pcrs).ok().and_then(|text| tools::read_yaml(text).ok());
+                yaml.ok_or_else(|| malformed(Part::TpmQuote)(binary))?
+            }
+        };
+        let (anchors, key_info) = (self.tpm_anchors()?, self.tpm_key_info()?);
+        let chain = &self.supplied.certificates;
+        let (key, root) = match &key_info {
+            Some(key_info) => (AttestationKey::KeyInfo(key_info), None),
+            None => {
+                let key = AttestationKey::Certified { chain, public: None, crls: &self.supplied.crls };
+                (key, chain.last().and_then(|root| tpm::root(root, &anchors).ok()))
+            }
+        };
+        let evidence = tpm::Evidence { message, signature, pcrs: &pcrs, key, event_log: self.event_log, ima: self.ima };
+        tpm::verify(&evidence, &anchors, self.at).map_err(|error| refused_under(root.as_ref(), error))
+    }
+
+    /// The key that signed, where it is named by itself and not by certificates.
+    fn tpm_key_info(&self) -> Result<Option<Vec<u8>>, Error> {
+        if !self.supplied.certificates.is_empty() {
+            return Ok(None);
+        }
+        let named = self.key.map(|bytes| Root { name: "the attestation key", bytes });
+        let Some(key) = named.or_else(|| self.roots.first().copied()) else {
+            return Err(missing(Kind::Tpm, Missing::AttestationKey));
+        };
+        if let Some(key_info) = public_key(key.bytes) {
+            return Ok(Some(key_info));
+        }
+        let area = Public::without_size(key.bytes).and_then(Public::parse).and_then(|public| public.key_info());
+        area.map(Some).map_err(|error| key.is_no("public key or public area", &error))
+    }
+
+    /// Roots of CAs that certify attestation keys, and keys themselves. No vendor's is built in.
+    fn tpm_anchors(&self) -> Result<Anchors, Error> {
+        self.roots.iter().try_fold(Anchors::none(), |anchors, root| {
+            let certificate = pem::certificate(root.bytes);
+            let anchor = match (Certificate::from_der(&certificate), public_key(root.bytes)) {
+                (Ok(_), _) => Anchor::tpm_ca(root.name, &certificate),
+                (_, Some(key_info)) => Anchor::attestation_key(root.name, &key_info),
+                _ => Anchor::attestation_key_area(root.name, root.bytes),
+            };
+            let expected = "root certificate, public key or public area";
+            Ok(anchors.with(anchor.map_err(|error| root.is_no(expected, &error))?))
+        })
+    }
+
+    fn tpm_json(&self, json: &[u8]) -> Result<Facts, Error> {
+        let malformed = malformed(Part::TpmQuote);
+        let evidence = TpmEvidence::from_json(json).map_err(&malformed)?;
+        let pcrs = evidence.tpm_quote.values().map_err(&malformed)?;
+        let evidence = tpm::Evidence {
+            message: &evidence.tpm_quote.message,
+            signature: Signature::parse(&evidence.tpm_quote.signature).map_err(&malformed)?,
+            pcrs: &pcrs,
+            key: AttestationKey::KeyInfo(&evidence.ak_public),
+            event_log: self.event_log,
+            ima: self.ima,
+        };
+        Ok(tpm::verify(&evidence, &self.tpm_anchors()?, self.at)?)
+    }
+
+    /// The hardware's report first, then what hangs on it.
+    fn az_vtpm(&self, json: &[u8]) -> Result<Facts, Error> {
+        let evidence = hcl::Evidence::from_json(json).map_err(malformed(Part::HclReport))?;
+        let hardware = match &evidence.td_quote {
+            Some(quote) => self.without_logs().quote(quote)?,
+            None => {
+                let report = hcl::Report::parse(&evidence.hcl_report).map_err(malformed(Part::HclReport))?;
+                let vcek = evidence.vcek.as_deref().map(certificate).transpose()?;
+                self.without_logs().snp(report.hardware_report, vcek.as_deref())?
+            }
+        };
+        let root = hardware.anchor().clone();
+        let pcrs = evidence.tpm_quote.values().map_err(malformed(Part::TpmQuote))?;
+        let evidence = az_vtpm::Evidence {
+            hcl_report: &evidence.hcl_report,
+            message: &evidence.tpm_quote.message,
+            signature: evidence.tpm_quote.signature(),
+            pcrs: &pcrs,
+            event_log: self.event_log,
+            ima: self.ima,
+        };
+        az_vtpm::verify(&evidence, hardware).map_err(|error| refused_under(Some(&root), error))
+    }
+
+    /// For the hardware's report below a vTPM, whose logs are the vTPM's.
+    fn without_logs(&self) -> Self {
+        Self { event_log: None, ima: None, ..self.clone() }
+    }
+
+    /// The platforms' keys in the named stores.
+    fn enrolled(&self) -> Result<Vec<Enrolled>, Error> {
+        let mut enrolled = Vec::new();
+        for root in &self.roots {
+            let expected = "store of platforms' keys";
+            let store = Store::from_json(root.bytes).map_err(|error| root.is_no(expected, &error))?;
+            for entry in &store.0 {
+                enrolled.push(Enrolled::from_entry(entry).map_err(|error| root.is_no(expected, &error))?);
+            }
+        }
+        Ok(enrolled)
+    }
+
+    fn nvidia(&self, report: &[u8]) -> Result<Facts, Error> {
+        if self.supplied.certificates.is_empty() {
+            return Err(missing(Kind::Nvidia, Missing::DeviceChain));
+        }
+        let chain = encode_pem_chain(&self.supplied.certificates);
+        let crls: Vec<&[u8]> = self.supplied.crls.iter().map(Vec::as_slice).collect();
+        Ok(nvidia::verify(report, chain.as_bytes(), &crls, &self.anchors()?, self.at)?)
+    }
+}
+
+impl Root<'_> {
+    fn is_no(&self, expected: &'static str, error: &impl ToString) -> Error {
+        Error::Root { name: self.name.to_owned(), expected, reason: error.to_string() }
+    }
+}
+
+const fn missing(kind: Kind, missing: Missing) -> Error {
+    Error::Missing { kind, missing }
+}
+
+fn malformed(part: Part) -> impl Fn(WireError) -> Error {
+    move |source| VerifyError::Malformed { part, source }.into()
+}
+
+/// A refusal of evidence that stands under a root.
+fn refused_under(root: Option<&AnchorId>, error: VerifyError) -> Error {
+    Error::Refused { error, simulated: root.map(|root| root.kind == AnchorKind::Simulated) }
+}
+
+/// A certificate in PEM, or in base64 of DER in either alphabet, as DER.
+fn certificate(text: &str) -> Result<Vec<u8>, Error> {
+    let text = text.trim();
+    match pem::certificate(text.as_bytes()) {
+        Cow::Owned(certificate) => Ok(certificate),
+        Cow::Borrowed(_) => {
+            let standard = text.replace('-', "+").replace('_', "/");
+            let field = Part::Vcek.name();
+            let decoded = super::base64_text(standard.as_bytes());
+            decoded.ok_or_else(|| malformed(Part::Vcek)(WireError::unexpected(field, 0, "PEM or base64", text)))
+        }
+    }
+}
+
+/// A public key in PEM or DER, as DER.
+fn public_key(bytes: &[u8]) -> Option<Vec<u8>> {
+    let key = pem::public_key(bytes);
+    SubjectPublicKeyInfoRef::from_der(&key).is_ok().then(|| key.into_owned())
+}

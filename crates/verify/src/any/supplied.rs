@@ -1,0 +1,150 @@
+//! What came along with evidence: collateral, certificates and revocation lists, in whatever form their vendors hand them out.
+
+use super::{Error, Kind, Missing};
+use crate::pem;
+use sealwright_wire::{
+    Error as WireError,
+    collateral::{Bundle, encode_pem_chain, pem_chain},
+    csv::HskCek,
+    snp::{self, CertificateTable, SigningKey},
+};
+use x509_cert::{
+    Certificate,
+    certificate::Rfc5280,
+    crl::CertificateList,
+    der::{self, Decode},
+};
+
+/// What came along with evidence, sorted by what it is. Nothing in it is believed before evidence is verified with it.
+#[derive(Clone, Debug, Default)]
+pub struct Supplied {
+    /// Intel's collateral.
+    pub(super) intel: Option<Bundle>,
+    /// Certificates in DER, in the order in which they came.
+    pub(super) certificates: Vec<Vec<u8>>,
+    /// Revocation lists in DER.
+    pub(super) crls: Vec<Vec<u8>>,
+    /// Hygon's certificates of one chip.
+    pub(super) hsk_cek: Option<Vec<u8>>,
+}
+
+impl Supplied {
+    /// Adds what one file holds: Intel's or AMD's collateral (JSON), certificates (PEM, DER), a revocation list (PEM, DER), a host's SEV-SNP
+    /// certificate table, or Hygon's HSK and CEK.
+    ///
+    /// # Errors
+    /// When it is none of these, is malformed, or there is one already where evidence has one alone.
+    pub fn add(&mut self, bytes: &[u8]) -> Result<(), NotCollateral> {
+        let text = bytes.trim_ascii_start();
+        if text.starts_with(b"{") {
+            return self.add_json(text);
+        }
+        if text.starts_with(b"-----BEGIN X509 CRL-----") {
+            let list = pem::revocation_list(text);
+            CertificateList::<Rfc5280>::from_der(&list)?;
+            self.crls.push(list.into_owned());
+            return Ok(());
+        }
+        if text.starts_with(b"-----BEGIN ") {
+            return self.add_certificates(text);
+        }
+        if CertificateList::<Rfc5280>::from_der(bytes).is_ok() {
+            self.crls.push(bytes.to_vec());
+        } else if Certificate::from_der(bytes).is_ok() {
+            self.certificates.push(bytes.to_vec());
+        } else if HskCek::parse(bytes).is_ok() {
+            if self.hsk_cek.replace(bytes.to_vec()).is_some() {
+                return Err(NotCollateral::Second("the certificates of this report's chip"));
+            }
+        } else if let Some(certificates) = of_table(bytes) {
+            self.certificates.extend(certificates);
+        } else {
+            return Err(NotCollateral::Unknown);
+        }
+        Ok(())
+    }
+
+    /// Intel's bundle, or AMD's.
+    fn add_json(&mut self, text: &[u8]) -> Result<(), NotCollateral> {
+        let intel = match Bundle::from_json(text) {
+            Ok(bundle) => {
+                if self.intel.replace(bundle).is_some() {
+                    return Err(NotCollateral::Second("the collateral of this quote's platform"));
+                }
+                return Ok(());
+            }
+            Err(error) => error,
+        };
+        let Ok(snp::Bundle { cert_chain, crl }) = snp::Bundle::from_json(text) else { return Err(intel.into()) };
+        self.crls.extend(crl);
+        self.add_certificates(cert_chain.as_bytes())
+    }
+
+    fn add_certificates(&mut self, pem: &[u8]) -> Result<(), NotCollateral> {
+        self.certificates.extend(pem_chain("certificates", pem)?);
+        Ok(())
+    }
+
+    /// Certificates whose subject's common name is accepted.
+    fn named(&self, accepts: impl Fn(&str) -> bool) -> Option<&Vec<u8>> {
+        self.certificates.iter().find(|der| common_name(der).is_some_and(|name| accepts(&name)))
+    }
+
+    /// The certificate of the key that signs an SEV-SNP guest's reports.
+    pub(super) fn vek(&self, kind: SigningKey) -> Result<&[u8], Error> {
+        let name = if kind == SigningKey::Vlek { "SEV-VLEK" } else { "SEV-VCEK" };
+        self.named(|found| found == name).map(Vec::as_slice).ok_or_else(|| no_certificate(name))
+    }
+
+    /// The CA of that key, its root and the root's revocation list.
+    pub(super) fn snp(&self, kind: SigningKey) -> Result<snp::Bundle, Error> {
+        let ark = self.named(|name| name.starts_with(ARK)).ok_or_else(|| no_certificate("the product's ARK"))?;
+        let root = common_name(ark).unwrap_or_default();
+        let product = root.trim_start_matches(ARK);
+        let ca = match kind {
+            SigningKey::Vlek => format!("SEV-VLEK-{product}"),
+            SigningKey::Vcek | SigningKey::None => format!("SEV-{product}"),
+        };
+        let ca_certificate = self.named(|name| name == ca).ok_or_else(|| no_certificate(&ca))?;
+        Ok(snp::Bundle { cert_chain: encode_pem_chain(&[ca_certificate, ark]), crl: self.crls.first().cloned() })
+    }
+}
+
+fn no_certificate(name: &str) -> Error {
+    Error::Missing { kind: Kind::Snp, missing: Missing::AmdCertificate(name.to_owned()) }
+}
+
+/// The certificates of a host's table; `None` when it is no table, or has none.
+fn of_table(bytes: &[u8]) -> Option<Vec<Vec<u8>>> {
+    let table = CertificateTable::parse(bytes).ok()?;
+    let certificates = table.entries.iter().map(|entry| entry.data).filter(|der| Certificate::from_der(der).is_ok());
+    let certificates: Vec<_> = certificates.map(<[u8]>::to_vec).collect();
+    (!certificates.is_empty()).then_some(certificates)
+}
+
+/// How the common names of AMD's roots begin; the product line's follows.
+const ARK: &str = "ARK-";
+
+fn common_name(der: &[u8]) -> Option<String> {
+    let certificate = Certificate::from_der(der).ok()?;
+    let name = certificate.tbs_certificate().subject().common_name().ok()??;
+    Some(name.value().into_owned())
+}
+
+/// Why a file is no collateral.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotCollateral {
+    /// It is nothing that vendors hand out.
+    #[error("neither collateral in JSON, nor a certificate, a revocation list or a host's certificate table")]
+    Unknown,
+    /// Evidence has one of these, and there is one.
+    #[error("a second one: name {0} alone")]
+    Second(&'static str),
+    /// It is malformed.
+    #[error(transparent)]
+    Malformed(#[from] WireError),
+    /// It is no DER.
+    #[error(transparent)]
+    Der(#[from] der::Error),
+}
