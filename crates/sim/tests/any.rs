@@ -6,7 +6,10 @@ use sealwright_sim::{
     Site, TdConfig, csv, files, fixed_clock, snp,
     tpm::{self, KeyKind, MachineConfig},
 };
-use sealwright_verify::any::{Error, Kind, Log, Missing, NotCollateral, Request, Root, Supplied};
+use sealwright_verify::{
+    TcbStatus,
+    any::{Error, Kind, Log, Missing, NotCollateral, Request, Root, Supplied, Verdict},
+};
 use sealwright_wire::{
     Tee,
     csv::SignerForm,
@@ -120,10 +123,11 @@ fn all() -> [Files; 4] {
 #[test]
 fn evidence_of_each_kind_is_told_apart_and_believed() {
     for files in all() {
-        let verified = files.request(&files.supplied()).verify(&files.evidence).unwrap();
-        assert_eq!(verified.kind, files.kind);
-        assert!(verified.simulated(), "{}", files.kind);
-        assert_eq!(verified.facts.anchor().name, "the site");
+        assert_eq!(Kind::of(&files.evidence), Some(files.kind));
+        let facts = files.request(&files.supplied()).verify(&files.evidence);
+        let verdict = Verdict::of(facts, None).unwrap();
+        assert_eq!((verdict.genuine, verdict.accepted, verdict.simulated), (true, true, Some(true)), "{}", files.kind);
+        assert_eq!(verdict.facts.unwrap().anchor().name, "the site");
     }
 }
 
@@ -132,7 +136,7 @@ fn evidence_written_as_text_is_read() {
     let files = td();
     let supplied = files.supplied();
     let hex: String = files.evidence.iter().map(|byte| format!("{byte:02x}")).collect();
-    assert_eq!(files.request(&supplied).verify(hex.as_bytes()).unwrap().kind, Kind::Quote);
+    assert_eq!(files.request(&supplied).verify(hex.as_bytes()).unwrap().tee(), Tee::Tdx);
 }
 
 #[test]
@@ -154,6 +158,16 @@ fn a_refusal_of_old_collateral_says_so_too() {
         let later = Request { at: UnixTime(NOW.0 + 40 * 365 * 86_400), ..files.request(&supplied) };
         let error = later.verify(&files.evidence).unwrap_err();
         assert_eq!(error.simulated(), Some(true), "{}: {error}", files.kind);
+    }
+}
+
+/// AMD judges no security versions: a demand for a status is one that such evidence does not meet.
+#[test]
+fn evidence_without_a_status_does_not_meet_a_demand() {
+    for (files, accepted) in [(td(), true), (snp(), false)] {
+        let facts = files.request(&files.supplied()).verify(&files.evidence);
+        let verdict = Verdict::of(facts, Some(TcbStatus::UpToDate)).unwrap();
+        assert_eq!((verdict.genuine, verdict.accepted), (true, accepted), "{}", files.kind);
     }
 }
 

@@ -10,19 +10,21 @@
 //! let mut supplied = Supplied::default();
 //! supplied.add(&std::fs::read("collateral.json")?)?;
 //! let at = UnixTime::parse_rfc3339("2025-06-20T10:16:00Z")?;
-//! let verified = Request::new(&supplied, at).verify(&std::fs::read("evidence")?)?;
-//! println!("{} under {}", verified.kind, verified.facts.anchor().name);
+//! let facts = Request::new(&supplied, at).verify(&std::fs::read("evidence")?)?;
+//! println!("{} under {}", facts.tee().name(), facts.anchor().name);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
 mod kind;
 mod requests;
 mod supplied;
+mod verdict;
 
 pub use kind::{Kind, base64_text, hex_text};
 pub use supplied::{NotCollateral, Supplied};
+pub use verdict::{Reason, UNDEMANDING, Verdict};
 
-use crate::{AnchorKind, Error as VerifyError, Facts, nitro::Freshness, snp::Revocation};
+use crate::{Error as VerifyError, Facts, nitro::Freshness, snp::Revocation};
 use sealwright_wire::time::UnixTime;
 use std::fmt;
 
@@ -83,26 +85,9 @@ impl<'a> Request<'a> {
     ///
     /// # Errors
     /// [`Error::Refused`] when the evidence is not believed; else what is wrong with the request.
-    pub fn verify(&self, evidence: &[u8]) -> Result<Verified, Error> {
+    pub fn verify(&self, evidence: &[u8]) -> Result<Facts, Error> {
         let (kind, evidence) = Kind::read(evidence);
-        self.verify_as(kind, &evidence).map(|facts| Verified { kind, facts })
-    }
-}
-
-/// Evidence that is genuine.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Verified {
-    /// What it is.
-    pub kind: Kind,
-    /// What it proves.
-    pub facts: Facts,
-}
-
-impl Verified {
-    /// Whether it comes from a simulator, and so proves nothing about any hardware.
-    pub fn simulated(&self) -> bool {
-        self.facts.anchor().kind == AnchorKind::Simulated
+        self.verify_as(kind, &evidence)
     }
 }
 

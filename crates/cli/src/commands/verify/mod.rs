@@ -8,92 +8,56 @@ use crate::inspect::MAX_FILE;
 use crate::output::{Outcome, Output};
 use anyhow::Result;
 use request::Files;
-use sealwright_verify::any::{self, Verified};
-use sealwright_verify::{Error, Facts, TcbStatus};
+use sealwright_verify::any::{Kind, Reason, UNDEMANDING, Verdict};
+use sealwright_verify::{Facts, TcbStatus};
 use sealwright_wire::time::UnixTime;
-use serde::Serialize;
 use std::fmt::{self, Display};
 
 /// The first line of every verdict under a simulated root.
 const SIMULATED: &str = "SIMULATED: this evidence comes from a simulator; it proves nothing about any hardware";
 
-/// What is printed as JSON.
-#[derive(Serialize)]
-struct Printed<'a> {
-    genuine: bool,
-    accepted: bool,
-    /// Whether the quote comes from a simulator, once its root is known.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    simulated: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    facts: Option<&'a Facts>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<Fields>,
-}
-
 /// `sealwright verify EVIDENCE`.
 pub(crate) fn run(args: &args::Verify, output: Output) -> Result<Outcome> {
-    // Without a demand: the worst status at which a platform's signatures still mean something.
-    let required = args.require.unwrap_or(TcbStatus::OutOfDateConfigurationNeeded);
-    let evidence = crate::files::read(&args.evidence, MAX_FILE)?;
+    let (kind, evidence) = Kind::read(&crate::files::read(&args.evidence, MAX_FILE)?);
     let at = args.at.map_or_else(crate::clock::now, UnixTime);
     let files = Files::read(args)?;
-    match files.request(args, at).verify(&evidence) {
-        Ok(verified) => {
-            let facts = &verified.facts;
-            // Whoever demands a status is not content with evidence that has none.
-            let accepted = facts.tcb().map_or(args.require.is_none(), |tcb| accepts(tcb.status, required));
-            let simulated = Some(verified.simulated());
-            let printed = Printed { genuine: true, accepted, simulated, facts: Some(facts), reason: None };
-            output.result(&printed, Genuine { verified: &verified, accepted, required })?;
-            Ok(if accepted { Outcome::Yes } else { Outcome::No })
-        }
-        Err(any::Error::Refused { error, simulated }) => {
-            let reason = Some(reason(&error));
-            let printed = Printed { genuine: false, accepted: false, simulated, facts: None, reason };
-            output.result(&printed, Refused { error, simulated })?;
-            Ok(Outcome::No)
-        }
-        Err(unusable) => Err(request::unusable(unusable)),
-    }
+    let facts = files.request(args, at).verify_as(kind, &evidence);
+    let verdict = Verdict::of(facts, args.require).map_err(request::unusable)?;
+    output.result(&verdict, Told { verdict: &verdict, kind, required: args.require.unwrap_or(UNDEMANDING) })?;
+    Ok(if verdict.accepted { Outcome::Yes } else { Outcome::No })
 }
 
-/// Whether a status is good enough. What a revoked platform signs is nobody's word, whatever is asked for.
-fn accepts(status: TcbStatus, required: TcbStatus) -> bool {
-    status <= required && status != TcbStatus::Revoked
-}
-
-/// A refusal's parts, as JSON.
-fn reason(error: &Error) -> Fields {
-    Fields::new()
-        .with("code", error.code())
-        .with("claim", error.claim())
-        .with_some("expected", error.expected())
-        .with_some("actual", error.actual())
-        .with("message", error.to_string())
-        .with("remedy", error.remedy())
-}
-
-struct Genuine<'a> {
-    verified: &'a Verified,
-    accepted: bool,
+/// A verdict for people.
+struct Told<'a> {
+    verdict: &'a Verdict,
+    kind: Kind,
     required: TcbStatus,
 }
 
-impl Display for Genuine<'_> {
+impl Display for Told<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Verified { kind, facts, .. } = self.verified;
-        if self.verified.simulated() {
+        if self.verdict.simulated == Some(true) {
             writeln!(f, "{SIMULATED}")?;
         }
-        let verdict = if self.accepted { "yes" } else { "no" };
+        match (&self.verdict.facts, &self.verdict.reason) {
+            (Some(facts), _) => self.genuine(f, facts),
+            (None, Some(reason)) => refused(f, reason),
+            (None, None) => Ok(()),
+        }
+    }
+}
+
+impl Told<'_> {
+    fn genuine(&self, f: &mut fmt::Formatter<'_>, facts: &Facts) -> fmt::Result {
+        let accepted = self.verdict.accepted;
+        let verdict = if accepted { "yes" } else { "no" };
         match facts.tcb() {
             Some(tcb) => {
                 writeln!(f, "{verdict}: a genuine {} quote, {}", facts.tee().name().to_uppercase(), tcb.status)?;
             }
-            None => writeln!(f, "{verdict}: a genuine {}", kind)?,
+            None => writeln!(f, "{verdict}: a genuine {}", self.kind)?,
         }
-        if !self.accepted {
+        if !accepted {
             writeln!(f, "the worst status accepted is {}", self.required)?;
         }
         let mut fields = Fields::new().with("root", facts.anchor().name.as_str());
@@ -133,32 +97,13 @@ impl Display for Genuine<'_> {
     }
 }
 
-/// Evidence that is not believed.
-struct Refused {
-    error: Error,
-    simulated: Option<bool>,
-}
-
-impl Display for Refused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.simulated == Some(true) {
-            writeln!(f, "{SIMULATED}")?;
-        }
-        writeln!(f, "no: {}\n", self.error)?;
-        write!(f, "{}", reason(&self.error))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_revoked_platform_is_refused_whatever_is_asked_for() {
-        for required in TcbStatus::ALL {
-            assert!(!accepts(TcbStatus::Revoked, required), "{required}");
-            assert!(accepts(TcbStatus::UpToDate, required), "{required}");
-        }
-        assert!(!accepts(TcbStatus::OutOfDate, TcbStatus::TDRelaunchAdvised));
-    }
+fn refused(f: &mut fmt::Formatter<'_>, reason: &Reason) -> fmt::Result {
+    let fields = Fields::new()
+        .with("code", reason.code)
+        .with("claim", reason.claim)
+        .with_some("expected", reason.expected.as_deref())
+        .with_some("actual", reason.actual.as_deref())
+        .with("message", reason.message.as_str())
+        .with("remedy", reason.remedy);
+    write!(f, "no: {}\n\n{fields}", reason.message)
 }
