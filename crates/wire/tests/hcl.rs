@@ -58,6 +58,21 @@ fn evidence_is_read_in_each_version() {
     assert!(Evidence::from_json(text.replace("\"version\": 1", "\"version\": 2").as_bytes()).is_err());
 }
 
+/// In PEM and in base64 it is the same certificate.
+#[test]
+fn the_certificate_of_the_processor_s_key_is_read_in_both_forms() {
+    let Some(vectors) = support::vectors() else { return };
+    let of = |file| Evidence::from_json(&read(&vectors, file)).unwrap();
+    let (pem, base64) = (of("az-snp-vtpm/evidence-v0.json"), of("az-snp-vtpm/evidence-v1.json"));
+    assert!(pem.vcek.as_deref().unwrap().starts_with("-----BEGIN"));
+    let der = pem.vcek_der().unwrap().unwrap();
+    assert_eq!(der[..2], [0x30, 0x82]);
+    assert_eq!(base64.vcek_der().unwrap(), Some(der));
+    let twice = Evidence { vcek: pem.vcek.as_ref().map(|text| format!("{}\n{text}", text.trim())), ..pem };
+    assert!(twice.vcek_der().is_err());
+    assert!(Evidence { vcek: Some("no base64!".into()), ..base64 }.vcek_der().is_err());
+}
+
 const CLAIMS: &str = r#"{"keys":[{"kid":"HCLAkPub","key_ops":["sign"],"kty":"RSA","e":"AQAB","n":"qR7LqAABDczZ"}],
 "vm-configuration":{"secure-boot":true,"new-thing":1},"user-data":""}"#;
 

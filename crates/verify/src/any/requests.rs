@@ -16,7 +16,6 @@ use sealwright_wire::{
     snp::{Report, SigningKey},
     tpm::{Evidence as TpmEvidence, Public, Signature, tools},
 };
-use std::borrow::Cow;
 use x509_cert::{Certificate, der::Decode, spki::SubjectPublicKeyInfoRef};
 
 impl Request<'_> {
@@ -178,7 +177,7 @@ impl Request<'_> {
             Some(quote) => self.without_logs().quote(quote)?,
             None => {
                 let report = hcl::Report::parse(&evidence.hcl_report).map_err(malformed(Part::HclReport))?;
-                let vcek = evidence.vcek.as_deref().map(certificate).transpose()?;
+                let vcek = evidence.vcek_der().map_err(malformed(Part::Vcek))?;
                 self.without_logs().snp(report.hardware_report, vcek.as_deref())?
             }
         };
@@ -240,20 +239,6 @@ fn malformed(part: Part) -> impl Fn(WireError) -> Error {
 /// A refusal of evidence that stands under a root.
 fn refused_under(root: Option<&AnchorId>, error: VerifyError) -> Error {
     Error::Refused { error, simulated: root.map(|root| root.kind == AnchorKind::Simulated) }
-}
-
-/// A certificate in PEM, or in base64 of DER in either alphabet, as DER.
-fn certificate(text: &str) -> Result<Vec<u8>, Error> {
-    let text = text.trim();
-    match pem::certificate(text.as_bytes()) {
-        Cow::Owned(certificate) => Ok(certificate),
-        Cow::Borrowed(_) => {
-            let standard = text.replace('-', "+").replace('_', "/");
-            let field = Part::Vcek.name();
-            let decoded = super::base64_text(standard.as_bytes());
-            decoded.ok_or_else(|| malformed(Part::Vcek)(WireError::unexpected(field, 0, "PEM or base64", text)))
-        }
-    }
 }
 
 /// A public key in PEM or DER, as DER.

@@ -1,10 +1,11 @@
 //! The report of a guest of Azure with its quote, as JSON.
 
 use crate::Error;
+use crate::collateral::pem_chain;
 use crate::tcg2::AlgorithmId;
 use crate::tpm::{self, PcrValues};
 use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The largest evidence that is read, in bytes.
@@ -26,7 +27,7 @@ pub struct Evidence {
     /// The quote; version 0 of SNP calls it `quote`.
     #[serde(alias = "quote")]
     pub tpm_quote: Quote,
-    /// SNP: the certificate of the processor's key, in PEM (version 0) or base64 of DER.
+    /// SNP: the certificate of the processor's key, in PEM (version 0) or base64 of DER; see [`Evidence::vcek_der`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vcek: Option<String>,
     /// TDX: the quote over the same report data.
@@ -51,6 +52,21 @@ pub struct Quote {
 }
 
 impl Evidence {
+    /// The certificate of the processor's key in DER; `None` where the evidence has none.
+    ///
+    /// # Errors
+    /// When it is neither one certificate in PEM nor base64 in either alphabet.
+    pub fn vcek_der(&self) -> Result<Option<Vec<u8>>, Error> {
+        let Some(text) = self.vcek.as_deref().map(str::trim) else { return Ok(None) };
+        let unexpected = |offset| Error::unexpected("vcek", offset, "one certificate in PEM, or base64", text);
+        if text.starts_with("-----") {
+            let mut certificates = pem_chain("vcek", text.as_bytes())?;
+            return if certificates.len() == 1 { Ok(certificates.pop()) } else { Err(unexpected(0)) };
+        }
+        let standard = text.replace('-', "+").replace('_', "/");
+        STANDARD.decode(standard).map(Some).map_err(|_| unexpected(0))
+    }
+
     /// Reads evidence.
     ///
     /// # Errors
