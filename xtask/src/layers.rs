@@ -109,13 +109,14 @@ fn metadata(root: &Path) -> Result<Metadata> {
     serde_json::from_slice(&output.stdout).context("cargo metadata's answer")
 }
 
-/// The rows of the crate table: `` | `dir` | purpose | dependencies | ``.
+/// The rows of the crate table: `` | `dir` | purpose | dependencies | ``. A package is named after the last folder of its path.
 fn parse_table(text: &str) -> Result<Table> {
     let rows = text.lines().filter_map(|line| {
         let cells: Vec<_> = line.strip_prefix('|')?.trim_end().strip_suffix('|')?.split('|').map(str::trim).collect();
         let [dir, _, allowed] = cells.as_slice() else { return None };
         let dir = dir.strip_prefix('`')?.strip_suffix('`')?;
-        Some((dir.to_owned(), parse_allowed(allowed)))
+        let name = dir.rsplit('/').next().unwrap_or(dir);
+        Some((name.to_owned(), parse_allowed(allowed)))
     });
     let table: Table = rows.collect();
     ensure!(!table.is_empty(), "ARCHITECTURE.md has no crate table");
@@ -251,6 +252,12 @@ mod tests {
             forbidden_arrows(&table, &odd),
             ["utils: not in the table of ARCHITECTURE.md", "cli: in the table, but no such crate"]
         );
+    }
+
+    #[test]
+    fn a_crate_elsewhere_has_its_path_in_the_table() {
+        let table = parse_table("| dir | purpose | may depend on |\n|---|---|---|\n| `sdk/c` | C | wire |\n").unwrap();
+        assert_eq!(table.get("c"), Some(&parse_allowed("wire")));
     }
 
     #[test]
