@@ -1,0 +1,55 @@
+//! Requests that cannot be judged, by the argument that is at fault.
+
+use pyo3::PyErr;
+use sealwright_verify::TcbStatus;
+use sealwright_verify::any::{Error, Log, Missing};
+
+/// Python's class, which is defined in Python.
+mod python {
+    pyo3::import_exception!(sealwright._errors, RequestError);
+}
+
+/// Why a request cannot be judged.
+#[derive(Debug)]
+pub(crate) struct RequestError {
+    argument: &'static str,
+    message: String,
+}
+
+impl RequestError {
+    pub(crate) fn new(argument: &'static str, message: String) -> Self {
+        Self { argument, message }
+    }
+}
+
+impl From<Error> for RequestError {
+    fn from(error: Error) -> Self {
+        let argument = match &error {
+            Error::Missing { missing: Missing::Signature, .. } => "signature",
+            Error::Missing { missing: Missing::Pcrs, .. } => "pcrs",
+            Error::Missing { missing: Missing::AttestationKey, .. } | Error::Root { .. } => "roots",
+            Error::Missing { .. } => "collateral",
+            Error::UnusedLog { log: Log::Event, .. } => "event_log",
+            Error::UnusedLog { log: Log::Ima, .. } => "ima",
+            _ => "evidence",
+        };
+        Self::new(argument, error.to_string())
+    }
+}
+
+impl From<RequestError> for PyErr {
+    fn from(RequestError { argument, message }: RequestError) -> Self {
+        python::RequestError::new_err((message, argument))
+    }
+}
+
+/// The worst TCB status that is good enough.
+pub(crate) fn demand(name: &str) -> Result<TcbStatus, RequestError> {
+    match name.parse() {
+        Ok(TcbStatus::Revoked) => {
+            Err(RequestError::new("require", "what a revoked platform signs cannot be believed".to_owned()))
+        }
+        Ok(status) => Ok(status),
+        Err(error) => Err(RequestError::new("require", format!("{error}"))),
+    }
+}
