@@ -224,12 +224,21 @@ fn padding(reader: &Reader<'_>, layout: Layout<'_>) -> Result<Option<Padding>, E
         rest if begins_with(rest, layout.zeros_of_no_record()) => (0, Padding::Zeros),
         _ => return Ok(None),
     };
-    let Some(place) = reader.rest().iter().position(|byte| *byte != filler) else {
-        return Ok(Some(kind));
-    };
+    let Some(place) = first_other(reader.rest(), filler) else { return Ok(Some(kind)) };
     let found = reader.rest().get(place).copied().unwrap_or_default();
     let offset = reader.offset().saturating_add(place);
     Err(Error::unexpected("padding", offset, "the same byte to the end of the log", format_args!("0x{found:02x}")))
+}
+
+/// The place of the first byte that is not `filler`. Looks at a block at a time, which the compiler makes a few wide instructions: in a log's area
+/// of 1 MiB nearly everything is padding.
+fn first_other(bytes: &[u8], filler: u8) -> Option<usize> {
+    const BLOCK: usize = 64;
+    let (blocks, _) = bytes.as_chunks::<BLOCK>();
+    let is_filled = |block: &&[u8; BLOCK]| block.iter().fold(0, |others, byte| others | (byte ^ filler)) == 0;
+    let filled = blocks.iter().take_while(is_filled).count().saturating_mul(BLOCK);
+    let other = bytes.get(filled..)?.iter().position(|byte| *byte != filler)?;
+    Some(filled.saturating_add(other))
 }
 
 /// Whether `rest` begins with `filler`, or is shorter and all of it.

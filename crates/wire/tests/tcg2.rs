@@ -176,6 +176,19 @@ fn bytes_behind_the_padding_are_refused_with_their_place() {
 }
 
 #[test]
+fn a_byte_anywhere_in_the_padding_is_found() {
+    let mut area = sample();
+    area.resize(area.len() + 200, 0xff);
+    // The first eight are what tells padding from a record.
+    let begin = Log::parse(&area).unwrap().used().len() + 8;
+    for place in begin..area.len() {
+        area[place] = 0xfe;
+        assert_eq!(Log::parse(&area).unwrap_err().offset, place);
+        area[place] = 0xff;
+    }
+}
+
+#[test]
 fn a_record_that_begins_like_padding_costs_one_look_and_is_refused() {
     let mut zeros = sample();
     let used = Log::parse(&zeros).unwrap().used().len();
