@@ -6,7 +6,6 @@
 
 use crate::crypto;
 use crate::{AnchorId, AnchorKind, Claims, Error, Facts, Part, SIMULATION, hash, window::Window};
-use aws_lc_rs::digest;
 use sealwright_wire::cca::{Component, Entry, Hash, Token};
 use sealwright_wire::cose::{Algorithm, Curve, Key, Sign1};
 use sealwright_wire::{Digest, Tee, reference::Value, time::UnixTime};
@@ -359,12 +358,12 @@ fn check_signature(
 fn check_binding(token: &Token<'_>) -> Result<(), Error> {
     let realm = &token.realm_claims;
     let algorithm = match realm.public_key_hash_algorithm {
-        Hash::Sha256 => &digest::SHA256,
-        Hash::Sha384 => &digest::SHA384,
-        Hash::Sha512 => &digest::SHA512,
+        Hash::Sha256 => hash::Hash::SHA256,
+        Hash::Sha384 => hash::Hash::SHA384,
+        Hash::Sha512 => hash::Hash::SHA512,
     };
-    let found = digest::digest(algorithm, realm.public_key);
-    if found.as_ref() == token.platform_claims.challenge {
+    let found = algorithm.digest(realm.public_key);
+    if found.as_bytes() == token.platform_claims.challenge {
         return Ok(());
     }
     let (expected, found) = (hex::encode(token.platform_claims.challenge), hex::encode(found));

@@ -1,13 +1,17 @@
-//! The signatures that evidence and X.509 use, on aws-lc-rs.
+//! The signatures that evidence and X.509 use: on aws-lc-rs, and on RustCrypto in WebAssembly, which aws-lc does not know. What both are asked is
+//! the same, and tests hold their answers against each other.
 
-use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA384_ASN1, ECDSA_P384_SHA256_ASN1,
-    ECDSA_P384_SHA384_ASN1, ECDSA_P384_SHA384_FIXED, ECDSA_P521_SHA512_FIXED, EcdsaVerificationAlgorithm,
-    ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512,
-    RSA_PSS_2048_8192_SHA256, RSA_PSS_2048_8192_SHA384, RSA_PSS_2048_8192_SHA512, UnparsedPublicKey,
-    VerificationAlgorithm,
-};
-use der::asn1::ObjectIdentifier;
+#[cfg(not(target_arch = "wasm32"))]
+mod aws_lc;
+#[cfg(any(test, target_arch = "wasm32"))]
+mod rust_crypto;
+
+#[cfg(not(target_arch = "wasm32"))]
+use aws_lc as library;
+#[cfg(target_arch = "wasm32")]
+use rust_crypto as library;
+
+use der::asn1::{ObjectIdentifier, UintRef};
 use der::{AnyRef, Decode, DecodeValue, FixedTag, Reader, SliceReader, Tag, TagMode, TagNumber, Tagged};
 use sealwright_wire::cose;
 use std::fmt;
@@ -44,6 +48,49 @@ pub(crate) enum Hash {
     Sha256,
     Sha384,
     Sha512,
+}
+
+/// The curve of an ECDSA key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Curve {
+    P256,
+    P384,
+    P521,
+}
+
+impl Curve {
+    /// The curve that evidence uses with this algorithm of COSE, which itself leaves the choice (RFC 9053, 2.1).
+    const fn of_cose(algorithm: cose::Algorithm) -> Option<Self> {
+        match algorithm {
+            cose::Algorithm::Es256 => Some(Self::P256),
+            cose::Algorithm::Es384 => Some(Self::P384),
+            cose::Algorithm::Es512 => Some(Self::P521),
+            _ => None,
+        }
+    }
+
+    /// The size of a coordinate, and of a scalar, in bytes.
+    const fn size(self) -> usize {
+        match self {
+            Self::P256 => 32,
+            Self::P384 => 48,
+            Self::P521 => 66,
+        }
+    }
+
+    /// Whether these bytes have the shape of an uncompressed point.
+    const fn fits(self, point: &[u8]) -> bool {
+        matches!(point, [4, coordinates @ ..] if coordinates.len() / 2 == self.size() && coordinates.len().is_multiple_of(2))
+    }
+}
+
+/// How an RSA signature is padded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Padding {
+    /// RSASSA-PSS with a mask of the same hash and a salt as long as it.
+    Pss,
+    /// RSASSA-PKCS1-v1_5.
+    Pkcs1,
 }
 
 const ECDSA_SHA256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.2");
@@ -173,40 +220,51 @@ impl PublicKey {
 
     /// Whether this key made the signature, an ECDSA one in DER. A key of another kind than the algorithm's never did.
     pub(crate) fn verify(&self, algorithm: Algorithm, message: &[u8], signature: &[u8]) -> bool {
-        let (key, by): (&[u8], &'static dyn VerificationAlgorithm) = match (self, algorithm) {
-            (Self::P256(point), Algorithm::EcdsaSha256) => (point, &ECDSA_P256_SHA256_ASN1),
-            (Self::P384(point), Algorithm::EcdsaSha384) => (point, &ECDSA_P384_SHA384_ASN1),
-            (Self::Rsa(key), Algorithm::RsaPss(Hash::Sha256)) => (key, &RSA_PSS_2048_8192_SHA256),
-            (Self::Rsa(key), Algorithm::RsaPss(Hash::Sha384)) => (key, &RSA_PSS_2048_8192_SHA384),
-            (Self::Rsa(key), Algorithm::RsaPss(Hash::Sha512)) => (key, &RSA_PSS_2048_8192_SHA512),
-            (Self::Rsa(key), Algorithm::RsaPkcs1(Hash::Sha256)) => (key, &RSA_PKCS1_2048_8192_SHA256),
-            (Self::Rsa(key), Algorithm::RsaPkcs1(Hash::Sha384)) => (key, &RSA_PKCS1_2048_8192_SHA384),
-            (Self::Rsa(key), Algorithm::RsaPkcs1(Hash::Sha512)) => (key, &RSA_PKCS1_2048_8192_SHA512),
-            _ => return false,
-        };
-        UnparsedPublicKey::new(by, key).verify(message, signature).is_ok()
+        match (self, algorithm) {
+            (Self::P256(point), Algorithm::EcdsaSha256) => {
+                library::verify_der(Curve::P256, Hash::Sha256, point, message, signature)
+            }
+            (Self::P384(point), Algorithm::EcdsaSha384) => {
+                library::verify_der(Curve::P384, Hash::Sha384, point, message, signature)
+            }
+            (Self::Rsa(key), Algorithm::RsaPss(hash)) => verify_rsa(Padding::Pss, hash, key, message, signature),
+            (Self::Rsa(key), Algorithm::RsaPkcs1(hash)) => verify_rsa(Padding::Pkcs1, hash, key, message, signature),
+            _ => false,
+        }
     }
 }
 
-/// ECDSA with the curve that evidence uses with this algorithm of COSE, which itself leaves the choice (RFC 9053, 2.1).
-fn cose_algorithm(algorithm: cose::Algorithm) -> Option<&'static EcdsaVerificationAlgorithm> {
-    match algorithm {
-        cose::Algorithm::Es256 => Some(&ECDSA_P256_SHA256_FIXED),
-        cose::Algorithm::Es384 => Some(&ECDSA_P384_SHA384_FIXED),
-        cose::Algorithm::Es512 => Some(&ECDSA_P521_SHA512_FIXED),
-        _ => None,
-    }
+/// By an RSAPublicKey in DER of 2048 to 8192 bits.
+fn verify_rsa(padding: Padding, hash: Hash, key: &[u8], message: &[u8], signature: &[u8]) -> bool {
+    // aws-lc would also take a key that is wrapped once more.
+    rsa_components(key).is_some() && library::verify_rsa(padding, hash, key, message, signature)
+}
+
+/// Modulus and public exponent of an RSAPublicKey in DER, big-endian without leading zeros.
+fn rsa_components(key: &[u8]) -> Option<[&[u8]; 2]> {
+    two_numbers(key)
+}
+
+/// The numbers of a SEQUENCE of two that are not negative, in DER and nothing behind: big-endian without leading zeros.
+fn two_numbers(der: &[u8]) -> Option<[&[u8]; 2]> {
+    let sequence = AnyRef::from_der(der).ok()?;
+    sequence.tag().assert_eq(Tag::Sequence).ok()?;
+    let mut reader = SliceReader::new(sequence.value()).ok()?;
+    let (first, second) = (UintRef::decode(&mut reader).ok()?, UintRef::decode(&mut reader).ok()?);
+    reader.finish().ok()?;
+    Some([first.as_bytes(), second.as_bytes()])
 }
 
 /// An ECDSA signature as (r, s), by a key given as its uncompressed point.
 pub(crate) fn verify_cose(algorithm: cose::Algorithm, point: &[u8], message: &[u8], signature: &[u8]) -> bool {
-    let by = cose_algorithm(algorithm);
-    by.is_some_and(|by| UnparsedPublicKey::new(by, point).verify(message, signature).is_ok())
+    let curve = Curve::of_cose(algorithm).filter(|curve| curve.fits(point));
+    curve.is_some_and(|curve| library::verify_fixed(curve, point, message, signature))
 }
 
 /// Whether this is an uncompressed point of the algorithm's curve.
 pub(crate) fn is_point(algorithm: cose::Algorithm, point: &[u8]) -> bool {
-    cose_algorithm(algorithm).is_some_and(|by| ParsedPublicKey::new(by, point).is_ok())
+    let curve = Curve::of_cose(algorithm).filter(|curve| curve.fits(point));
+    curve.is_some_and(|curve| library::Key::new(curve, point).is_some())
 }
 
 /// ECDSA P-384 with SHA-384, signature as (r, s) (Nitro documents, reports of GPUs).
@@ -224,35 +282,35 @@ pub(crate) enum TpmScheme {
 
 /// A TPM's signature, an ECDSA one in DER. Unlike X.509, a TPM pairs any hash with any curve. A PSS salt must be as long as the hash.
 pub(crate) fn verify_tpm(key: &PublicKey, scheme: TpmScheme, hash: Hash, message: &[u8], signature: &[u8]) -> bool {
-    let (key, by): (&[u8], &'static dyn VerificationAlgorithm) = match (key, scheme, hash) {
-        (PublicKey::Rsa(_), TpmScheme::RsaSsa, hash) => {
-            return key.verify(Algorithm::RsaPkcs1(hash), message, signature);
+    match (key, scheme, hash) {
+        (PublicKey::Rsa(key), TpmScheme::RsaSsa, hash) => verify_rsa(Padding::Pkcs1, hash, key, message, signature),
+        (PublicKey::Rsa(key), TpmScheme::RsaPss, hash) => verify_rsa(Padding::Pss, hash, key, message, signature),
+        (_, TpmScheme::Ecdsa, Hash::Sha512) => false,
+        (PublicKey::P256(point), TpmScheme::Ecdsa, hash) => {
+            library::verify_der(Curve::P256, hash, point, message, signature)
         }
-        (PublicKey::Rsa(_), TpmScheme::RsaPss, hash) => return key.verify(Algorithm::RsaPss(hash), message, signature),
-        (PublicKey::P256(point), TpmScheme::Ecdsa, Hash::Sha256) => (point, &ECDSA_P256_SHA256_ASN1),
-        (PublicKey::P256(point), TpmScheme::Ecdsa, Hash::Sha384) => (point, &ECDSA_P256_SHA384_ASN1),
-        (PublicKey::P384(point), TpmScheme::Ecdsa, Hash::Sha256) => (point, &ECDSA_P384_SHA256_ASN1),
-        (PublicKey::P384(point), TpmScheme::Ecdsa, Hash::Sha384) => (point, &ECDSA_P384_SHA384_ASN1),
-        _ => return false,
-    };
-    UnparsedPublicKey::new(by, key).verify(message, signature).is_ok()
+        (PublicKey::P384(point), TpmScheme::Ecdsa, hash) => {
+            library::verify_der(Curve::P384, hash, point, message, signature)
+        }
+        _ => false,
+    }
 }
 
 /// ECDSA P-256 with SHA-256, signature as (r, s) (quotes, TCB info, QE identity).
 pub(crate) fn verify_fixed(key: &Point, message: &[u8], signature: &[u8; 64]) -> bool {
-    UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, key).verify(message, signature).is_ok()
+    library::verify_fixed(Curve::P256, key, message, signature)
 }
 
 /// A P-256 key that verifies many (r, s) signatures: decoded and checked to be on the curve once.
-pub(crate) struct FixedKey(ParsedPublicKey);
+pub(crate) struct FixedKey(library::Key);
 
 impl FixedKey {
     pub(crate) fn new(key: &Point) -> Option<Self> {
-        ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, key).ok().map(Self)
+        library::Key::new(Curve::P256, key).map(Self)
     }
 
     pub(crate) fn verify(&self, message: &[u8], signature: &[u8; 64]) -> bool {
-        self.0.verify_sig(message, signature).is_ok()
+        self.0.verify_fixed(message, signature)
     }
 }
 
@@ -263,15 +321,15 @@ impl fmt::Debug for FixedKey {
 }
 
 /// A P-384 key that verifies many (r, s) signatures with SHA-384, likewise.
-pub(crate) struct FixedKey384(ParsedPublicKey);
+pub(crate) struct FixedKey384(library::Key);
 
 impl FixedKey384 {
     pub(crate) fn new(key: &[u8; 97]) -> Option<Self> {
-        ParsedPublicKey::new(&ECDSA_P384_SHA384_FIXED, key).ok().map(Self)
+        library::Key::new(Curve::P384, key).map(Self)
     }
 
     pub(crate) fn verify(&self, message: &[u8], signature: &[u8; 96]) -> bool {
-        self.0.verify_sig(message, signature).is_ok()
+        self.0.verify_fixed(message, signature)
     }
 }
 
@@ -281,5 +339,7 @@ impl fmt::Debug for FixedKey384 {
     }
 }
 
+#[cfg(test)]
+mod agreement;
 #[cfg(test)]
 mod tests;

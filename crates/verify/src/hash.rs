@@ -1,6 +1,16 @@
-//! SHA-256 and SHA-384 as [`Digest`]s, and every hash of a TPM's banks; on aws-lc-rs, and on RustCrypto for SM3, which aws-lc-rs lacks.
+//! SHA-256 and SHA-384 as [`Digest`]s, and every hash of a TPM's banks; on aws-lc-rs, on RustCrypto for SM3, which aws-lc-rs lacks, and in
+//! WebAssembly, which aws-lc does not know.
 
-use aws_lc_rs::digest;
+#[cfg(not(target_arch = "wasm32"))]
+mod aws_lc;
+#[cfg(any(test, target_arch = "wasm32"))]
+mod rust_crypto;
+
+#[cfg(not(target_arch = "wasm32"))]
+use aws_lc::Algorithm;
+#[cfg(target_arch = "wasm32")]
+use rust_crypto::Algorithm;
+
 use sealwright_wire::Digest;
 use sealwright_wire::tcg2::{AlgorithmId, MAX_DIGEST};
 use sm3::{Digest as _, Sm3};
@@ -8,21 +18,17 @@ use std::fmt;
 
 /// SHA-256 over the parts in a row.
 pub fn sha256(parts: &[&[u8]]) -> Digest<32> {
-    Digest(hash(&digest::SHA256, parts))
+    Digest(hash(Algorithm::SHA256, parts))
 }
 
 /// SHA-384 over the parts in a row.
 pub fn sha384(parts: &[&[u8]]) -> Digest<48> {
-    Digest(hash(&digest::SHA384, parts))
+    Digest(hash(Algorithm::SHA384, parts))
 }
 
-fn hash<const N: usize>(algorithm: &'static digest::Algorithm, parts: &[&[u8]]) -> [u8; N] {
-    let mut context = digest::Context::new(algorithm);
-    for part in parts {
-        context.update(part);
-    }
+fn hash<const N: usize>(algorithm: Algorithm, parts: &[&[u8]]) -> [u8; N] {
     // The callers above pair each algorithm with its length.
-    <[u8; N]>::try_from(context.finish().as_ref()).unwrap_or([0; N])
+    <[u8; N]>::try_from(algorithm.digest_parts(parts).as_ref()).unwrap_or([0; N])
 }
 
 /// A digest or a register of any bank, without an allocation: up to [`MAX_DIGEST`] bytes.
@@ -92,21 +98,25 @@ pub struct Hash(Implementation);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Implementation {
-    AwsLc(&'static digest::Algorithm),
+    Library(Algorithm),
     Sm3,
 }
 
 impl Hash {
+    pub(crate) const SHA256: Self = Self(Implementation::Library(Algorithm::SHA256));
+    pub(crate) const SHA384: Self = Self(Implementation::Library(Algorithm::SHA384));
+    pub(crate) const SHA512: Self = Self(Implementation::Library(Algorithm::SHA512));
+
     /// The hash of this algorithm; `None` for one that is not known.
     pub fn of(algorithm: AlgorithmId) -> Option<Self> {
         Some(Self(match algorithm {
-            AlgorithmId::SHA1 => Implementation::AwsLc(&digest::SHA1_FOR_LEGACY_USE_ONLY),
-            AlgorithmId::SHA256 => Implementation::AwsLc(&digest::SHA256),
-            AlgorithmId::SHA384 => Implementation::AwsLc(&digest::SHA384),
-            AlgorithmId::SHA512 => Implementation::AwsLc(&digest::SHA512),
-            AlgorithmId::SHA3_256 => Implementation::AwsLc(&digest::SHA3_256),
-            AlgorithmId::SHA3_384 => Implementation::AwsLc(&digest::SHA3_384),
-            AlgorithmId::SHA3_512 => Implementation::AwsLc(&digest::SHA3_512),
+            AlgorithmId::SHA1 => Implementation::Library(Algorithm::SHA1),
+            AlgorithmId::SHA256 => Implementation::Library(Algorithm::SHA256),
+            AlgorithmId::SHA384 => Implementation::Library(Algorithm::SHA384),
+            AlgorithmId::SHA512 => Implementation::Library(Algorithm::SHA512),
+            AlgorithmId::SHA3_256 => Implementation::Library(Algorithm::SHA3_256),
+            AlgorithmId::SHA3_384 => Implementation::Library(Algorithm::SHA3_384),
+            AlgorithmId::SHA3_512 => Implementation::Library(Algorithm::SHA3_512),
             AlgorithmId::SM3_256 => Implementation::Sm3,
             _ => return None,
         }))
@@ -115,7 +125,7 @@ impl Hash {
     /// The size of a digest in bytes.
     pub fn size(self) -> usize {
         match self.0 {
-            Implementation::AwsLc(algorithm) => algorithm.output_len(),
+            Implementation::Library(algorithm) => algorithm.size(),
             Implementation::Sm3 => 32,
         }
     }
@@ -123,7 +133,7 @@ impl Hash {
     /// The digest of the bytes.
     pub fn digest(self, bytes: &[u8]) -> Value {
         match self.0 {
-            Implementation::AwsLc(algorithm) => Value::padded(digest::digest(algorithm, bytes).as_ref(), self.size()),
+            Implementation::Library(algorithm) => Value::padded(algorithm.digest(bytes).as_ref(), self.size()),
             Implementation::Sm3 => Value::padded(&Sm3::digest(bytes), self.size()),
         }
     }
@@ -165,5 +175,29 @@ mod tests {
             assert_eq!(hash.extend(&register, digest.as_bytes()), hash.digest(&both), "{id}");
         }
         assert!(Hash::of(AlgorithmId(0x7777)).is_none());
+    }
+
+    #[test]
+    fn both_libraries_make_the_same_digests() {
+        use rust_crypto::Algorithm as Other;
+        let bytes: Vec<u8> = (0..=255).cycle().take(700).collect();
+        for (ours, other) in [
+            (Algorithm::SHA1, Other::SHA1),
+            (Algorithm::SHA256, Other::SHA256),
+            (Algorithm::SHA384, Other::SHA384),
+            (Algorithm::SHA512, Other::SHA512),
+            (Algorithm::SHA3_256, Other::SHA3_256),
+            (Algorithm::SHA3_384, Other::SHA3_384),
+            (Algorithm::SHA3_512, Other::SHA3_512),
+        ] {
+            assert_eq!(ours.size(), other.size());
+            for len in 0..bytes.len() {
+                let (head, tail) = bytes[..len].split_at(len / 3);
+                let digest = ours.digest(&bytes[..len]);
+                assert_eq!(digest.as_ref(), other.digest(&bytes[..len]).as_ref(), "{other:?} of {len} bytes");
+                assert_eq!(digest.as_ref(), other.digest_parts(&[head, tail]).as_ref(), "{other:?} of {len} bytes");
+                assert_eq!(digest.as_ref(), ours.digest_parts(&[head, tail]).as_ref());
+            }
+        }
     }
 }

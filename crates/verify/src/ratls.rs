@@ -5,7 +5,6 @@
 //! certificate's own signature, names and dates say nothing at all: its key made them.
 
 use crate::{Error, Part, hash};
-use aws_lc_rs::digest;
 use der::asn1::ObjectIdentifier;
 use sealwright_wire::quote::Quote;
 use sealwright_wire::ratls::{
@@ -164,11 +163,11 @@ fn check_report_data(quote: &Quote<'_>, of: &'static str, one_of: &[&[u8]]) -> R
 
 fn hashed(entry: &HashEntry<'_>, bytes: &[u8]) -> String {
     let algorithm = match entry.algorithm {
-        HashAlgorithm::Sha256 => &digest::SHA256,
-        HashAlgorithm::Sha384 => &digest::SHA384,
-        HashAlgorithm::Sha512 => &digest::SHA512,
+        HashAlgorithm::Sha256 => hash::Hash::SHA256,
+        HashAlgorithm::Sha384 => hash::Hash::SHA384,
+        HashAlgorithm::Sha512 => hash::Hash::SHA512,
     };
-    hex::encode(digest::digest(algorithm, bytes))
+    algorithm.digest(bytes).to_string()
 }
 
 const fn malformed(source: sealwright_wire::Error) -> Error {
