@@ -3,10 +3,16 @@
 mod program;
 
 use program::{Run, Service, sealwright, service};
-use sealwright_sim::{Enclave, Site, system_clock};
-use sealwright_wire::Tee;
+use sealwright_collateral::exchange::Article;
+use sealwright_collateral::{Item, SerialNumber, Store};
+use sealwright_sim::{Enclave, Site, csv, snp, system_clock};
+use sealwright_verify::{Anchor, Anchors};
+use sealwright_wire::snp::{Product, Report, SigningKey};
+use sealwright_wire::{Tee, csv as wire_csv};
 use serde_json::Value;
 use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
 use std::path::Path;
 use tempfile::TempDir;
 
@@ -157,4 +163,137 @@ fn what_is_refused_is_a_no_and_what_is_not_reached_a_failure() {
     assert_eq!((run.code, &run.json()["refused"][0]["file"]), (1, &Value::from("odd.json")));
     let run = desk.run("serve", "empty", &["--listen", "0.0.0.0:0"]);
     assert_eq!(run.code, 3, "without TLS for this machine alone: {}", run.stderr);
+}
+
+/// A simulated AMD, and a folder for everything: its root in `root.der`, a report in `report.bin`, what the report needs in `published`.
+struct AmdDesk {
+    platform: snp::Platform,
+    dir: TempDir,
+}
+
+impl AmdDesk {
+    fn new() -> Self {
+        let vendor = snp::Vendor::found(system_clock(), Product::Genoa).unwrap();
+        let desk = Self { platform: snp::Platform::build(&vendor).unwrap(), dir: tempfile::tempdir().unwrap() };
+        fs::write(desk.dir.path().join("root.der"), vendor.root_certificate()).unwrap();
+        let guest = desk.platform.launch(&snp::GuestConfig::new([7; 48])).unwrap();
+        let report = guest.report(&[1; 64], 5).unwrap();
+        fs::write(desk.dir.path().join("report.bin"), &report).unwrap();
+        let items = Item::of_snp(Report::parse(&report).unwrap().body, None).unwrap();
+        let bundle = vendor.bundle(SigningKey::Vcek).unwrap().to_json().unwrap().into_bytes();
+        let anchors = Anchors::none().with(Anchor::from_certificate("amd", vendor.root_certificate()).unwrap());
+        let now = (system_clock())();
+        let (store, _) = Store::open(&desk.dir.path().join("published"), anchors, now).unwrap();
+        for (item, content) in items.into_iter().zip([bundle, desk.platform.vek().unwrap()]) {
+            store.import_item(&Article { item, content }, now).unwrap();
+        }
+        desk
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.dir.path().join(name).to_str().unwrap().to_owned()
+    }
+
+    fn run(&self, verb: &str, dir: &str, args: &[&str]) -> Run {
+        let (dir, root) = (self.path(dir), self.path("root.der"));
+        sealwright(&[&["collateral", verb, &dir, "--anchor", &root, "--json"], args].concat())
+    }
+}
+
+/// A service that answers each request with this.
+fn canned(body: Vec<u8>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+            while lines.next().is_some_and(|line| !line.unwrap().is_empty()) {}
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
+            stream.write_all(head.as_bytes()).unwrap();
+            stream.write_all(&body).unwrap();
+        }
+    });
+    url
+}
+
+#[test]
+fn what_a_report_of_amd_s_needs_is_fetched_by_the_report_alone_and_is_what_a_verifier_takes() {
+    let desk = AmdDesk::new();
+    let (published, root) = (desk.path("published"), desk.path("root.der"));
+    let args = ["collateral", "serve", &published, "--anchor", &root, "--listen", "127.0.0.1:0"];
+    let (_server, url) = service(&args, Path::new(&desk.path("ready")));
+    let (from, report) = (format!("amd={url}"), desk.path("report.bin"));
+    let fetch =
+        |dir: &str, args: &[&str]| desk.run("fetch", dir, &[&["--from", from.as_str(), "--plain-http"], args].concat());
+    let run = fetch("kept", &["--report", &report]);
+    let items = run.json()["items"].clone();
+    assert_eq!((run.code, items.as_array().unwrap().len()), (0, 2), "{}", run.stdout);
+    assert_eq!((&items[0]["kind"], &items[1]["kind"]), (&"amd-authority".into(), &"amd-vcek".into()));
+    assert_eq!((&items[1]["product"], &items[1]["tcb"]["snp"]), (&"Genoa".into(), &22.into()));
+    assert_eq!(fetch("kept", &["--for", &report]).json()["items"][1]["kept"], "unchanged");
+    assert_eq!(fetch("kept", &["--due"]).json()["items"], Value::Array(Vec::new()));
+    let listed = desk.run("list", "kept", &[]);
+    let items = listed.json()["items"].clone();
+    assert_eq!((listed.code, &items[0]["freshness"], &items[0]["from"]), (0, &"fresh".into(), &url.into()));
+    let files: Vec<_> = items.as_array().unwrap().iter().map(|item| item["file"].as_str().unwrap()).collect();
+    assert_eq!(files[0], "amd/genoa-vcek.json");
+    let [bundle, vcek] = [0, 1].map(|item| format!("{}/{}", desk.path("kept"), files[item]));
+    let verify = ["verify", &report, "--anchor", &root, "--collateral", &bundle, "--collateral", &vcek];
+    let run = sealwright(&verify);
+    assert_eq!(run.code, 0, "{}", run.stdout);
+
+    // By file to a site without a network.
+    let (key, carried) = (desk.path("site.key"), desk.path("carried.json"));
+    let exported = desk.run("export", "kept", &["--key", &key, "-o", &carried]);
+    assert_eq!((exported.code, &exported.json()["items"]), (0, &Value::from(2)), "{}", exported.stdout);
+    let run = desk.run("import", "far", &["--key", &desk.path("site.key.pub"), "--file", &carried]);
+    assert_eq!((run.code, &run.json()["items"][1]["kept"]), (0, &Value::from("new")), "{}", run.stdout);
+    assert_eq!(desk.run("list", "far", &[]).code, 0);
+
+    // Another chip, which the service does not know; and a service that is Intel's alone.
+    let other = snp::Platform::build(desk.platform.vendor()).unwrap();
+    let guest = other.launch(&snp::GuestConfig::new([7; 48])).unwrap();
+    fs::write(desk.path("other.bin"), guest.report(&[1; 64], 5).unwrap()).unwrap();
+    let run = fetch("kept", &["--report", &desk.path("other.bin")]);
+    assert_eq!(
+        (run.code, &run.json()["items"][1]["reason"]["code"]),
+        (1, &Value::from("collateral-service-refused")),
+        "{}",
+        run.stdout
+    );
+    other.configure(snp::HostConfig { mask_chip_id: true, ..other.status().host });
+    fs::write(desk.path("masked.bin"), guest.report(&[1; 64], 5).unwrap()).unwrap();
+    let run = fetch("kept", &["--report", &desk.path("masked.bin")]);
+    assert_eq!((run.code, &run.json()["items"][0]["reason"]["code"]), (1, &Value::from("collateral-no-chip")));
+    let twice = ["collateral", "fetch", "d", "--from", "amd", "--from", "amd=https://a", "--report", &report];
+    assert_eq!(sealwright(&twice).code, 2);
+}
+
+#[test]
+fn the_certificates_of_a_hygon_chip_are_fetched_by_its_report_and_another_chip_s_are_a_no() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let site = csv::Site::found().unwrap();
+    let [chip, other] = [(); 2].map(|()| site.make_chip(&csv::ChipConfig::new("SIMULATED-0001")).unwrap());
+    fs::write(path("hrk.cert"), site.hrk()).unwrap();
+    let guest = chip.launch(&csv::GuestConfig::new(b"image")).unwrap();
+    let report = guest.report(&[5; 64], csv::Layout::ExtensionV2, wire_csv::SignerForm::Firmware).unwrap();
+    fs::write(path("report.bin"), &report).unwrap();
+    let stated = SerialNumber::of_report(&wire_csv::Report::parse(&report).unwrap()).unwrap();
+    assert_eq!(stated.as_str(), "SIMULATED-0001");
+    let fetch = |pair: Vec<u8>| {
+        let from = format!("hygon={}", canned(pair));
+        let (kept, root, report) = (path("kept"), path("hrk.cert"), path("report.bin"));
+        let args = ["collateral", "fetch", &kept, "--anchor", &root, "--from", &from, "--plain-http"];
+        sealwright(&[&args[..], &["--report", &report, "--json"]].concat())
+    };
+    let run = fetch(other.hsk_cek());
+    assert_eq!(run.code, 1, "{}", run.stdout);
+    assert_eq!(run.json()["items"][0]["reason"]["code"], "csv-chain-signature");
+    let run = fetch(chip.hsk_cek());
+    assert_eq!((run.code, &run.json()["items"][0]["kept"]), (0, &Value::from("new")), "{}", run.stdout);
+    let kept = path("kept/hygon/SIMULATED-0001.cert");
+    let run = sealwright(&["verify", &path("report.bin"), "--collateral", &kept, "--anchor", &path("hrk.cert")]);
+    assert_eq!(run.code, 0, "{}", run.stdout);
 }

@@ -5,32 +5,49 @@
 //! [`Collateral`](sealwright_verify::Collateral) for a quote, and [`Platform`](sealwright_verify::Platform)s, each verified once and kept for the next
 //! quote that carries the same certificates. It fetches nothing and has no clock: every call that needs the time is told.
 //!
-//! A [`Store`] is a library that fills itself from a [`Service`], Intel's or a cache of it (`pcs`; other vendors' services stand beside it), and says
-//! how fresh each bundle is. [`serve`] hands out what a library holds to everybody who speaks the protocol of Intel's caches.
+//! A [`Store`] is a library that fills itself from [`Services`], Intel's ([`pcs`]) or caches of it, and says how fresh each bundle is. Beside the
+//! bundles it keeps what AMD ([`kds`]) and Hygon ([`hygon`]) hand out, an [`Item`] in a file of its own. [`serve`] hands out what a store holds to
+//! everybody who speaks the protocol of Intel's caches, or AMD's.
 #![forbid(unsafe_code)]
 
 mod atomic;
+mod cabinet;
 pub mod exchange;
+mod fetch_error;
+mod folder;
 mod freshness;
 pub mod http;
+pub mod hygon;
+mod item;
+pub mod kds;
 mod keeper;
 mod key;
 mod library;
 mod newest;
+mod origin;
+mod paper;
 pub mod pcs;
 mod percent;
 mod platforms;
 mod seen;
 pub mod serve;
+mod services;
 mod shelf;
 mod store;
 mod wanted;
 
+pub use cabinet::MAX_ITEMS;
+pub use fetch_error::FetchError;
 pub use freshness::{BackOff, Freshness, Upkeep};
+pub use hygon::Hygon;
+pub use item::{Endorser, Hwid, Item, NoItem, SerialNumber};
+pub use kds::{FetchedItem, Kds};
 pub use keeper::{Clock, keep};
 pub use key::Key;
 pub use library::{Age, Library, MAX_FILES, Report};
-pub use pcs::{FetchError, Fetched, Service};
+pub use origin::Access;
+pub use pcs::{Fetched, Service};
+pub use services::Services;
 pub use store::{Kept, RefreshError, Refreshed, Standing, Store};
 pub use wanted::{PckCa, Wanted};
 
@@ -51,10 +68,12 @@ pub enum Error {
         source: io::Error,
     },
     /// More files than are read.
-    #[error("{}: more than {MAX_FILES} files", path.display())]
+    #[error("{}: more than {most} files", path.display())]
     TooMany {
         /// The folder.
         path: PathBuf,
+        /// How many may be there.
+        most: usize,
     },
     /// What was seen before cannot be read, or not kept.
     #[error("what was seen of collateral, in {}: {source}", path.display())]
@@ -94,9 +113,29 @@ pub enum Error {
     #[error("collateral for {wanted} is refused: {what}, which was seen before")]
     TakenBack {
         /// What it is for.
-        wanted: Wanted,
+        wanted: String,
         /// Which part is older than which, in words.
         what: String,
+    },
+    /// What was offered is of another chip than what is there under its name.
+    #[error("the {item} is refused: its key is not that of the one which is kept")]
+    OtherChip {
+        /// What it is said to be.
+        item: Item,
+    },
+    /// A VCEK came without the CA that issued it.
+    #[error("a VCEK is refused: the {item} is not kept, or holds no longer")]
+    NoAuthority {
+        /// What it would stand on.
+        item: Item,
+    },
+    /// An item is not what it is said to be.
+    #[error("the {item} is refused: it is the {found}")]
+    OtherItem {
+        /// What it is said to be.
+        item: Item,
+        /// What it is.
+        found: Item,
     },
     /// What was written is not used beside what else is there.
     #[error("{} is not used: {reason}", path.display())]
@@ -137,6 +176,9 @@ impl Error {
             Self::NoChain { .. } => "collateral-no-chain",
             Self::Write { .. } => "collateral-write",
             Self::TakenBack { .. } => "collateral-taken-back",
+            Self::OtherChip { .. } => "collateral-other-chip",
+            Self::NoAuthority { .. } => "collateral-no-authority",
+            Self::OtherItem { .. } => "collateral-other",
             Self::NotUsed { .. } => "collateral-not-used",
             Self::UnknownCa { .. } => "collateral-unknown-ca",
             Self::Encode { .. } => "collateral-encode",
@@ -164,6 +206,11 @@ impl Error {
             Self::TakenBack { .. } => {
                 "ask a service that is up to date: this one would take back a TCB recovery or a revocation"
             }
+            Self::OtherChip { .. } => {
+                "a chip keeps its key: find out which of the two is the chip's, and take the file away if it is the new one"
+            }
+            Self::NoAuthority { .. } => "fetch or import it first",
+            Self::OtherItem { .. } => "carry the file over once more, as it was written",
             Self::NotUsed { .. } => "take away the other file of the folder that is for the same platform",
             Self::UnknownCa { .. } => "put the bundle into a library's folder by hand",
             Self::Encode { .. } => "report this: every bundle can be written",

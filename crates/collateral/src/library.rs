@@ -1,13 +1,13 @@
 //! The folder, and what is handed out from it.
 
 use crate::{
-    Error, Key,
+    Endorser, Error, Key,
     newest::Edition,
     platforms::{Chain, Platforms},
     seen::Seen,
     shelf::{Book, Shelf},
 };
-use sealwright_verify::{Anchors, Collateral, Facts, Platform};
+use sealwright_verify::{Anchors, Collateral, Facts, Platform, snp};
 use sealwright_wire::{Evidence, Tee, quote::CertificationData, quote::Quote, time::UnixTime};
 use serde::Serialize;
 use std::{
@@ -230,6 +230,24 @@ impl Library {
     /// The part of collateral that is older than what was seen, in words.
     pub(crate) fn taken_back(&self, collateral: &Collateral) -> Option<String> {
         self.shelf().seen.taken_back(collateral)
+    }
+
+    /// Takes note of the revocation lists of AMD's roots, before they are used: older ones are refused from now on.
+    pub(crate) fn note_arks<'c>(
+        &self,
+        lists: impl Iterator<Item = (Endorser, &'c snp::Collateral)>,
+    ) -> Result<(), Error> {
+        let _looking = self.looking.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = self.shelf().seen.clone();
+        lists.for_each(|(endorser, collateral)| seen.note_ark(endorser, collateral));
+        self.keep_seen(&seen)?;
+        self.shelf.write().unwrap_or_else(PoisonError::into_inner).seen = seen;
+        Ok(())
+    }
+
+    /// That the revocation list of one of AMD's roots is older than what was seen, in words.
+    pub(crate) fn ark_taken_back(&self, endorser: Endorser, collateral: &snp::Collateral) -> Option<String> {
+        self.shelf().seen.ark_taken_back(endorser, collateral)
     }
 
     /// Everything that is in use.

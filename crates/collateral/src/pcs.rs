@@ -4,16 +4,10 @@
 //! comes is a stranger's: it is bounded, taken apart, verified, and only then handed out.
 
 mod config;
-mod error;
 
 pub use config::{Config, DEFAULT_TIMEOUT, INTEL, INTEL_ROOT_CRL, Kind, Version};
-pub use error::FetchError;
 
-use crate::{
-    PckCa, Wanted,
-    http::{self, Client, Reply, Url},
-    percent,
-};
+use crate::{Access, FetchError, PckCa, Wanted, http::Reply, origin::Origin, percent};
 use sealwright_verify::{Anchors, Collateral};
 use sealwright_wire::{
     Error as WireError, Tee,
@@ -21,14 +15,14 @@ use sealwright_wire::{
     quote::{CertificationData, PlatformId, Ppid, Quote},
     time::UnixTime,
 };
+use std::time::Duration;
+
 /// The longest TCB info or enclave identity that is taken, in bytes. Real ones have under 20 KB.
 const MAX_DOCUMENT: usize = 1 << 20;
 /// The longest revocation list that is taken, in bytes of DER.
 const MAX_CRL: usize = 2 << 20;
 /// The longest PCK certificate that is taken, in bytes of PEM.
 const MAX_CERTIFICATE: usize = 16 << 10;
-/// How much of a refusal's text is repeated, in characters.
-const MAX_SAID: usize = 200;
 
 const PCK_CRL_CHAIN: &str = "SGX-PCK-CRL-Issuer-Chain";
 const PCK_CHAIN: &str = "SGX-PCK-Certificate-Issuer-Chain";
@@ -67,12 +61,10 @@ impl Fetched {
 /// A client of one service.
 #[derive(Clone)]
 pub struct Service {
-    base: String,
+    origin: Origin,
     kind: Kind,
     version: Version,
-    plain_http: bool,
     early: bool,
-    http: Client,
 }
 
 impl Service {
@@ -81,27 +73,22 @@ impl Service {
     /// # Errors
     /// When the URL or the roots are unusable.
     pub fn new(config: &Config) -> Result<Self, FetchError> {
-        let base = base(&config.url).to_owned();
-        Url::parse(&base, config.plain_http)?;
-        if base.contains(['?', '#']) {
-            return Err(http::Error::Url { url: base, reason: "it must not have a query" }.into());
-        }
-        if let Kind::Pcs { root_crl } = &config.kind {
-            Url::parse(root_crl, config.plain_http)?;
-        }
-        Ok(Self {
-            base,
-            kind: config.kind.clone(),
-            version: config.version,
+        let origin = Origin::new(&Access {
+            url: base(&config.url).to_owned(),
+            roots: config.roots.clone(),
             plain_http: config.plain_http,
-            early: config.early,
-            http: Client::new(&config.roots, config.timeout)?,
-        })
+            timeout: config.timeout,
+            patience: Duration::ZERO,
+        })?;
+        if let Kind::Pcs { root_crl } = &config.kind {
+            origin.check(root_crl)?;
+        }
+        Ok(Self { origin, kind: config.kind.clone(), version: config.version, early: config.early })
     }
 
     /// Where the service is.
     pub fn url(&self) -> &str {
-        &self.base
+        self.origin.url()
     }
 
     /// Asks for everything that quotes of such a platform need, and verifies it at `at`.
@@ -129,7 +116,7 @@ impl Service {
         if Wanted::of(&found) != Some(*wanted) {
             return Err(FetchError::Other { wanted: wanted.to_string(), found: found.to_string() });
         }
-        Ok(Fetched { wanted: *wanted, from: self.base.clone(), bundle, collateral, at })
+        Ok(Fetched { wanted: *wanted, from: self.url().to_owned(), bundle, collateral, at })
     }
 
     async fn bundle(&self, wanted: &Wanted) -> Result<Bundle, FetchError> {
@@ -153,16 +140,16 @@ impl Service {
 
     async fn pck_crl(&self, ca: PckCa) -> Result<(Vec<u8>, String), FetchError> {
         let url = self.route(Tee::Sgx, &format!("pckcrl?ca={ca}&encoding=der"))?;
-        let reply = self.get(&url, MAX_CRL).await?;
+        let reply = self.origin.get(&url, MAX_CRL).await?;
         Ok((reply.body.to_vec(), chain(&url, &reply, &[PCK_CRL_CHAIN])?))
     }
 
     async fn root_crl(&self) -> Result<Vec<u8>, FetchError> {
         match &self.kind {
-            Kind::Pcs { root_crl } => Ok(self.get(root_crl, MAX_CRL).await?.body.to_vec()),
+            Kind::Pcs { root_crl } => Ok(self.origin.get(root_crl, MAX_CRL).await?.body.to_vec()),
             Kind::Pccs => {
                 let url = self.route(Tee::Sgx, "rootcacrl")?;
-                let body = self.get(&url, MAX_CRL.saturating_mul(2)).await?.body;
+                let body = self.origin.get(&url, MAX_CRL.saturating_mul(2)).await?.body;
                 from_hex(&body).map_err(|source| FetchError::Answer { url, source })
             }
         }
@@ -172,7 +159,7 @@ impl Service {
         let fmspc = wanted.fmspc.to_string().to_ascii_uppercase();
         let update = if self.early { "&update=early" } else { "" };
         let url = self.route(wanted.tee, &format!("tcb?fmspc={fmspc}{update}"))?;
-        let reply = self.get(&url, MAX_DOCUMENT).await?;
+        let reply = self.origin.get(&url, MAX_DOCUMENT).await?;
         let Signed { document, signature } =
             Signed::tcb_info(&reply.body).map_err(|source| FetchError::Answer { url: url.clone(), source })?;
         Ok((document.to_owned(), signature, chain(&url, &reply, &TCB_INFO_CHAIN)?))
@@ -181,7 +168,7 @@ impl Service {
     async fn identity(&self, tee: Tee, of: &str) -> Result<(String, [u8; 64], String), FetchError> {
         let update = if self.early { "?update=early" } else { "" };
         let url = self.route(tee, &format!("{of}{update}"))?;
-        let reply = self.get(&url, MAX_DOCUMENT).await?;
+        let reply = self.origin.get(&url, MAX_DOCUMENT).await?;
         let Signed { document, signature } =
             Signed::qe_identity(&reply.body).map_err(|source| FetchError::Answer { url: url.clone(), source })?;
         Ok((document.to_owned(), signature, chain(&url, &reply, &[IDENTITY_CHAIN])?))
@@ -199,7 +186,7 @@ impl Service {
         };
         let qe_id = quote.header.user_data.first_chunk::<16>().copied().unwrap_or_default();
         let url = self.route(Tee::Sgx, &format!("pckcert?{}", self.pck_query(platform, qe_id)?))?;
-        let reply = self.get(&url, MAX_CERTIFICATE).await?;
+        let reply = self.origin.get(&url, MAX_CERTIFICATE).await?;
         same_tcb(&url, &reply, platform)?;
         let issuers = chain(&url, &reply, &[PCK_CHAIN])?;
         let leaf = String::from_utf8_lossy(&reply.body).into_owned();
@@ -226,18 +213,10 @@ impl Service {
         let version = self.version.number();
         match (tee, self.version) {
             (Tee::Sgx, _) | (Tee::Tdx, Version::V4) => {
-                Ok(format!("{}/{}/certification/v{version}/{route}", self.base, tee.name()))
+                Ok(format!("{}/{}/certification/v{version}/{route}", self.url(), tee.name()))
             }
             _ => Err(FetchError::NotServed { what: tee.name().to_uppercase(), version }),
         }
-    }
-
-    async fn get(&self, url: &str, limit: usize) -> Result<Reply, FetchError> {
-        let reply = self.http.get(&Url::parse(url, self.plain_http)?, limit).await?;
-        if reply.status != ::http::StatusCode::OK {
-            return Err(refusal(url, &reply));
-        }
-        Ok(reply)
     }
 }
 
@@ -246,14 +225,6 @@ fn base(url: &str) -> &str {
     let url = url.trim_end_matches('/');
     let tails = ["/sgx/certification/v3", "/sgx/certification/v4", "/tdx/certification/v4"];
     tails.iter().find_map(|tail| url.strip_suffix(tail)).unwrap_or(url)
-}
-
-fn refusal(url: &str, reply: &Reply) -> FetchError {
-    let retry_after = reply.headers.get(::http::header::RETRY_AFTER);
-    let retry_after = retry_after.and_then(|seconds| seconds.to_str().ok()?.parse().ok());
-    let said = String::from_utf8_lossy(&reply.body);
-    let said = said.chars().filter(|letter| letter.is_ascii_graphic() || *letter == ' ').take(MAX_SAID).collect();
-    FetchError::Status { url: url.to_owned(), status: reply.status.as_u16(), retry_after, said }
 }
 
 /// The certificate chain of the first of these header fields that is there.

@@ -1,6 +1,7 @@
 //! The newest issue of everything that was seen, so that a file which takes back a TCB recovery or a revocation is noticed.
 
-use sealwright_verify::{Collateral, CrlIssue, Issue};
+use crate::Endorser;
+use sealwright_verify::{Collateral, CrlIssue, Issue, snp};
 use sealwright_wire::{Digest, Tee};
 use serde::{Deserialize, Serialize};
 use std::{
@@ -29,6 +30,8 @@ pub(crate) struct Seen {
     root_crls: BTreeMap<Root, CrlIssue>,
     /// By the subject of the CA, which certifies platforms of many models for all kinds of environment.
     pck_crls: BTreeMap<(Root, String), CrlIssue>,
+    /// AMD's lists, which its service has under each kind of key.
+    ark_crls: BTreeMap<(Root, Endorser), CrlIssue>,
 }
 
 /// The file.
@@ -39,6 +42,9 @@ struct Kept {
     qe_identity: Vec<QeIdentityLine>,
     root_crl: Vec<RootCrlLine>,
     pck_crl: Vec<PckCrlLine>,
+    /// Absent where none was seen.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    ark_crl: Vec<ArkCrlLine>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -71,6 +77,14 @@ struct PckCrlLine {
     issue: CrlIssue,
 }
 
+#[derive(Serialize, Deserialize)]
+struct ArkCrlLine {
+    root: Root,
+    endorser: Endorser,
+    #[serde(flatten)]
+    issue: CrlIssue,
+}
+
 /// A bundle, as the file had it before version 2.
 #[derive(Deserialize)]
 struct BundleLine {
@@ -99,6 +113,20 @@ impl Seen {
         raise(&mut self.qe_identities, (root, tee), issue.qe_identity);
         raise(&mut self.root_crls, root, issue.root_crl);
         raise(&mut self.pck_crls, (root, pck_ca), issue.pck_crl);
+    }
+
+    /// Takes note of the revocation list of one of AMD's roots.
+    pub(crate) fn note_ark(&mut self, endorser: Endorser, collateral: &snp::Collateral) {
+        if let Some(issue) = collateral.crl_issue() {
+            raise(&mut self.ark_crls, (collateral.anchor().sha256, endorser), issue);
+        }
+    }
+
+    /// That the revocation list of one of AMD's roots is older than what was seen, in words.
+    pub(crate) fn ark_taken_back(&self, endorser: Endorser, collateral: &snp::Collateral) -> Option<String> {
+        let seen = self.ark_crls.get(&(collateral.anchor().sha256, endorser))?;
+        let own = collateral.crl_issue().filter(|own| own < seen)?;
+        Some(format!("its revocation list is {own}, older than {seen}"))
     }
 
     /// The part of collateral that is older than what was seen, in words.
@@ -145,6 +173,7 @@ impl Seen {
             qe_identities: newest_of(kept.qe_identity.into_iter().map(|line| ((line.root, line.tee), line.number))),
             root_crls: newest_of(kept.root_crl.into_iter().map(|line| (line.root, line.issue))),
             pck_crls: newest_of(kept.pck_crl.into_iter().map(|line| ((line.root, line.issuer), line.issue))),
+            ark_crls: newest_of(kept.ark_crl.into_iter().map(|line| ((line.root, line.endorser), line.issue))),
         })
     }
 
@@ -153,6 +182,7 @@ impl Seen {
         let qe_identity = self.qe_identities.iter();
         let root_crl = self.root_crls.iter();
         let pck_crl = self.pck_crls.iter();
+        let ark_crl = self.ark_crls.iter();
         Kept {
             version: VERSION,
             tcb_info: tcb_info.map(|(&(root, tee, fmspc), &number)| TcbInfoLine { root, tee, fmspc, number }).collect(),
@@ -161,6 +191,7 @@ impl Seen {
             pck_crl: pck_crl
                 .map(|((root, issuer), &issue)| PckCrlLine { root: *root, issuer: issuer.clone(), issue })
                 .collect(),
+            ark_crl: ark_crl.map(|(&(root, endorser), &issue)| ArkCrlLine { root, endorser, issue }).collect(),
         }
     }
 

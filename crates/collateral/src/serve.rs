@@ -1,10 +1,12 @@
-//! A server that speaks the protocol of Intel's caches (PCCS, versions 3 and 4), so that what Intel and others have written finds its collateral here.
+//! A server that speaks the protocol of Intel's caches (PCCS, versions 3 and 4) and that of AMD's service (KDS), so that what others have written
+//! finds its collateral here.
 //!
-//! It hands out what one [`Store`] holds under one root, byte for byte as it was signed, and asks nobody: whoever keeps the store fresh is another task
+//! It hands out what one [`Store`] holds, Intel's under one root, byte for byte as it was signed, and asks nobody: whoever keeps the store fresh is another task
 //! ([`crate::keep`]). What has expired is not handed out.
 
 mod answer;
 mod catalogue;
+mod kds;
 mod metrics;
 mod places;
 mod routes;
@@ -89,8 +91,8 @@ impl Default for Limits {
 pub struct Served {
     /// Where it comes from.
     pub store: Arc<Store>,
-    /// SHA-256 of the public key of the one root under which collateral is handed out: a request names no root, and answers under several could be
-    /// mixed up in one bundle.
+    /// SHA-256 of the public key of the one root under which Intel's collateral is handed out: a request names no root, and answers under several
+    /// could be mixed up in one bundle.
     pub root: Digest<32>,
     /// What readiness and metrics call fresh.
     pub upkeep: Upkeep,
@@ -154,7 +156,7 @@ impl Server {
         Ok(Self { listener, address, tls, limits, metrics, router })
     }
 
-    /// The URL in front of `/sgx/certification/...`, by address.
+    /// The URL in front of `/sgx/certification/...` and `/vcek/v1/...`, by address.
     pub fn url(&self) -> String {
         let scheme = if self.tls.is_some() { "https" } else { "http" };
         format!("{scheme}://{}", self.address)

@@ -1,24 +1,16 @@
 //! What a folder's files come to: for each kind of platform the newest bundle that holds.
 
 use crate::{
-    Error, Key, MAX_FILES,
+    Error, Key, MAX_FILES, folder,
     newest::{Edition, Newest},
     seen::Seen,
 };
-use rustix::fs::OFlags;
 use sealwright_verify::{Anchors, Collateral};
 use sealwright_wire::{
     collateral::{Bundle, MAX_JSON},
     time::UnixTime,
 };
-use std::{
-    collections::BTreeMap,
-    fs::{self, OpenOptions},
-    io::{self, Read},
-    os::unix::fs::OpenOptionsExt,
-    path::Path,
-    sync::Arc,
-};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 /// One file that held at the last look.
 #[derive(Clone, Debug)]
@@ -52,9 +44,9 @@ impl Shelf {
     pub(crate) fn look(&self, folder: &Path, anchors: &Anchors, at: UnixTime) -> Result<Self, Error> {
         let mut fresh = Self::new(self.seen.clone());
         let mut opened = Vec::new();
-        for file in files(folder)? {
+        for file in folder::files(folder, ".json", MAX_FILES)? {
             let known = self.books.values().find(|book| book.file == file);
-            let text = read(&folder.join(&file)).map_err(|error| error.to_string());
+            let text = folder::read(&folder.join(&file), MAX_JSON).map_err(|error| error.to_string());
             match text.and_then(|text| open(text, known, anchors, at)) {
                 Ok(own) => {
                     fresh.seen.note(&own.collateral);
@@ -134,34 +126,4 @@ fn renew(
     let text = bundle.to_json().map_err(|error| error.to_string())?;
     let renewed = Edition::verify(bundle, text.into_bytes(), anchors, at);
     renewed.map(Arc::new).map_err(|error| format!("with the newest revocation lists and QE identity at hand: {error}"))
-}
-
-/// The names of the folder's JSON files, sorted.
-fn files(folder: &Path) -> Result<Vec<String>, Error> {
-    let unreadable = |source| Error::Folder { path: folder.to_owned(), source };
-    let mut names = Vec::new();
-    for entry in fs::read_dir(folder).map_err(unreadable)? {
-        let name = entry.map_err(unreadable)?.file_name().to_string_lossy().into_owned();
-        if !name.ends_with(".json") || name.starts_with('.') {
-            continue;
-        }
-        if names.len() == MAX_FILES {
-            return Err(Error::TooMany { path: folder.to_owned() });
-        }
-        names.push(name);
-    }
-    names.sort_unstable();
-    Ok(names)
-}
-
-/// The file's bytes, one more than a bundle may have at most. A pipe of that name is not waited for, and with it every look at the folder.
-fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let at_once = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
-    let file = OpenOptions::new().read(true).custom_flags(at_once).open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::other("not a file"));
-    }
-    let mut text = Vec::new();
-    file.take(MAX_JSON as u64 + 1).read_to_end(&mut text)?;
-    Ok(text)
 }

@@ -1,10 +1,11 @@
 //! A folder that fills itself: what services sent and was verified, kept until something newer comes.
 
+mod items;
 mod record;
 
 use crate::{
-    Age, Error, Fetched, Freshness, Key, Library, Report, Service, Upkeep, Wanted, atomic, newest::Edition,
-    pcs::FetchError,
+    Age, Error, FetchError, Fetched, Freshness, Key, Library, Report, Service, Upkeep, Wanted, atomic,
+    cabinet::Cabinet, newest::Edition,
 };
 use record::{Entry, Record};
 use sealwright_verify::{Anchors, Collateral};
@@ -21,16 +22,17 @@ const RECORD: &str = ".fetched.json";
 /// Which issues were seen, in the store's folder.
 const SEEN: &str = ".seen.json";
 
-/// A [`Library`] that keeps what is fetched. No file of it is ever half written, and nothing takes it back behind what it has seen.
+/// A [`Library`] that keeps what is fetched, and beside it the items of other vendors. No file of it is ever half written, and nothing takes it back behind what it has seen.
 #[derive(Debug)]
 pub struct Store {
     library: Library,
+    cabinet: Cabinet,
     record: PathBuf,
     /// One change at a time.
     changing: Mutex<Record>,
 }
 
-/// What became of a bundle that was offered.
+/// What became of a bundle or item that was offered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kept {
@@ -40,21 +42,22 @@ pub enum Kept {
     Unchanged,
 }
 
-/// How one bundle stands.
+/// How one bundle stands, or one [`Item`](crate::Item).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Standing {
+pub struct Standing<W = Wanted> {
     /// The file in the store's folder.
     pub file: String,
     /// What it is for.
     #[serde(flatten)]
-    pub wanted: Wanted,
+    pub wanted: W,
     /// The verdict.
     pub freshness: Freshness,
-    /// When the service was last heard; where the bundle was put here by hand, when the newest part of it was issued.
+    /// When the service was last heard; where it was put here by hand, when the newest part of it was issued, or, where that has no date, when it
+    /// was put here.
     pub fetched: UnixTime,
-    /// The last second at which all of it is valid.
+    /// The last second at which all of it is valid; of what has no dates the end of the year 9999.
     pub expires: UnixTime,
-    /// Its TCB evaluation data number, where it is in use.
+    /// A bundle's TCB evaluation data number, where it is in use.
     pub evaluation_number: Option<u32>,
     /// The name of the anchor that vouches for it, where it is in use.
     pub anchor: Option<String>,
@@ -70,14 +73,14 @@ pub struct Standing {
 
 /// What came of asking once more.
 #[derive(Debug)]
-pub struct Refreshed {
+pub struct Refreshed<W = Wanted> {
     /// What was asked for.
-    pub wanted: Wanted,
+    pub wanted: W,
     /// What became of it.
     pub outcome: Result<Kept, RefreshError>,
 }
 
-/// Why a bundle is no newer than before.
+/// Why a bundle or item is no newer than before.
 #[derive(Debug, thiserror::Error)]
 pub enum RefreshError {
     /// The service gave nothing, or nothing that holds.
@@ -96,6 +99,14 @@ impl RefreshError {
             Self::Keep(error) => error.code(),
         }
     }
+
+    /// How many seconds the service wants to be left alone, if it says so.
+    pub const fn retry_after(&self) -> Option<u64> {
+        match self {
+            Self::Fetch(error) => error.retry_after(),
+            Self::Keep(_) => None,
+        }
+    }
 }
 
 impl Store {
@@ -107,8 +118,22 @@ impl Store {
         fs::create_dir_all(folder).map_err(|source| Error::Folder { path: folder.to_owned(), source })?;
         let record = folder.join(RECORD);
         let before = Record::load(&record).map_err(|source| Error::Seen { path: record.clone(), source })?;
-        let (library, report) = Library::open_remembering(folder, anchors, &folder.join(SEEN), at)?;
-        Ok((Self { library, record, changing: Mutex::new(before) }, report))
+        let (library, _) = Library::open_remembering(folder, anchors, &folder.join(SEEN), at)?;
+        let cabinet = Cabinet::new(folder.to_owned());
+        let store = Self { library, cabinet, record, changing: Mutex::new(before) };
+        let report = store.reload(at)?;
+        Ok((store, report))
+    }
+
+    /// Looks at the folder again, at bundles and items.
+    ///
+    /// # Errors
+    /// As [`Library::reload`]; what was there before then stays in use.
+    pub fn reload(&self, at: UnixTime) -> Result<Report, Error> {
+        let mut report = self.library.reload(at)?;
+        self.cabinet.look(&self.library, at)?;
+        report.refused.extend(self.cabinet.drawer().refused.iter().cloned());
+        Ok(report)
     }
 
     /// What verifiers ask.
@@ -123,15 +148,8 @@ impl Store {
     pub fn put(&self, fetched: &Fetched, at: UnixTime) -> Result<Kept, Error> {
         let mut record = self.record();
         let kept = self.keep(fetched.wanted, &fetched.bundle, &fetched.collateral, at)?;
-        let entry = Entry {
-            wanted: fetched.wanted,
-            from: Some(fetched.from.clone()),
-            fetched: fetched.at,
-            expires: self.expires(&fetched.wanted).unwrap_or_else(|| fetched.collateral.expires()),
-            failures: 0,
-            next_attempt: None,
-        };
-        record.set(entry);
+        let expires = self.expires(&fetched.wanted).unwrap_or_else(|| fetched.collateral.expires());
+        record.bundles.set(Entry::fetched(fetched.wanted, fetched.from.clone(), fetched.at, expires));
         self.save(&record)?;
         Ok(kept)
     }
@@ -147,7 +165,7 @@ impl Store {
         let mut record = self.record();
         let kept = self.keep(wanted, bundle, &collateral, at)?;
         if kept == Kept::New {
-            record.set(Entry::by_hand(wanted, &collateral));
+            record.bundles.set(Entry::by_hand(wanted, collateral.valid_from(), collateral.expires()));
             self.save(&record)?;
         }
         Ok((wanted, kept))
@@ -162,7 +180,7 @@ impl Store {
         // What others put here meanwhile counts as well.
         self.library.reload(at)?;
         if let Some(what) = self.library.taken_back(fresh) {
-            return Err(Error::TakenBack { wanted, what });
+            return Err(Error::TakenBack { wanted: wanted.to_string(), what });
         }
         let held = self.held(&wanted);
         if held.is_some_and(|held| serves_as_well(&held, bundle, fresh)) {
@@ -196,14 +214,14 @@ impl Store {
             .ages(at)
             .into_iter()
             .filter_map(|age| Some((Wanted::of(&age.key)?, age)))
-            .map(|(wanted, age)| standing_of(wanted, &age, record.get(&wanted), upkeep, at))
+            .map(|(wanted, age)| standing_of(wanted, &age, record.bundles.get(&wanted), upkeep, at))
             .collect();
-        for entry in record.entries() {
+        for entry in record.bundles.iter() {
             if standings.iter().any(|standing| standing.wanted == entry.wanted) {
                 continue;
             }
             let reason = refused.iter().find(|(file, _)| *file == entry.wanted.file());
-            standings.push(lost(entry, reason.map(|(_, reason)| reason.clone()), at));
+            standings.push(lost(entry, entry.wanted.file(), reason.map(|(_, reason)| reason.clone()), at));
         }
         standings.sort_by_key(|standing| standing.wanted);
         standings
@@ -227,8 +245,7 @@ impl Store {
         let fetched = fetched.map_err(RefreshError::from);
         let kept = fetched.and_then(|fetched| Ok(self.put(&fetched, at)?));
         if let Err(error) = &kept {
-            let retry_after = if let RefreshError::Fetch(error) = error { error.retry_after() } else { None };
-            self.failed(*wanted, upkeep, at, jitter, retry_after)?;
+            self.failed(*wanted, upkeep, at, jitter, error.retry_after())?;
         }
         kept
     }
@@ -264,16 +281,13 @@ impl Store {
         let held = self.held(&wanted);
         let mut record = self.record();
         // Nothing is noted of what never was here: whoever asked has the answer.
-        let Some(mut entry) = record.get(&wanted).cloned().or_else(|| Some(Entry::by_hand(wanted, &held?.collateral)))
-        else {
-            return Ok(());
+        let by_hand = || {
+            let collateral = &held?.collateral;
+            Some(Entry::by_hand(wanted, collateral.valid_from(), collateral.expires()))
         };
-        entry.failures = entry.failures.saturating_add(1);
-        let wait = upkeep.back_off.wait(entry.failures, jitter).as_secs();
-        // A service may ask for patience, and not for ever.
-        let asked = retry_after.unwrap_or(0).min(upkeep.back_off.most.as_secs());
-        entry.next_attempt = Some(at.plus(wait.max(asked)));
-        record.set(entry);
+        let Some(mut entry) = record.bundles.get(&wanted).cloned().or_else(by_hand) else { return Ok(()) };
+        entry.failed(upkeep, at, jitter, retry_after);
+        record.bundles.set(entry);
         self.save(&record)
     }
 
@@ -299,7 +313,7 @@ fn serves_as_well(held: &Edition, bundle: &Bundle, fresh: &Collateral) -> bool {
         && held.bundle.pck_certificate_chain == bundle.pck_certificate_chain
 }
 
-fn standing_of(wanted: Wanted, age: &Age, entry: Option<&Entry>, upkeep: &Upkeep, at: UnixTime) -> Standing {
+fn standing_of(wanted: Wanted, age: &Age, entry: Option<&Entry<Wanted>>, upkeep: &Upkeep, at: UnixTime) -> Standing {
     let fetched = entry.map_or(age.valid_from, |entry| entry.fetched);
     Standing {
         file: age.file.clone(),
@@ -317,10 +331,10 @@ fn standing_of(wanted: Wanted, age: &Age, entry: Option<&Entry>, upkeep: &Upkeep
 }
 
 /// What was here once and is not used now: nothing better than stale.
-fn lost(entry: &Entry, refused: Option<String>, at: UnixTime) -> Standing {
+fn lost<W: Clone>(entry: &Entry<W>, file: String, refused: Option<String>, at: UnixTime) -> Standing<W> {
     Standing {
-        file: entry.wanted.file(),
-        wanted: entry.wanted,
+        file,
+        wanted: entry.wanted.clone(),
         freshness: if at > entry.expires { Freshness::Expired } else { Freshness::Stale },
         fetched: entry.fetched,
         expires: entry.expires,

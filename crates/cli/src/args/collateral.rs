@@ -1,21 +1,22 @@
-use super::values;
+use super::values::{self, Source};
 use clap::{Args, Subcommand, ValueEnum};
 use sealwright_collateral::PckCa;
 use sealwright_wire::Digest;
+use sealwright_wire::snp::Product;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 #[derive(Subcommand)]
 pub(crate) enum CollateralCommand {
-    /// Fetch what quotes of a platform need from Intel's service or a cache of it, verify it, and keep it.
+    /// Fetch what evidence of a platform needs from Intel's, AMD's or Hygon's service or a cache of it, verify it, and keep it.
     Fetch(CollateralFetch),
     /// Say what is kept, and how fresh it is.
     List(CollateralList),
     /// Write everything that is kept into one signed file, for a site without a network.
     Export(CollateralExport),
-    /// Take what such a file holds: each bundle is verified, and none takes back what was seen.
+    /// Take what such a file holds: each bundle and item is verified, and none takes back what was seen.
     Import(CollateralImport),
-    /// Serve what is kept in the protocol of Intel's caches (PCCS), and keep it fresh.
+    /// Serve what is kept in the protocols of Intel's caches (PCCS) and of AMD's service (KDS), and keep it fresh.
     Serve(CollateralServe),
 }
 
@@ -33,10 +34,11 @@ pub(crate) struct StoreArgs {
 #[derive(Args, Clone)]
 #[command(next_help_heading = "Service")]
 pub(crate) struct ServiceArgs {
-    /// The service: `intel`, or the base URL of a PCCS (https://host[:port][/prefix]).
-    #[arg(long, value_name = "URL", value_parser = values::collateral_service)]
-    pub(crate) from: Option<String>,
-    /// The version of the service's interface.
+    /// A service: `intel`, `amd` or `hygon`; the base URL (https://host[:port][/prefix]) of a PCCS; `amd=URL` or `hygon=URL` for one that speaks
+    /// the protocol of AMD's or Hygon's. Repeatable, one for each vendor.
+    #[arg(long, value_name = "SERVICE")]
+    pub(crate) from: Vec<Source>,
+    /// The version of the interface of Intel's service.
     #[arg(long, value_enum, default_value_t = ApiVersion::V4)]
     pub(crate) api: ApiVersion,
     /// Certificates (PEM) of those who may vouch for the service's TLS certificate, instead of the public web's roots.
@@ -79,7 +81,7 @@ pub(crate) struct UpkeepArgs {
 
 /// Fetch collateral.
 #[derive(Args)]
-#[command(group = clap::ArgGroup::new("what").required(true).args(["fmspc", "quote", "due"]))]
+#[command(group = clap::ArgGroup::new("what").required(true).args(["fmspc", "evidence", "due"]))]
 pub(crate) struct CollateralFetch {
     #[command(flatten)]
     pub(crate) store: StoreArgs,
@@ -92,9 +94,13 @@ pub(crate) struct CollateralFetch {
     /// The kind of environment.
     #[arg(long, value_enum, requires = "fmspc")]
     pub(crate) tee: Option<IntelTee>,
-    /// Fetch what this quote needs; where it carries no certificate, that too.
-    #[arg(long = "for", value_name = "QUOTE")]
-    pub(crate) quote: Option<PathBuf>,
+    /// Fetch what this evidence needs: a quote of SGX or TDX, a report of SEV-SNP or CSV. Where a quote carries no certificate, that too. Reports are
+    /// asked about at AMD's or Hygon's own service unless another is named.
+    #[arg(long = "for", visible_alias = "report", value_name = "EVIDENCE")]
+    pub(crate) evidence: Option<PathBuf>,
+    /// The product line (Milan, Genoa, Turin) of an SEV-SNP report of version 2, which does not say it.
+    #[arg(long, value_name = "NAME", requires = "evidence", value_parser = values::product)]
+    pub(crate) product: Option<Product>,
     /// Fetch anew what is kept and not fresh.
     #[arg(long)]
     pub(crate) due: bool,

@@ -25,7 +25,7 @@ pub(crate) use model::{Label, Query, ReceiptCommand, ReceiptVerify, Seal, Serve,
 #[cfg(feature = "simulator")]
 pub(crate) use sim::{SimBoot, SimCommand, SimFiles, SimTcb, SimTd, TdFiles};
 pub(crate) use trust::TrustArgs;
-pub(crate) use values::{Address, PolicyArg};
+pub(crate) use values::{Address, PolicyArg, Source};
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};

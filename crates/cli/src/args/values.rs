@@ -4,13 +4,14 @@ use anyhow::Context;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use sealwright_broker::admin::{ClientError, check_reference_name};
 use sealwright_channel::{http, seal};
-use sealwright_collateral::{Service, pcs::Config};
+use sealwright_collateral::{Access, Hygon, Kds, Service, hygon, kds, pcs::Config};
 use sealwright_predict::profile::{Firmware, Vmm};
 use sealwright_verify::TcbStatus;
 use sealwright_wire::Digest;
 use sealwright_wire::collateral::ParseStatusError;
 use sealwright_wire::kbs::ResourcePath;
 use sealwright_wire::sealed;
+use sealwright_wire::snp::Product;
 use std::fmt;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
@@ -46,13 +47,44 @@ pub(super) fn url(text: &str) -> Result<String, http::Error> {
     http::Endpoint::parse(text).map(|_| text.to_owned())
 }
 
-/// A service of collateral: `intel`, or a URL. Whether it may be plain is said elsewhere.
-pub(super) fn collateral_service(text: &str) -> Result<String, String> {
-    let plain = Config { plain_http: true, ..Config::pccs(text) };
-    if text == "intel" {
-        return Ok(text.to_owned());
+/// A service of collateral. Whether its URL may be plain is said elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// Intel's own.
+    Intel,
+    /// A cache of Intel's.
+    Pccs(String),
+    /// AMD's, or a cache of it.
+    Amd(String),
+    /// Hygon's, or a cache of it.
+    Hygon(String),
+}
+
+impl FromStr for Source {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let access = |url: &str| Access { plain_http: true, ..Access::to(url) };
+        let checked = match text.split_once('=') {
+            _ if text == "intel" => return Ok(Self::Intel),
+            _ if text == "amd" => return Ok(Self::Amd(kds::AMD.to_owned())),
+            _ if text == "hygon" => return Ok(Self::Hygon(hygon::HYGON.to_owned())),
+            Some(("amd", url)) => Kds::new(&access(url)).map(|_| Self::Amd(url.to_owned())),
+            Some(("hygon", url)) => Hygon::new(&access(url)).map(|_| Self::Hygon(url.to_owned())),
+            _ => {
+                let plain = Config { plain_http: true, ..Config::pccs(text) };
+                let service = Service::new(&plain).map(|_| Self::Pccs(text.to_owned()));
+                return service.map_err(|error| error.to_string());
+            }
+        };
+        checked.map_err(|error| error.to_string())
     }
-    Service::new(&plain).map(|_| text.to_owned()).map_err(|error| error.to_string())
+}
+
+/// A product line of AMD's, by its name.
+pub(super) fn product(text: &str) -> Result<Product, &'static str> {
+    let named = |product: &Product| product.name().eq_ignore_ascii_case(text);
+    Product::ALL.into_iter().find(named).ok_or("expected Milan, Genoa or Turin")
 }
 
 /// A host, by IP address or by a name that is looked up when it is used, and a port.

@@ -26,6 +26,7 @@ pub(super) struct Metrics {
     registry: Registry,
     requests: Family<Answered, Counter>,
     bundles: Family<Verdict, Gauge>,
+    items: Family<Verdict, Gauge>,
     turned_away: Counter,
     connections: Gauge,
 }
@@ -37,11 +38,13 @@ impl Metrics {
         registry.register("requests", "Answered requests", requests.clone());
         let bundles = Family::default();
         registry.register("bundles", "Bundles by how fresh they are", bundles.clone());
+        let items = Family::default();
+        registry.register("items", "Items of AMD's and Hygon's by how fresh they are", items.clone());
         let turned_away = Counter::default();
         registry.register("turned_away", "Connections over a limit", turned_away.clone());
         let connections = Gauge::default();
         registry.register("connections", "Open connections", connections.clone());
-        Self { registry, requests, bundles, turned_away, connections }
+        Self { registry, requests, bundles, items, turned_away, connections }
     }
 
     pub(super) fn answered(&self, route: &str, status: u16) {
@@ -57,10 +60,12 @@ impl Metrics {
         OpenConnection(self.connections.clone())
     }
 
-    /// The text of all counters, with how many bundles there are of each freshness.
-    pub(super) fn encode(&self, bundles: &[(&'static str, usize)]) -> String {
-        for &(freshness, count) in bundles {
-            self.bundles.get_or_create(&Verdict { freshness }).set(i64::try_from(count).unwrap_or(i64::MAX));
+    /// The text of all counters, with how many bundles and items there are of each freshness.
+    pub(super) fn encode(&self, bundles: &[(&'static str, usize)], items: &[(&'static str, usize)]) -> String {
+        for (family, counts) in [(&self.bundles, bundles), (&self.items, items)] {
+            for &(freshness, count) in counts {
+                family.get_or_create(&Verdict { freshness }).set(i64::try_from(count).unwrap_or(i64::MAX));
+            }
         }
         let mut out = String::new();
         // Writing to a String does not fail.

@@ -4,6 +4,7 @@ use super::{
     Served,
     answer::{Found, Nothing},
     catalogue::{Catalogue, Wish},
+    kds,
     metrics::{self, Metrics},
 };
 use crate::{Freshness, PckCa, pcs::Version};
@@ -34,8 +35,8 @@ type Parameters = Result<Query<Vec<(String, String)>>, QueryRejection>;
 
 /// What the handlers share.
 #[derive(Clone)]
-struct Shared {
-    served: Served,
+pub(super) struct Shared {
+    pub(super) served: Served,
     metrics: Arc<Metrics>,
 }
 
@@ -52,6 +53,7 @@ pub(super) fn router(served: Served, metrics: Arc<Metrics>) -> Router {
     let observed = middleware::from_fn_with_state(shared.clone(), observed);
     sgx(Version::V3)
         .merge(sgx(Version::V4))
+        .merge(kds::router())
         .route("/tdx/certification/v4/tcb", get(|State(shared), query| tcb(shared, query, Tee::Tdx, Version::V4)))
         .route("/tdx/certification/v4/qe/identity", get(|State(shared), query| qe_identity(shared, query, Tee::Tdx)))
         .route("/healthz", get(async || "ok\n"))
@@ -167,7 +169,9 @@ async fn qe_identity(shared: Shared, query: Parameters, tee: Tee) -> Result<Foun
 
 /// Whether there is anything to hand out.
 async fn ready(State(shared): State<Shared>) -> Response {
-    if shared.catalogue().is_empty() {
+    let at = (shared.served.clock)();
+    let holds = shared.served.store.drawer().papers().any(|filed| filed.paper.holds(at));
+    if shared.catalogue().is_empty() && !holds {
         return (StatusCode::SERVICE_UNAVAILABLE, "no collateral that holds\n").into_response();
     }
     "ready\n".into_response()
@@ -175,12 +179,18 @@ async fn ready(State(shared): State<Shared>) -> Response {
 
 async fn counters(State(shared): State<Shared>) -> Response {
     let at = (shared.served.clock)();
-    let standings = shared.served.store.standings(&shared.served.upkeep, at);
-    let count = |verdict: Freshness| {
-        (verdict.name(), standings.iter().filter(|standing| standing.freshness == verdict).count())
-    };
-    let bundles = [Freshness::Fresh, Freshness::Due, Freshness::Stale, Freshness::Expired].map(count);
-    ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], shared.metrics.encode(&bundles)).into_response()
+    let Served { store, upkeep, .. } = &shared.served;
+    let bundles = store.standings(upkeep, at).into_iter().map(|standing| standing.freshness);
+    let items = store.item_standings(upkeep, at).into_iter().map(|standing| standing.freshness);
+    let text = shared.metrics.encode(&count(bundles), &count(items));
+    ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response()
+}
+
+/// How many there are of each verdict.
+fn count(verdicts: impl Iterator<Item = Freshness>) -> [(&'static str, usize); 4] {
+    let verdicts: Vec<_> = verdicts.collect();
+    [Freshness::Fresh, Freshness::Due, Freshness::Stale, Freshness::Expired]
+        .map(|verdict| (verdict.name(), verdicts.iter().filter(|other| **other == verdict).count()))
 }
 
 /// A query's parameters. Of one that comes twice the first counts.

@@ -21,6 +21,8 @@ pub(crate) struct Answer {
     pub(crate) body: Vec<u8>,
     /// Waits so long before each byte of the body.
     pub(crate) drip: Option<Duration>,
+    /// Promises so many bytes more than it sends.
+    pub(crate) withheld: usize,
 }
 
 /// What is said to each route.
@@ -36,12 +38,12 @@ pub(crate) struct Answers {
 impl Answer {
     pub(crate) fn new(headers: &[(&str, &str)], body: impl Into<Vec<u8>>) -> Self {
         let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), escaped(value))).collect();
-        Self { status: 200, headers, body: body.into(), drip: None }
+        Self { status: 200, headers, body: body.into(), drip: None, withheld: 0 }
     }
 
     pub(crate) fn status(status: u16, headers: &[(&str, &str)]) -> Self {
         let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        Self { status, headers, body: b"no\x1b[2J".to_vec(), drip: None }
+        Self { status, headers, body: b"no\x1b[2J".to_vec(), drip: None, withheld: 0 }
     }
 }
 
@@ -81,8 +83,15 @@ pub(crate) struct Canned {
     asked: Arc<AtomicUsize>,
 }
 
+/// What is said to a target, by how many questions there were before.
+pub(crate) type Play = Arc<dyn Fn(&str, usize) -> Answer + Send + Sync>;
+
 impl Canned {
     pub(crate) async fn serve(answers: Answers) -> Self {
+        Self::play(Arc::new(move |target: &str, _| answers.to(target))).await
+    }
+
+    pub(crate) async fn play(play: Play) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let asked = Arc::new(AtomicUsize::new(0));
@@ -90,17 +99,18 @@ impl Canned {
         tokio::spawn(async move {
             loop {
                 let (mut stream, _) = listener.accept().await.unwrap();
-                let (answers, counter) = (answers.clone(), Arc::clone(&counter));
+                let (play, counter) = (Arc::clone(&play), Arc::clone(&counter));
                 tokio::spawn(async move {
                     let mut head = Vec::new();
                     while !head.ends_with(b"\r\n\r\n") {
                         let Ok(byte) = stream.read_u8().await else { return };
                         head.push(byte);
                     }
-                    counter.fetch_add(1, Ordering::SeqCst);
+                    let before = counter.fetch_add(1, Ordering::SeqCst);
                     let head = String::from_utf8(head).unwrap();
-                    let answer = answers.to(head.split(' ').nth(1).unwrap());
-                    let mut text = format!("HTTP/1.1 {} X\r\ncontent-length: {}\r\n", answer.status, answer.body.len());
+                    let answer = play(head.split(' ').nth(1).unwrap(), before);
+                    let length = answer.body.len() + answer.withheld;
+                    let mut text = format!("HTTP/1.1 {} X\r\ncontent-length: {length}\r\n", answer.status);
                     answer.headers.iter().for_each(|(name, value)| text.push_str(&format!("{name}: {value}\r\n")));
                     text.push_str("\r\n");
                     // Whoever does not read on hangs up.

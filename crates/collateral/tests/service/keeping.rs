@@ -5,7 +5,7 @@ use crate::{
     canned::{Answer, Answers, Canned},
     client, serving,
 };
-use sealwright_collateral::{BackOff, Error, Freshness, Kept, RefreshError, Upkeep, keep};
+use sealwright_collateral::{BackOff, Error, Freshness, Kept, RefreshError, Services, Upkeep, keep};
 use sealwright_wire::{Tee, collateral::Bundle, time::UnixTime};
 use std::{
     fs,
@@ -16,7 +16,7 @@ use std::{
     time::Duration,
 };
 
-const UPKEEP: Upkeep = Upkeep {
+pub(crate) const UPKEEP: Upkeep = Upkeep {
     max_age: Duration::from_secs(DAY),
     stale_after: Duration::from_secs(3 * DAY),
     before_expiry: Duration::from_secs(2 * DAY),
@@ -200,8 +200,8 @@ async fn a_keeper_renews_what_is_due() {
         let time = Arc::clone(&time);
         Arc::new(move || UnixTime(time.load(Ordering::SeqCst)))
     };
-    let keeping =
-        tokio::spawn(keep(Arc::clone(&store), Some(service), UPKEEP, Duration::from_millis(20), clock, || 0.5));
+    let services = Services { intel: Some(service), ..Services::default() };
+    let keeping = tokio::spawn(keep(Arc::clone(&store), services, UPKEEP, Duration::from_millis(20), clock, || 0.5));
     let number = || store.standings(&UPKEEP, NOW)[0].evaluation_number.unwrap();
     let before = number();
     tokio::time::sleep(Duration::from_millis(100)).await;

@@ -3,8 +3,10 @@
 #[path = "../../../wire/tests/support/mod.rs"]
 mod support;
 
+mod amd;
 mod canned;
 mod client;
+mod hygon;
 mod keeping;
 mod server;
 

@@ -20,19 +20,19 @@ use tokio::{
 };
 
 /// What a server says on a connection of its own.
-struct Said {
-    status: u16,
+pub(crate) struct Said {
+    pub(crate) status: u16,
     head: String,
-    body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Said {
-    fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let lines = self.head.lines().filter_map(|line| line.split_once(": "));
         lines.into_iter().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 
-    fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         std::str::from_utf8(&self.body).unwrap()
     }
 }
@@ -48,7 +48,7 @@ async fn ask(url: &str, method: &str, target: &str) -> Said {
     Said { status: head.split(' ').nth(1).unwrap().parse().unwrap(), head, body: all[end + 4..].to_vec() }
 }
 
-async fn get(url: &str, target: &str) -> Said {
+pub(crate) async fn get(url: &str, target: &str) -> Said {
     ask(url, "GET", target).await
 }
 
@@ -267,6 +267,7 @@ async fn counters_tell_of_answers_and_freshness() {
         r#"sealwright_collateral_requests_total{route="/sgx/certification/v4/tcb",status="400"} 1"#,
         r#"sealwright_collateral_bundles{freshness="fresh"} 2"#,
         r#"sealwright_collateral_bundles{freshness="expired"} 0"#,
+        r#"sealwright_collateral_items{freshness="fresh"} 0"#,
         "sealwright_collateral_connections 1",
     ] {
         assert!(text.contains(line), "{line} in {text}");

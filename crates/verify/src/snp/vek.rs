@@ -13,6 +13,8 @@ pub struct Vek {
     collateral: Collateral,
     extensions: VekExtensions,
     key: FixedKey384,
+    /// The certificate's own dates.
+    certified: Window,
     window: Window,
 }
 
@@ -26,14 +28,15 @@ impl Vek {
         if let Some(crl) = &verified.crl {
             crl.check(&vek)?;
         }
-        let window = verified.window.and(vek.window());
+        let certified = vek.window();
+        let window = verified.window.and(certified);
         window.check(at)?;
         let extensions = VekExtensions::read(|id| vek.extension(id));
         let extensions = extensions.map_err(|source| Error::Malformed { part, source })?;
         check_extensions(part, verified.product, &extensions)?;
         let key = FixedKey384::new(vek.p384()?)
             .ok_or_else(|| profile(part, "a point on P-384 as public key", hex::encode(vek.key_info())))?;
-        Ok(Self { collateral: collateral.clone(), extensions, key, window })
+        Ok(Self { collateral: collateral.clone(), extensions, key, certified, window })
     }
 
     /// The collateral under which the key was verified.
@@ -44,6 +47,11 @@ impl Vek {
     /// What the key's certificate says.
     pub const fn extensions(&self) -> &VekExtensions {
         &self.extensions
+    }
+
+    /// The first and the last second at which the certificate itself is valid, whatever its collateral says.
+    pub const fn certified(&self) -> (UnixTime, UnixTime) {
+        (self.certified.from(), self.certified.until())
     }
 
     /// The last second at which the certificate and its collateral are valid.

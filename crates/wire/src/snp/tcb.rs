@@ -2,7 +2,7 @@
 
 use super::{AttestationReport, Product};
 use crate::Error;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 const FIELD: &str = "TCB_VERSION";
@@ -23,10 +23,10 @@ const FIELD: &str = "TCB_VERSION";
 pub struct TcbVersion(pub [u8; 8]);
 
 /// The security versions of one platform.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Tcb {
     /// FMC: the first mutable code; from Turin on.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fmc: Option<u8>,
     /// BOOT_LOADER: the secure processor's boot loader.
     pub boot_loader: u8,

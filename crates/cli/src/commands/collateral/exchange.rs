@@ -7,8 +7,8 @@ use crate::inspect::MAX_FILE;
 use crate::output::{Outcome, Output};
 use anyhow::{Context, Result};
 use sealwright_appraise::{SigningKey, VerifyingKey};
-use sealwright_collateral::exchange;
-use sealwright_collateral::{Kept, Wanted};
+use sealwright_collateral::exchange::{self, Contents};
+use sealwright_collateral::{Error, Item, Kept, Wanted};
 use serde::Serialize;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -19,13 +19,14 @@ pub(super) fn export(args: &CollateralExport, output: Output) -> Result<Outcome>
     let at = crate::clock::now();
     let (store, _, _) = open(&args.store, at)?;
     let key = key(&args.key)?;
-    let bundles = store.bundles();
+    let contents = Contents { bundles: store.bundles(), items: store.articles() };
     let kid = key.public().thumbprint();
-    let text = exchange::write(&bundles, at, &kid, |message| key.sign(message))?;
+    let text = exchange::write(&contents, at, &kid, |message| key.sign(message))?;
     crate::files::replace(&args.output, text.as_bytes())?;
     let fields = Fields::new()
         .with("exported", args.output.display().to_string())
-        .with("bundles", u64::try_from(bundles.len())?)
+        .with("bundles", u64::try_from(contents.bundles.len())?)
+        .with("items", u64::try_from(contents.items.len())?)
         .with("issued_at", at.to_string())
         .with("key", kid)
         .with("public_key", beside(&args.key).display().to_string());
@@ -53,11 +54,11 @@ fn beside(key: &Path) -> PathBuf {
     name.into()
 }
 
-/// What became of one bundle.
+/// What became of one bundle or item.
 #[derive(Serialize)]
-struct Taken {
+struct Taken<W> {
     #[serde(flatten)]
-    wanted: Option<Wanted>,
+    wanted: Option<W>,
     #[serde(skip_serializing_if = "Option::is_none")]
     kept: Option<Kept>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -69,7 +70,8 @@ struct Taken {
 struct Imported {
     #[serde(skip_serializing_if = "Option::is_none")]
     issued_at: Option<String>,
-    bundles: Vec<Taken>,
+    bundles: Vec<Taken<Wanted>>,
+    items: Vec<Taken<Item>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<Fields>,
 }
@@ -85,20 +87,34 @@ pub(super) fn import(args: &CollateralImport, output: Output) -> Result<Outcome>
         Ok(export) => export,
         Err(error) => {
             let reason = Some(reason(error.code(), &error, error.remedy()));
-            let refused = Imported { issued_at: None, bundles: Vec::new(), reason };
+            let refused = Imported { issued_at: None, bundles: Vec::new(), items: Vec::new(), reason };
             output.result(&refused, &refused)?;
             return Ok(Outcome::No);
         }
     };
     let (store, _, _) = make(&args.store, at)?;
-    let taken = export.bundles.iter().map(|bundle| match store.import(bundle, at) {
+    let why = |error: Error| Some(reason(error.code(), &error, error.remedy()));
+    let bundles = export.contents.bundles.iter().map(|bundle| match store.import(bundle, at) {
         Ok((wanted, kept)) => Taken { wanted: Some(wanted), kept: Some(kept), reason: None },
-        Err(error) => Taken { wanted: None, kept: None, reason: Some(reason(error.code(), &error, error.remedy())) },
+        Err(error) => Taken { wanted: None, kept: None, reason: why(error) },
     });
-    let imported = Imported { issued_at: Some(export.issued_at.to_string()), bundles: taken.collect(), reason: None };
+    let items = export.contents.items.iter().map(|article| {
+        let (kept, reason) = match store.import_item(article, at) {
+            Ok(kept) => (Some(kept), None),
+            Err(error) => (None, why(error)),
+        };
+        Taken { wanted: Some(article.item.clone()), kept, reason }
+    });
+    let imported = Imported {
+        issued_at: Some(export.issued_at.to_string()),
+        bundles: bundles.collect(),
+        items: items.collect(),
+        reason: None,
+    };
     output.result(&imported, &imported)?;
-    let refused = imported.bundles.iter().any(|taken| taken.reason.is_some());
-    Ok(if refused { Outcome::No } else { Outcome::Yes })
+    let mut reasons =
+        imported.bundles.iter().map(|taken| &taken.reason).chain(imported.items.iter().map(|taken| &taken.reason));
+    Ok(if reasons.any(Option::is_some) { Outcome::No } else { Outcome::Yes })
 }
 
 impl fmt::Display for Imported {
@@ -106,14 +122,19 @@ impl fmt::Display for Imported {
         if let Some(reason) = &self.reason {
             return write!(f, "refused\n\n{reason}");
         }
-        for Taken { wanted, kept, reason } in &self.bundles {
-            match (wanted, kept, reason) {
-                (Some(wanted), Some(Kept::New), _) => writeln!(f, "kept: {wanted}, in {}", wanted.file())?,
-                (Some(wanted), Some(Kept::Unchanged), _) => writeln!(f, "unchanged: {wanted}")?,
-                (_, _, Some(reason)) => write!(f, "refused\n\n{reason}")?,
-                _ => {}
-            }
+        self.bundles.iter().try_for_each(|taken| taken.show(f, Wanted::file))?;
+        self.items.iter().try_for_each(|taken| taken.show(f, Item::file))
+    }
+}
+
+impl<W: fmt::Display> Taken<W> {
+    fn show(&self, f: &mut fmt::Formatter<'_>, file: fn(&W) -> String) -> fmt::Result {
+        match (&self.wanted, self.kept, &self.reason) {
+            (Some(wanted), Some(Kept::New), _) => writeln!(f, "kept: {wanted}, in {}", file(wanted)),
+            (Some(wanted), Some(Kept::Unchanged), _) => writeln!(f, "unchanged: {wanted}"),
+            (Some(wanted), _, Some(reason)) => write!(f, "refused: {wanted}\n\n{reason}"),
+            (None, _, Some(reason)) => write!(f, "refused\n\n{reason}"),
+            _ => Ok(()),
         }
-        Ok(())
     }
 }

@@ -5,14 +5,14 @@ mod fetch;
 mod list;
 mod serve;
 
-use crate::args::{ApiVersion, CollateralCommand, ServiceArgs, StoreArgs, UpkeepArgs};
+use crate::args::{ApiVersion, CollateralCommand, ServiceArgs, Source, StoreArgs, UpkeepArgs, nonsense};
 use crate::fields::Fields;
 use crate::inspect::MAX_FILE;
 use crate::output::{Outcome, Output};
 use anyhow::{Result, bail};
 use sealwright_collateral::http::Roots;
 use sealwright_collateral::pcs::{Config, Version};
-use sealwright_collateral::{BackOff, Report, Service, Store, Upkeep};
+use sealwright_collateral::{Access, BackOff, Hygon, Kds, Report, Service, Services, Store, Upkeep};
 use sealwright_verify::{Anchor, Anchors};
 use sealwright_wire::time::UnixTime;
 use std::time::Duration;
@@ -49,21 +49,54 @@ fn make(args: &StoreArgs, at: UnixTime) -> Result<(Store, Report, Anchor)> {
     Ok((store, report, root))
 }
 
-/// The service that was named, if one was.
-fn service(args: &ServiceArgs) -> Result<Option<Service>> {
-    let Some(from) = &args.from else { return Ok(None) };
-    let mut config = if from == "intel" { Config::intel() } else { Config::pccs(from) };
-    config.version = match args.api {
+/// The services that were named, and `also` where its vendor's was not.
+fn services(args: &ServiceArgs, also: Option<&Source>) -> Result<Services> {
+    let mut services = Services::default();
+    for source in &args.from {
+        if !add(&mut services, source, args)? {
+            bail!(nonsense("--from: one service for each vendor"));
+        }
+    }
+    if let Some(source) = also {
+        add(&mut services, source, args)?;
+    }
+    Ok(services)
+}
+
+/// Adds a service; `false` where there is one of its vendor's already.
+fn add(services: &mut Services, source: &Source, args: &ServiceArgs) -> Result<bool> {
+    match source {
+        Source::Intel => put(&mut services.intel, || intel(Config::intel(), args)),
+        Source::Pccs(url) => put(&mut services.intel, || intel(Config::pccs(url), args)),
+        Source::Amd(url) => put(&mut services.amd, || Ok(Kds::new(&access(url, args)?)?)),
+        Source::Hygon(url) => put(&mut services.hygon, || Ok(Hygon::new(&access(url, args)?)?)),
+    }
+}
+
+fn put<S>(place: &mut Option<S>, make: impl FnOnce() -> Result<S>) -> Result<bool> {
+    if place.is_some() {
+        return Ok(false);
+    }
+    *place = Some(make()?);
+    Ok(true)
+}
+
+fn intel(config: Config, args: &ServiceArgs) -> Result<Service> {
+    let version = match args.api {
         ApiVersion::V3 => Version::V3,
         ApiVersion::V4 => Version::V4,
     };
-    if let Some(path) = &args.ca_file {
-        config.roots = Roots::issuers_from_pem(&crate::files::read(path, MAX_FILE)?)?;
-    }
-    config.plain_http = args.plain_http;
-    config.early = args.early;
-    config.timeout = Duration::from_secs(args.timeout);
-    Ok(Some(Service::new(&config)?))
+    let Access { roots, plain_http, timeout, .. } = access("", args)?;
+    Ok(Service::new(&Config { version, roots, plain_http, timeout, early: args.early, ..config })?)
+}
+
+fn access(url: &str, args: &ServiceArgs) -> Result<Access> {
+    let roots = match &args.ca_file {
+        Some(path) => Roots::issuers_from_pem(&crate::files::read(path, MAX_FILE)?)?,
+        None => Roots::default(),
+    };
+    let timeout = Duration::from_secs(args.timeout);
+    Ok(Access { roots, plain_http: args.plain_http, timeout, ..Access::to(url) })
 }
 
 fn upkeep(args: &UpkeepArgs) -> Upkeep {

@@ -1,6 +1,6 @@
-//! `sealwright collateral serve`: a cache for everybody who speaks its protocol.
+//! `sealwright collateral serve`: a cache for everybody who speaks one of its protocols.
 
-use super::{jitter, open, service, upkeep};
+use super::{jitter, open, services, upkeep};
 use crate::args::CollateralServe;
 use crate::inspect::MAX_FILE;
 use crate::output::{Outcome, Output};
@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 /// How often the folder is looked at.
 const LOOK: Duration = Duration::from_secs(60);
 
-/// Serves until it is stopped; with a service it keeps itself fresh meanwhile.
+/// Serves until it is stopped; with services it keeps itself fresh meanwhile.
 pub(super) async fn run(args: &CollateralServe, output: Output) -> Result<Outcome> {
     running::log_to_stderr(output);
     let ready = ReadyFile::new(args.ready_file.as_deref())?;
@@ -23,7 +23,7 @@ pub(super) async fn run(args: &CollateralServe, output: Output) -> Result<Outcom
     for (file, reason) in &report.refused {
         tracing::warn!(file, reason, "a file is not used");
     }
-    let (service, upkeep) = (service(&args.service)?, upkeep(&args.upkeep));
+    let (services, upkeep) = (services(&args.service, None)?, upkeep(&args.upkeep));
     let certificate = match (&args.tls_cert, &args.tls_key) {
         (Some(chain), Some(key)) => {
             let chain = crate::files::read(chain, MAX_FILE)?;
@@ -44,7 +44,7 @@ pub(super) async fn run(args: &CollateralServe, output: Output) -> Result<Outcom
     ready.ready(&server.url())?;
     tokio::select! {
         () = server.run(stop) => {}
-        () = keep(store, service, upkeep, LOOK, clock, jitter) => {}
+        () = keep(store, services, upkeep, LOOK, clock, jitter) => {}
     }
     Ok(Outcome::Yes)
 }

@@ -11,7 +11,7 @@ pub enum FetchError {
     #[error(transparent)]
     Http(#[from] http::Error),
     /// The service says no, or sends elsewhere, where nobody follows.
-    #[error("{url} answers {status}: {said}")]
+    #[error("{url} answers {status}{}: {said}", again(*retry_after))]
     Status {
         /// What was asked for.
         url: String,
@@ -52,6 +52,9 @@ pub enum FetchError {
     /// The quote does not say by what its certificate could be looked up.
     #[error("the quote's certification data does not name a PCK certificate that a service could look up: {0}")]
     NoPlatform(&'static str),
+    /// Nobody was named who could be asked.
+    #[error("no service was named that hands out the {0}")]
+    NoService(String),
     /// The answer is genuine, and about something else.
     #[error("asked for {wanted}, the answer is for {found}")]
     Other {
@@ -74,6 +77,7 @@ impl FetchError {
             Self::Header { .. } | Self::Answer { .. } => "collateral-service-malformed",
             Self::NotServed { .. } => "collateral-not-served",
             Self::NoPlatform(_) => "collateral-no-platform",
+            Self::NoService(_) => "collateral-no-service",
             Self::Other { .. } => "collateral-other",
             Self::Verify(error) => error.code(),
         }
@@ -88,12 +92,15 @@ impl FetchError {
             }
             Self::Http(_) => "see that the service can be reached from here, and try again",
             Self::Status { status: 404 | 461 | 462, .. } => {
-                "see that FMSPC, CA and kind of environment are those of the machine, and that the service knows it"
+                "see that what was asked for is that of the machine, and that the service knows it"
             }
             Self::Status { .. } => "try again later; a service that sends elsewhere must be named by its final URL",
-            Self::Header { .. } | Self::Answer { .. } => "see that the URL is that of a PCS or PCCS of this version",
+            Self::Header { .. } | Self::Answer { .. } => {
+                "see that the URL is that of a service of this kind, and of this version"
+            }
             Self::NotServed { .. } => "ask version 4 of the service",
             Self::NoPlatform(_) => "name FMSPC, CA and kind of environment instead of the quote",
+            Self::NoService(_) => "name the vendor's service, or a cache of it",
             Self::Other { .. } => "do not use this service: it answers with what nobody asked for",
             Self::Verify(error) => error.remedy(),
         }
@@ -106,4 +113,8 @@ impl FetchError {
             _ => None,
         }
     }
+}
+
+fn again(retry_after: Option<u64>) -> String {
+    retry_after.map_or_else(String::new, |seconds| format!(" and wants to be asked again in {seconds} s"))
 }
