@@ -4,7 +4,6 @@ use super::{jitter, make, reason, services, upkeep};
 use crate::args::{CollateralFetch, IntelTee, Source, nonsense};
 use crate::fields::Fields;
 use crate::inspect::MAX_FILE;
-use crate::kind::Kind;
 use crate::output::{Outcome, Output};
 use anyhow::{Context, Result, bail};
 use sealwright_collateral::http::Error as HttpError;
@@ -12,6 +11,7 @@ use sealwright_collateral::{
     Error, FetchError, Item, Kept, Key, NoItem, RefreshError, SerialNumber, Service, Services, Store, Upkeep, Wanted,
     hygon, kds,
 };
+use sealwright_verify::any::Kind;
 use sealwright_wire::quote::{CertificationData, Quote};
 use sealwright_wire::time::UnixTime;
 use sealwright_wire::{Tee, csv, snp};
@@ -76,7 +76,7 @@ pub(super) async fn run(args: &CollateralFetch, output: Output) -> Result<Outcom
 }
 
 fn read(path: &Path) -> Result<(Kind, Vec<u8>)> {
-    Ok(Kind::read(crate::files::read(path, MAX_FILE)?))
+    Ok(Kind::read(&crate::files::read(path, MAX_FILE)?))
 }
 
 /// Whose own service is asked about a report where nobody else was named. Intel's and its caches are many: one must be named.
