@@ -107,7 +107,7 @@ pub fn hex_text(bytes: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// Bytes written in base64, perhaps in lines.
-pub fn base64_text(bytes: &[u8]) -> Option<Vec<u8>> {
+fn base64_text(bytes: &[u8]) -> Option<Vec<u8>> {
     let text: Vec<u8> = bytes.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
     (!text.is_empty()).then(|| STANDARD.decode(text).ok()).flatten()
 }

@@ -20,7 +20,7 @@ mod requests;
 mod supplied;
 mod verdict;
 
-pub use kind::{Kind, base64_text, hex_text};
+pub use kind::{Kind, hex_text};
 pub use supplied::{NotCollateral, Supplied};
 pub use verdict::{Reason, UNDEMANDING, Verdict};
 
