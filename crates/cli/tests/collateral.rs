@@ -1,5 +1,8 @@
 //! `collateral`: from one site's server into another one's folder, and by file into a third. Nothing leaves this machine.
 
+#[path = "../../wire/tests/support/mod.rs"]
+mod support;
+
 mod program;
 
 use program::{Run, Service, sealwright, service};
@@ -96,8 +99,19 @@ fn collateral_is_fetched_listed_carried_over_and_never_taken_back() {
     assert_eq!(desk.fetch("kept", &url, &["--due"]).json()["bundles"], Value::Array(Vec::new()));
     // What was fetched is what a verifier takes.
     let kept = format!("{}/sgx-{}-platform.json", desk.path("kept"), fmspc.to_lowercase());
-    let run = sealwright(&["verify", &desk.path("quote"), "--collateral", &kept, "--anchor", &desk.path("root.der")]);
-    assert_eq!(run.code, 0, "{}", run.stdout);
+    let (quote, root) = (desk.path("quote"), desk.path("root.der"));
+    let verify = |collateral: &str| sealwright(&["verify", &quote, "--collateral", collateral, "--anchor", &root]);
+    assert_eq!(verify(&kept).code, 0);
+    // The directory is as good as the file; one that has nothing for it is as good as none.
+    assert_eq!(verify(&desk.path("kept")).code, 0);
+    fs::create_dir(desk.path("bare")).unwrap();
+    let run = verify(&desk.path("bare"));
+    assert!(run.code == 2 && run.stderr.contains(&fmspc.to_lowercase()), "{}", run.stderr);
+    // What does not hold is a verdict, and says why.
+    fs::copy(&kept, desk.path(&format!("bare/sgx-{}-platform.json", fmspc.to_lowercase()))).unwrap();
+    let run =
+        sealwright(&["verify", &quote, "--collateral", &desk.path("bare"), "--anchor", &root, "--at", "4000000000"]);
+    assert!(run.code == 1 && run.stdout.contains("collateral-expired"), "{}{}", run.stdout, run.stderr);
 
     // By file to a site without a network, which knows the exporter's key.
     let exported = desk.run("export", "kept", &["--key", &desk.path("site.key"), "-o", &desk.path("carried.json")]);
@@ -122,6 +136,27 @@ fn collateral_is_fetched_listed_carried_over_and_never_taken_back() {
     assert_eq!((run.code, &run.json()["bundles"][0]["reason"]["code"]), (1, &Value::from("collateral-taken-back")));
     let run = desk.fetch("far", &url, &of("tdx"));
     assert_eq!((run.code, &run.json()["bundles"][0]["reason"]["code"]), (1, &Value::from("collateral-taken-back")));
+}
+
+/// Served by the one who published it, fetched, shown, and carried over.
+#[test]
+fn the_quote_verification_enclave_s_identity_goes_the_same_ways() {
+    let desk = Desk::new();
+    fs::create_dir(desk.path("published/intel")).unwrap();
+    let bundle = desk.site.qve_identity().unwrap().to_json().unwrap();
+    fs::write(desk.path("published/intel/qve-identity.json"), &bundle).unwrap();
+    let (_server, url) = desk.serve();
+    let run = desk.fetch("kept", &url, &["--qve-identity"]);
+    assert_eq!((run.code, &run.json()["items"][0]["kept"]), (0, &Value::from("new")), "{}", run.stdout);
+    assert_eq!(run.json()["items"][0]["kind"], "intel-qve-identity");
+    assert_eq!(fs::read_to_string(desk.path("kept/intel/qve-identity.json")).unwrap(), bundle);
+    let run = desk.run("list", "kept", &[]);
+    assert_eq!((run.code, &run.json()["items"][0]["evaluation_number"]), (0, &Value::from(17)), "{}", run.stdout);
+    desk.run("export", "kept", &["--key", &desk.path("site.key"), "-o", &desk.path("carried.json")]);
+    let run = desk.run("import", "far", &["--key", &desk.path("site.key.pub"), "--file", &desk.path("carried.json")]);
+    assert_eq!((run.code, run.json()["items"].as_array().unwrap().len()), (0, 1), "{}", run.stdout);
+    let run = sealwright(&["inspect", &desk.path("far/intel/qve-identity.json"), "--json"]);
+    assert_eq!((run.code, &run.json()["fields"]["qve_identity"]["id"]), (0, &Value::from("QVE")), "{}", run.stdout);
 }
 
 #[test]
@@ -179,6 +214,7 @@ impl AmdDesk {
         let guest = desk.platform.launch(&snp::GuestConfig::new([7; 48])).unwrap();
         let report = guest.report(&[1; 64], 5).unwrap();
         fs::write(desk.dir.path().join("report.bin"), &report).unwrap();
+        fs::write(desk.dir.path().join("unnamed.bin"), guest.report(&[1; 64], 2).unwrap()).unwrap();
         let items = Item::of_snp(Report::parse(&report).unwrap().body, None).unwrap();
         let bundle = vendor.bundle(SigningKey::Vcek).unwrap().to_json().unwrap().into_bytes();
         let anchors = Anchors::none().with(Anchor::from_certificate("amd", vendor.root_certificate()).unwrap());
@@ -242,6 +278,13 @@ fn what_a_report_of_amd_s_needs_is_fetched_by_the_report_alone_and_is_what_a_ver
     let verify = ["verify", &report, "--anchor", &root, "--collateral", &bundle, "--collateral", &vcek];
     let run = sealwright(&verify);
     assert_eq!(run.code, 0, "{}", run.stdout);
+    let from_folder = |evidence: &str| {
+        sealwright(&["verify", &desk.path(evidence), "--anchor", &root, "--collateral", &desk.path("kept")])
+    };
+    for evidence in ["report.bin", "unnamed.bin"] {
+        let run = from_folder(evidence);
+        assert_eq!(run.code, 0, "{evidence}: {}{}", run.stdout, run.stderr);
+    }
 
     // By file to a site without a network.
     let (key, carried) = (desk.path("site.key"), desk.path("carried.json"));
@@ -266,6 +309,11 @@ fn what_a_report_of_amd_s_needs_is_fetched_by_the_report_alone_and_is_what_a_ver
     fs::write(desk.path("masked.bin"), guest.report(&[1; 64], 5).unwrap()).unwrap();
     let run = fetch("kept", &["--report", &desk.path("masked.bin")]);
     assert_eq!((run.code, &run.json()["items"][0]["reason"]["code"]), (1, &Value::from("collateral-no-chip")));
+    // Neither is in the folder; what else they need is.
+    for evidence in ["other.bin", "masked.bin"] {
+        let run = from_folder(evidence);
+        assert!(run.code == 2 && run.stderr.contains("SEV-VCEK"), "{evidence}: {}", run.stderr);
+    }
     let twice = ["collateral", "fetch", "d", "--from", "amd", "--from", "amd=https://a", "--report", &report];
     assert_eq!(sealwright(&twice).code, 2);
 }
@@ -294,6 +342,37 @@ fn the_certificates_of_a_hygon_chip_are_fetched_by_its_report_and_another_chip_s
     let run = fetch(chip.hsk_cek());
     assert_eq!((run.code, &run.json()["items"][0]["kept"]), (0, &Value::from("new")), "{}", run.stdout);
     let kept = path("kept/hygon/SIMULATED-0001.cert");
-    let run = sealwright(&["verify", &path("report.bin"), "--collateral", &kept, "--anchor", &path("hrk.cert")]);
-    assert_eq!(run.code, 0, "{}", run.stdout);
+    for collateral in [kept, path("kept")] {
+        let run =
+            sealwright(&["verify", &path("report.bin"), "--collateral", &collateral, "--anchor", &path("hrk.cert")]);
+        assert_eq!(run.code, 0, "{}", run.stdout);
+    }
+}
+
+/// Azure's guests bring their VCEK; no revocation list of AMD's is among the vectors.
+#[test]
+fn what_an_azure_guest_needs_beside_its_evidence_is_found_in_the_folder() {
+    let Some(vectors) = support::vectors() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let evidence = vectors.join("vtpm/az-snp-vtpm/evidence-v1.json");
+    let verify = |words: &[&str]| {
+        let args = ["verify", evidence.to_str().unwrap(), "--at", "1750414560", "--collateral", &path("kept")];
+        sealwright(&[&args[..], words].concat())
+    };
+    fs::create_dir_all(path("kept/amd")).unwrap();
+    let run = verify(&["--without-crl"]);
+    assert!(run.code == 2 && run.stderr.contains("AMD Milan"), "{}", run.stderr);
+    let chain = fs::read_to_string(vectors.join("snp/trustee/milan_ask_ark_asvk.pem")).unwrap();
+    let end = "-----END CERTIFICATE-----\n";
+    let two: String = chain.split_inclusive(end).take(2).collect();
+    fs::write(path("kept/amd/milan-vcek.json"), serde_json::json!({ "cert_chain": two }).to_string()).unwrap();
+    assert_eq!(verify(&["--without-crl"]).code, 0);
+    let run = verify(&[]);
+    assert!(run.code == 1 && run.stdout.contains("no-revocation-list"), "{}", run.stdout);
+    // The service is asked for the same by the same evidence.
+    let from = format!("amd={}", canned(b"none".to_vec()));
+    let words = ["--from", &from, "--plain-http", "--report", evidence.to_str().unwrap(), "--json"];
+    let run = sealwright(&[&["collateral", "fetch", &path("fetched")][..], &words].concat());
+    assert_eq!((run.code, &run.json()["items"][0]["kind"]), (1, &Value::from("amd-authority")), "{}", run.stderr);
 }

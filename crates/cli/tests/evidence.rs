@@ -112,6 +112,8 @@ fn evidence_that_lacks_what_it_needs_is_usage_and_says_what() {
     for (evidence, wanted) in [
         ("quote/tdx/dcap-qvl-tdx-quote/tdx_quote", "--collateral"),
         ("csv/csv-rs/report.cert", "HSK and CEK"),
+        ("ratls/gramine-cert.pem", "an RA-TLS certificate needs Intel's collateral"),
+        ("ratls/intel-sgxsdk-cert.pem", "--collateral"),
         ("tpm-quote/swtpm/q.msg", "--signature"),
         ("nvidia/hopperAttestationReport.txt", "certificate chain"),
     ] {

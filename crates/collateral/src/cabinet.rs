@@ -1,10 +1,10 @@
-//! The items of a store, in two folders beside its bundles: for each the best file that holds.
+//! The items of a store, in folders of their vendors beside its bundles: for each the best file that holds.
 
 use crate::{
     Endorser, Error, Item, Library, folder,
     paper::{MAX_CONTENT, Paper, Proof},
 };
-use sealwright_verify::snp;
+use sealwright_verify::Anchors;
 use sealwright_wire::time::UnixTime;
 use std::{
     collections::{BTreeMap, HashMap},
@@ -17,8 +17,12 @@ pub const MAX_ITEMS: usize = 4096;
 
 const AMD: &str = "amd";
 const HYGON: &str = "hygon";
+const INTEL: &str = "intel";
 
-/// Two folders of items, verified. Shared freely between threads.
+/// Verifies what vouches for itself below an anchor.
+type Open = fn(Vec<u8>, &Anchors, UnixTime) -> Result<Paper, sealwright_verify::Error>;
+
+/// Folders of items, verified. Shared freely between threads.
 #[derive(Debug)]
 pub(crate) struct Cabinet {
     folder: PathBuf,
@@ -100,30 +104,33 @@ impl Cabinet {
         let last = self.drawer();
         let before = Known::of(&last, at);
         let mut fresh = Drawer::default();
-        self.authorities(&mut fresh, &before, library, at)?;
+        self.issued(AMD, Paper::authority, &mut fresh, &before, library)?;
+        self.issued(INTEL, Paper::qve_identity, &mut fresh, &before, library)?;
         self.vceks(&mut fresh, &before, at)?;
         self.hygon_chips(&mut fresh, &before, library)?;
         *self.drawer.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(fresh);
         Ok(())
     }
 
-    fn authorities(
+    /// What says how new it is.
+    fn issued(
         &self,
+        folder: &str,
+        open: Open,
         fresh: &mut Drawer,
         before: &Known<'_>,
         library: &Library,
-        at: UnixTime,
     ) -> Result<(), Error> {
-        let (papers, refused) = self.read(AMD, ".json", |file, content| {
+        let (papers, refused) = self.read(folder, ".json", |file, content| {
             if let Some(known) = before.get(file, &content) {
                 return Ok(Arc::clone(known));
             }
-            Paper::authority(content, library.anchors(), at).map(Arc::new).map_err(|error| error.to_string())
+            open(content, library.anchors(), before.at).map(Arc::new).map_err(|error| error.to_string())
         })?;
         fresh.refused.extend(refused);
-        library.note_arks(papers.iter().filter_map(|filed| list(&filed.paper)))?;
+        library.note_items(papers.iter().filter_map(|filed| filed.paper.issued()))?;
         for filed in papers {
-            match list(&filed.paper).and_then(|(endorser, list)| library.ark_taken_back(endorser, list)) {
+            match filed.paper.issued().and_then(|issued| library.item_taken_back(&issued)) {
                 Some(older) => {
                     let reason = format!("{older}, which was seen before: fetch it anew");
                     fresh.refused.push((filed.file, reason));
@@ -140,7 +147,7 @@ impl Cabinet {
             let known = before.get(file, &content);
             let still = |known: &&Arc<Paper>| match &known.proof {
                 Proof::Vcek { under } => authorities.iter().any(|authority| Arc::ptr_eq(authority, under)),
-                Proof::Authority { .. } | Proof::HygonChip => false,
+                Proof::Authority { .. } | Proof::HygonChip | Proof::QveIdentity { .. } => false,
             };
             if let Some(known) = known.filter(still) {
                 return Ok(Arc::clone(known));
@@ -188,14 +195,6 @@ impl Cabinet {
             }
         }
         Ok((papers, refused))
-    }
-}
-
-/// Whose list an authority brings.
-fn list(paper: &Paper) -> Option<(Endorser, &snp::Collateral)> {
-    match (&paper.item, &paper.proof) {
-        (Item::AmdAuthority { endorser, .. }, Proof::Authority { collateral, .. }) => Some((*endorser, collateral)),
-        _ => None,
     }
 }
 

@@ -3,10 +3,9 @@
 //! The service gives the certificates of a chip, HSK and CEK in a row, to whoever knows its serial number (csv-rs). They have no dates, there are no
 //! revocation lists, and nothing in them names the chip.
 
-use crate::{Access, FetchError, SerialNumber, http, kds::FetchedItem, origin::Origin, paper::Paper};
+use crate::{Access, FetchError, FetchedItem, SerialNumber, http, origin::Origin, paper::Paper};
 use sealwright_verify::Anchors;
 use sealwright_wire::{csv::Report, time::UnixTime};
-use std::sync::Arc;
 
 /// Hygon's own service.
 pub const HYGON: &str = "https://cert.hygon.cn";
@@ -44,7 +43,7 @@ impl Hygon {
         let url = format!("{}/hsk_cek?snumber={serial_number}", self.url());
         let pair = self.0.get(&url, LENGTH).await?.body.to_vec();
         let paper = Paper::hygon_chip(pair, serial_number.clone(), anchors)?;
-        Ok(FetchedItem { paper: Arc::new(paper), from: self.url().to_owned(), at })
+        Ok(FetchedItem::new(paper, self.url(), at))
     }
 
     /// The same for the chip that a report states, if the report is then one of that chip.

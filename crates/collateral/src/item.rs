@@ -1,4 +1,4 @@
-//! What AMD's and Hygon's services hand out, each thing by what it is for.
+//! What services hand out that is not of one platform model of Intel's, each thing by what it is for.
 
 use sealwright_wire::{
     Error as WireError, csv,
@@ -37,6 +37,8 @@ pub enum Item {
         /// The chip.
         serial_number: SerialNumber,
     },
+    /// Intel's identity of its quote verification enclave, its issuers, and the root's revocation list.
+    IntelQveIdentity,
 }
 
 /// The two kinds of key that sign reports of SEV-SNP. Text form: as it stands in the routes of AMD's service.
@@ -217,14 +219,18 @@ impl Item {
     /// # Errors
     /// When the report does not say of which product line, chip and TCB its key is.
     pub fn of_snp(report: &AttestationReport, product: Option<Product>) -> Result<Vec<Self>, NoItem> {
-        let endorser = Endorser::of(report.signer().signing_key()).ok_or(NoItem::Unsigned)?;
-        let product = product_of(report, product)?;
+        let (product, endorser) = key_of(report, product)?;
         let authority = Self::AmdAuthority { product, endorser };
         if endorser == Endorser::Vlek {
             return Ok(vec![authority]);
         }
         let hwid = Hwid::of_chip_id(product, &report.chip_id).ok_or(NoItem::NoChip)?;
         Ok(vec![authority, Self::AmdVcek { product, hwid, tcb: report.tcbs(product)?.reported }])
+    }
+
+    /// The first of these, which a report that names no chip needs as well.
+    pub(crate) fn authority_of_snp(report: &AttestationReport, product: Option<Product>) -> Result<Self, NoItem> {
+        key_of(report, product).map(|(product, endorser)| Self::AmdAuthority { product, endorser })
     }
 
     /// Where its file is, below a store's folder.
@@ -238,8 +244,15 @@ impl Item {
                 format!("amd/{}-{hwid}-{tcb}.der", product.name().to_lowercase())
             }
             Self::HygonChip { serial_number } => format!("hygon/{serial_number}.cert"),
+            Self::IntelQveIdentity => "intel/qve-identity.json".to_owned(),
         }
     }
+}
+
+/// Of which product line and kind the key is that signed a report, by the report's word.
+fn key_of(report: &AttestationReport, product: Option<Product>) -> Result<(Product, Endorser), NoItem> {
+    let endorser = Endorser::of(report.signer().signing_key()).ok_or(NoItem::Unsigned)?;
+    Ok((product_of(report, product)?, endorser))
 }
 
 fn product_of(report: &AttestationReport, named: Option<Product>) -> Result<Product, NoItem> {
@@ -270,6 +283,7 @@ impl fmt::Display for Item {
                 f.write_str(&versions.join(", "))
             }
             Self::HygonChip { serial_number } => write!(f, "HSK and CEK of the Hygon chip {serial_number}"),
+            Self::IntelQveIdentity => f.write_str("identity of Intel's quote verification enclave (QvE)"),
         }
     }
 }

@@ -3,7 +3,7 @@
 //! Source: Versioned Chip Endorsement Key Certificate and KDS Interface Specification (57230), chapter "KDS Interface". The service answers 429 to
 //! whoever asks often, and says when to come back.
 
-use crate::{Access, Endorser, FetchError, Hwid, Item, http, origin::Origin, paper::Paper};
+use crate::{Access, Endorser, FetchError, FetchedItem, Hwid, Item, http, origin::Origin, paper::Paper};
 use sealwright_verify::Anchors;
 use sealwright_wire::{
     Error as WireError,
@@ -20,26 +20,6 @@ const MAX_CHAIN: usize = 32 << 10;
 const MAX_CRL: usize = 1 << 20;
 /// The longest certificate that is taken, in bytes of DER: real ones have under 1.5 KB.
 const MAX_CERTIFICATE: usize = 16 << 10;
-
-/// An item that came from a service and was verified: only services make one.
-#[derive(Clone, Debug)]
-pub struct FetchedItem {
-    pub(crate) paper: Arc<Paper>,
-    pub(crate) from: String,
-    pub(crate) at: UnixTime,
-}
-
-impl FetchedItem {
-    /// What it is.
-    pub fn item(&self) -> &Item {
-        &self.paper.item
-    }
-
-    /// Its bytes as a store keeps them.
-    pub fn content(&self) -> &[u8] {
-        &self.paper.content
-    }
-}
 
 /// A client of AMD's service, or of a cache of it.
 #[derive(Clone)]
@@ -120,7 +100,7 @@ impl Kds {
         if paper.item != *wanted {
             return Err(FetchError::Other { wanted: wanted.to_string(), found: paper.item.to_string() });
         }
-        Ok(FetchedItem { paper: Arc::new(paper), from: self.url().to_owned(), at })
+        Ok(FetchedItem::new(paper, self.url(), at))
     }
 }
 

@@ -1,13 +1,14 @@
 //! The folder, and what is handed out from it.
 
 use crate::{
-    Endorser, Error, Key,
+    Error, Key,
     newest::Edition,
+    paper::Issued,
     platforms::{Chain, Platforms},
     seen::Seen,
     shelf::{Book, Shelf},
 };
-use sealwright_verify::{Anchors, Collateral, Facts, Platform, snp};
+use sealwright_verify::{Anchors, Collateral, Facts, Platform};
 use sealwright_wire::{Evidence, Tee, quote::CertificationData, quote::Quote, time::UnixTime};
 use serde::Serialize;
 use std::{
@@ -232,22 +233,19 @@ impl Library {
         self.shelf().seen.taken_back(collateral)
     }
 
-    /// Takes note of the revocation lists of AMD's roots, before they are used: older ones are refused from now on.
-    pub(crate) fn note_arks<'c>(
-        &self,
-        lists: impl Iterator<Item = (Endorser, &'c snp::Collateral)>,
-    ) -> Result<(), Error> {
+    /// Takes note of how new items are, before they are used: older ones are refused from now on.
+    pub(crate) fn note_items<'p>(&self, items: impl Iterator<Item = Issued<'p>>) -> Result<(), Error> {
         let _looking = self.looking.lock().unwrap_or_else(PoisonError::into_inner);
         let mut seen = self.shelf().seen.clone();
-        lists.for_each(|(endorser, collateral)| seen.note_ark(endorser, collateral));
+        items.for_each(|issued| seen.note_item(&issued));
         self.keep_seen(&seen)?;
         self.shelf.write().unwrap_or_else(PoisonError::into_inner).seen = seen;
         Ok(())
     }
 
-    /// That the revocation list of one of AMD's roots is older than what was seen, in words.
-    pub(crate) fn ark_taken_back(&self, endorser: Endorser, collateral: &snp::Collateral) -> Option<String> {
-        self.shelf().seen.ark_taken_back(endorser, collateral)
+    /// That an item is older than what was seen, in words.
+    pub(crate) fn item_taken_back(&self, item: &Issued<'_>) -> Option<String> {
+        self.shelf().seen.item_taken_back(item)
     }
 
     /// Everything that is in use.

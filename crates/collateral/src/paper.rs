@@ -1,9 +1,9 @@
 //! One item, verified: only the functions here make one.
 
 use crate::{Endorser, Hwid, Item, SerialNumber};
-use sealwright_verify::{Anchors, Error, Part, csv, snp};
+use sealwright_verify::{Anchors, Error, Part, QveIdentity, csv, snp};
 use sealwright_wire::{
-    collateral::MAX_JSON,
+    collateral::{MAX_JSON, QveBundle},
     csv::{HskCek, Report},
     snp::{Bundle, HwId, SigningKey},
     time::UnixTime,
@@ -47,6 +47,45 @@ pub(crate) enum Proof {
     },
     /// Itself, below an anchor.
     HygonChip,
+    /// Itself, below an anchor.
+    QveIdentity {
+        /// As it came.
+        bundle: QveBundle,
+        /// Verified.
+        identity: Box<QveIdentity>,
+    },
+}
+
+/// What of an item says how new it is: nothing older than what was seen is used.
+pub(crate) enum Issued<'p> {
+    /// The revocation list of one of AMD's roots.
+    Ark(Endorser, &'p snp::Collateral),
+    /// The QvE's identity, and the revocation list of its root.
+    Qve(&'p QveIdentity),
+}
+
+/// An item that came from a service and was verified: only services make one.
+#[derive(Clone, Debug)]
+pub struct FetchedItem {
+    pub(crate) paper: Arc<Paper>,
+    pub(crate) from: String,
+    pub(crate) at: UnixTime,
+}
+
+impl FetchedItem {
+    pub(crate) fn new(paper: Paper, from: &str, at: UnixTime) -> Self {
+        Self { paper: Arc::new(paper), from: from.to_owned(), at }
+    }
+
+    /// What it is.
+    pub fn item(&self) -> &Item {
+        &self.paper.item
+    }
+
+    /// Its bytes as a store keeps them.
+    pub fn content(&self) -> &[u8] {
+        &self.paper.content
+    }
 }
 
 impl Paper {
@@ -98,12 +137,46 @@ impl Paper {
         Ok(Self { item, content, from: None, until: NO_END, anchor, proof: Proof::HygonChip })
     }
 
+    /// Intel's identity of the QvE, from the JSON of its bundle.
+    pub(crate) fn qve_identity(content: Vec<u8>, anchors: &Anchors, at: UnixTime) -> Result<Self, Error> {
+        let malformed = |source| Error::Malformed { part: Part::QveIdentity, source };
+        let bundle = QveBundle::from_json(&content).map_err(malformed)?;
+        let identity = QveIdentity::verify(&bundle, anchors, at)?;
+        Ok(Self {
+            item: Item::IntelQveIdentity,
+            content,
+            from: Some(identity.valid_from()),
+            until: identity.expires(),
+            anchor: identity.anchor().name.clone(),
+            proof: Proof::QveIdentity { bundle, identity: Box::new(identity) },
+        })
+    }
+
+    /// What says how new it is, where something does.
+    pub(crate) fn issued(&self) -> Option<Issued<'_>> {
+        match (&self.item, &self.proof) {
+            (Item::AmdAuthority { endorser, .. }, Proof::Authority { collateral, .. }) => {
+                Some(Issued::Ark(*endorser, collateral))
+            }
+            (_, Proof::QveIdentity { identity, .. }) => Some(Issued::Qve(identity)),
+            _ => None,
+        }
+    }
+
+    /// Its TCB evaluation data number, where it has one.
+    pub(crate) const fn evaluation_number(&self) -> Option<u32> {
+        match &self.proof {
+            Proof::QveIdentity { identity, .. } => Some(identity.evaluation_number()),
+            Proof::Authority { .. } | Proof::Vcek { .. } | Proof::HygonChip => None,
+        }
+    }
+
     /// Whether it still holds.
     pub(crate) fn holds(&self, at: UnixTime) -> bool {
         let own = self.from.is_none_or(|from| from <= at) && at <= self.until;
         match &self.proof {
             Proof::Vcek { under } => own && under.holds(at),
-            Proof::Authority { .. } | Proof::HygonChip => own,
+            Proof::Authority { .. } | Proof::HygonChip | Proof::QveIdentity { .. } => own,
         }
     }
 
@@ -114,6 +187,11 @@ impl Paper {
                 held.crl_issue() >= fresh.crl_issue() && held.expires() >= fresh.expires()
             }
             (Proof::Vcek { .. }, Proof::Vcek { .. }) => self.until >= fresh.until,
+            (Proof::QveIdentity { identity: held, .. }, Proof::QveIdentity { identity: fresh, .. }) => {
+                held.evaluation_number() >= fresh.evaluation_number()
+                    && held.root_crl() >= fresh.root_crl()
+                    && held.expires() >= fresh.expires()
+            }
             _ => self.content == fresh.content,
         }
     }

@@ -7,11 +7,11 @@ mod config;
 
 pub use config::{Config, DEFAULT_TIMEOUT, INTEL, INTEL_ROOT_CRL, Kind, Version};
 
-use crate::{Access, FetchError, PckCa, Wanted, http::Reply, origin::Origin, percent};
+use crate::{Access, FetchError, FetchedItem, PckCa, Wanted, http::Reply, origin::Origin, paper::Paper, percent};
 use sealwright_verify::{Anchors, Collateral};
 use sealwright_wire::{
     Error as WireError, Tee,
-    collateral::{Bundle, Signed},
+    collateral::{Bundle, QveBundle, Signed},
     quote::{CertificationData, PlatformId, Ppid, Quote},
     time::UnixTime,
 };
@@ -117,6 +117,20 @@ impl Service {
             return Err(FetchError::Other { wanted: wanted.to_string(), found: found.to_string() });
         }
         Ok(Fetched { wanted: *wanted, from: self.url().to_owned(), bundle, collateral, at })
+    }
+
+    /// Asks for the identity of the quote verification enclave, and verifies it at `at`. No quote needs it.
+    ///
+    /// # Errors
+    /// When there is no answer, or it does not hold.
+    pub async fn qve_identity(&self, anchors: &Anchors, at: UnixTime) -> Result<FetchedItem, FetchError> {
+        let (qve_identity, qve_identity_signature, qve_identity_issuer_chain) =
+            self.identity(Tee::Sgx, "qve/identity").await?;
+        let root_ca_crl = self.root_crl().await?;
+        let bundle = QveBundle { root_ca_crl, qve_identity_issuer_chain, qve_identity, qve_identity_signature };
+        let content = bundle.to_json().map_err(|source| FetchError::Answer { url: self.url().to_owned(), source })?;
+        let paper = Paper::qve_identity(content.into_bytes(), anchors, at)?;
+        Ok(FetchedItem::new(paper, self.url(), at))
     }
 
     async fn bundle(&self, wanted: &Wanted) -> Result<Bundle, FetchError> {

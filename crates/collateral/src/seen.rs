@@ -1,7 +1,7 @@
 //! The newest issue of everything that was seen, so that a file which takes back a TCB recovery or a revocation is noticed.
 
-use crate::Endorser;
-use sealwright_verify::{Collateral, CrlIssue, Issue, snp};
+use crate::{Endorser, paper::Issued};
+use sealwright_verify::{Collateral, CrlIssue, Issue, QveIdentity, snp};
 use sealwright_wire::{Digest, Tee};
 use serde::{Deserialize, Serialize};
 use std::{
@@ -32,6 +32,10 @@ pub(crate) struct Seen {
     pck_crls: BTreeMap<(Root, String), CrlIssue>,
     /// AMD's lists, which its service has under each kind of key.
     ark_crls: BTreeMap<(Root, Endorser), CrlIssue>,
+    /// TCB evaluation data numbers of the QvE's identity.
+    qve_identities: BTreeMap<Root, u32>,
+    /// The root CA's lists that came with it: bundles have their own, which is renewed with theirs.
+    qve_root_crls: BTreeMap<Root, CrlIssue>,
 }
 
 /// The file.
@@ -45,6 +49,9 @@ struct Kept {
     /// Absent where none was seen.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     ark_crl: Vec<ArkCrlLine>,
+    /// Absent where none was seen.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    qve_identity: Vec<QveIdentityLine>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -85,6 +92,13 @@ struct ArkCrlLine {
     issue: CrlIssue,
 }
 
+#[derive(Serialize, Deserialize)]
+struct QveIdentityLine {
+    root: Root,
+    evaluation: u32,
+    root_crl: CrlIssue,
+}
+
 /// A bundle, as the file had it before version 2.
 #[derive(Deserialize)]
 struct BundleLine {
@@ -115,18 +129,43 @@ impl Seen {
         raise(&mut self.pck_crls, (root, pck_ca), issue.pck_crl);
     }
 
-    /// Takes note of the revocation list of one of AMD's roots.
-    pub(crate) fn note_ark(&mut self, endorser: Endorser, collateral: &snp::Collateral) {
-        if let Some(issue) = collateral.crl_issue() {
-            raise(&mut self.ark_crls, (collateral.anchor().sha256, endorser), issue);
+    /// Takes note of how new an item is.
+    pub(crate) fn note_item(&mut self, item: &Issued<'_>) {
+        match item {
+            Issued::Ark(endorser, collateral) => {
+                if let Some(issue) = collateral.crl_issue() {
+                    raise(&mut self.ark_crls, (collateral.anchor().sha256, *endorser), issue);
+                }
+            }
+            Issued::Qve(identity) => {
+                let root = identity.anchor().sha256;
+                raise(&mut self.qve_identities, root, identity.evaluation_number());
+                raise(&mut self.qve_root_crls, root, identity.root_crl());
+            }
         }
     }
 
-    /// That the revocation list of one of AMD's roots is older than what was seen, in words.
-    pub(crate) fn ark_taken_back(&self, endorser: Endorser, collateral: &snp::Collateral) -> Option<String> {
+    /// That an item is older than what was seen, in words.
+    pub(crate) fn item_taken_back(&self, item: &Issued<'_>) -> Option<String> {
+        match item {
+            Issued::Ark(endorser, collateral) => self.ark_taken_back(*endorser, collateral),
+            Issued::Qve(identity) => self.qve_taken_back(identity),
+        }
+    }
+
+    fn ark_taken_back(&self, endorser: Endorser, collateral: &snp::Collateral) -> Option<String> {
         let seen = self.ark_crls.get(&(collateral.anchor().sha256, endorser))?;
-        let own = collateral.crl_issue().filter(|own| own < seen)?;
-        Some(format!("its revocation list is {own}, older than {seen}"))
+        older_list(collateral.crl_issue()?, *seen)
+    }
+
+    fn qve_taken_back(&self, identity: &QveIdentity) -> Option<String> {
+        let root = identity.anchor().sha256;
+        let (number, crl) = (identity.evaluation_number(), identity.root_crl());
+        let seen = newest(&self.qve_identities, &root, number);
+        if number < seen {
+            return Some(format!("its TCB evaluation data number is {number}, lower than {seen}"));
+        }
+        older_list(crl, newest(&self.qve_root_crls, &root, crl))
     }
 
     /// The part of collateral that is older than what was seen, in words.
@@ -174,6 +213,8 @@ impl Seen {
             root_crls: newest_of(kept.root_crl.into_iter().map(|line| (line.root, line.issue))),
             pck_crls: newest_of(kept.pck_crl.into_iter().map(|line| ((line.root, line.issuer), line.issue))),
             ark_crls: newest_of(kept.ark_crl.into_iter().map(|line| ((line.root, line.endorser), line.issue))),
+            qve_identities: newest_of(kept.qve_identity.iter().map(|line| (line.root, line.evaluation))),
+            qve_root_crls: newest_of(kept.qve_identity.iter().map(|line| (line.root, line.root_crl))),
         })
     }
 
@@ -183,6 +224,8 @@ impl Seen {
         let root_crl = self.root_crls.iter();
         let pck_crl = self.pck_crls.iter();
         let ark_crl = self.ark_crls.iter();
+        // Both were seen of the same roots.
+        let qve_identity = self.qve_identities.iter().zip(self.qve_root_crls.values());
         Kept {
             version: VERSION,
             tcb_info: tcb_info.map(|(&(root, tee, fmspc), &number)| TcbInfoLine { root, tee, fmspc, number }).collect(),
@@ -192,6 +235,9 @@ impl Seen {
                 .map(|((root, issuer), &issue)| PckCrlLine { root: *root, issuer: issuer.clone(), issue })
                 .collect(),
             ark_crl: ark_crl.map(|(&(root, endorser), &issue)| ArkCrlLine { root, endorser, issue }).collect(),
+            qve_identity: qve_identity
+                .map(|((&root, &evaluation), &root_crl)| QveIdentityLine { root, evaluation, root_crl })
+                .collect(),
         }
     }
 
@@ -206,6 +252,10 @@ impl Seen {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
     }
+}
+
+fn older_list(own: CrlIssue, seen: CrlIssue) -> Option<String> {
+    (own < seen).then(|| format!("its revocation list is {own}, older than {seen}"))
 }
 
 /// Sets what was seen to `issue`, unless that is older.

@@ -5,7 +5,7 @@ use crate::{Hygon, Item, Kds, Service};
 /// Who is asked for what: one service of each vendor, where one was named.
 #[derive(Clone, Default)]
 pub struct Services {
-    /// Intel's, or a cache of it: bundles.
+    /// Intel's, or a cache of it: bundles, and the QvE's identity.
     pub intel: Option<Service>,
     /// AMD's, or a cache of it.
     pub amd: Option<Kds>,
@@ -19,6 +19,7 @@ impl Services {
         match item {
             Item::AmdAuthority { .. } | Item::AmdVcek { .. } => self.amd.is_some(),
             Item::HygonChip { .. } => self.hygon.is_some(),
+            Item::IntelQveIdentity => self.intel.is_some(),
         }
     }
 }

@@ -30,17 +30,42 @@ const AUTH_DATA_LENGTH: u8 = 32;
 /// A quoting enclave: an identity and an attestation key that never leaves this process.
 struct QuotingEnclave {
     enclave: Enclave,
-    mr_enclave: [u8; 32],
     key: Key,
     auth_data: Vec<u8>,
 }
 
+impl Enclave {
+    fn of(id: QeId, isv_prod_id: u16, isv_svn: u16) -> Self {
+        Self { id, mr_signer: label(id, "signer"), isv_prod_id, isv_svn }
+    }
+
+    /// The vendor's quote verification enclave.
+    pub(crate) fn qve() -> Self {
+        Self::of(QeId::Qve, 2, 3)
+    }
+
+    /// What the enclave's report says on a platform of this generation, bound to nothing yet.
+    pub(crate) fn report(&self, generation: Generation) -> ReportBody {
+        let mut report = ReportBody::new_zeroed();
+        report.cpu_svn = generation.sgx_components();
+        report.attributes = QE_ATTRIBUTES;
+        report.mr_enclave = label(self.id, "code");
+        report.mr_signer = self.mr_signer;
+        report.isv_prod_id = self.isv_prod_id.into();
+        report.isv_svn = self.isv_svn.into();
+        report
+    }
+}
+
+/// A measurement that stands for what an enclave does not really have.
+fn label(id: QeId, what: &str) -> [u8; 32] {
+    sha256(format!("sealwright simulation: {what} of {}", id.name()).as_bytes())
+}
+
 impl QuotingEnclave {
     fn make(id: QeId, isv_prod_id: u16, isv_svn: u16) -> Result<Self, Error> {
-        let label = |what: &str| sha256(format!("sealwright simulation: {what} of {}", id.name()).as_bytes());
         Ok(Self {
-            enclave: Enclave { id, mr_signer: label("signer"), isv_prod_id, isv_svn },
-            mr_enclave: label("code"),
+            enclave: Enclave::of(id, isv_prod_id, isv_svn),
             key: Key::generate()?,
             auth_data: (0..AUTH_DATA_LENGTH).collect(),
         })
@@ -48,13 +73,7 @@ impl QuotingEnclave {
 
     /// The enclave's report, which binds its attestation key, under the platform's certification key.
     fn certify(&self, pck: &Key, generation: Generation) -> Result<Certified, Error> {
-        let mut report = ReportBody::new_zeroed();
-        report.cpu_svn = generation.sgx_components();
-        report.attributes = QE_ATTRIBUTES;
-        report.mr_enclave = self.mr_enclave;
-        report.mr_signer = self.enclave.mr_signer;
-        report.isv_prod_id = self.enclave.isv_prod_id.into();
-        report.isv_svn = self.enclave.isv_svn.into();
+        let mut report = self.enclave.report(generation);
         let bound = [self.key.public_xy().as_slice(), &self.auth_data].concat();
         report.report_data[..32].copy_from_slice(&sha256(&bound));
         let signature = pck.sign(report.as_bytes())?;

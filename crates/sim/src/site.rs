@@ -3,7 +3,7 @@
 use crate::{
     Error,
     platform::Platform,
-    tcb::{self, History, Lists},
+    tcb::{self, Enclave as IntelEnclave, History, Lists},
     td::{Domain, QuoteFormat, TdConfig},
     vendor::{Revocation, Vendor},
 };
@@ -11,7 +11,7 @@ use sealwright_evidence::{Backend, Collected, Measurement};
 use sealwright_wire::{
     Tee,
     aael::RuntimeEvent,
-    collateral::{Bundle, TcbInfoId},
+    collateral::{Bundle, QveBundle, TcbInfoId},
     quote::Body,
     sgx,
     time::UnixTime,
@@ -65,6 +65,7 @@ struct Published {
     issued: UnixTime,
     tdx: Bundle,
     sgx: Bundle,
+    qve: QveBundle,
 }
 
 /// A site as its operator sees it.
@@ -133,16 +134,35 @@ impl Site {
     /// # Errors
     /// When this site has no quotes of that TEE, or the cryptographic library fails.
     pub fn collateral(&self, tee: Tee) -> Result<Bundle, Error> {
-        let mut published = lock(&self.0.published);
-        let now = (self.0.clock)();
-        if now.0 > published.issued.0.saturating_add(REISSUE_AFTER) {
-            self.publish_again(&mut published, |_| Ok(()))?;
-        }
+        let published = self.current()?;
         match tee {
             Tee::Tdx => Ok(published.tdx.clone()),
             Tee::Sgx => Ok(published.sgx.clone()),
             other => Err(Error::Config { field: "tee", expected: "tdx or sgx", found: other.name().to_owned() }),
         }
+    }
+
+    /// The identity of the vendor's quote verification enclave; issued anew when it is more than a day old.
+    ///
+    /// # Errors
+    /// When the cryptographic library fails.
+    pub fn qve_identity(&self) -> Result<QveBundle, Error> {
+        Ok(self.current()?.qve.clone())
+    }
+
+    /// A report of the quote verification enclave, as it makes one over the result of a verification: over `report_data`.
+    pub fn qve_report(&self, report_data: &[u8; 64]) -> sgx::ReportBody {
+        sgx::ReportBody { report_data: *report_data, ..IntelEnclave::qve().report(self.0.platform.generation()) }
+    }
+
+    /// What is published, issued anew when it is too old.
+    fn current(&self) -> Result<MutexGuard<'_, Published>, Error> {
+        let mut published = lock(&self.0.published);
+        let now = (self.0.clock)();
+        if now.0 > published.issued.0.saturating_add(REISSUE_AFTER) {
+            self.publish_again(&mut published, |_| Ok(()))?;
+        }
+        Ok(published)
     }
 
     /// Boots a machine.
@@ -298,7 +318,8 @@ fn publish(
         Lists { root_crl: vendor.root_crl(crl_number, now)?, pck_crl: vendor.pck_crl(crl_number, &revoked, now)? };
     let tdx = tcb::bundle(vendor, &history, platform.td_enclave(), TcbInfoId::Tdx, &lists, now)?;
     let sgx = tcb::bundle(vendor, &history, platform.sgx_enclave(), TcbInfoId::Sgx, &lists, now)?;
-    Ok(Published { history, revoked, crl_number, issued: now, tdx, sgx })
+    let qve = tcb::qve_bundle(vendor, &history, &IntelEnclave::qve(), lists.root_crl, now)?;
+    Ok(Published { history, revoked, crl_number, issued: now, tdx, sgx, qve })
 }
 
 /// Writes beside the file and moves it into place, so that a reader sees the old file or the new one.

@@ -10,8 +10,8 @@ use crate::{
 };
 use sealwright_wire::{
     collateral::{
-        Bundle, Component, QeId, QeIdentity, QeTcb, QeTcbLevel, Tcb, TcbInfo, TcbInfoId, TcbLevel, TcbStatus,
-        TdxModule, TdxModuleIdentity, TdxModuleLevel, TdxModuleTcb,
+        Bundle, Component, QeId, QeIdentity, QeTcb, QeTcbLevel, QveBundle, Tcb, TcbInfo, TcbInfoId, TcbLevel,
+        TcbStatus, TdxModule, TdxModuleIdentity, TdxModuleLevel, TdxModuleTcb,
     },
     time::UnixTime,
 };
@@ -236,6 +236,19 @@ pub(crate) fn bundle(
         qe_identity_signature,
         pck_certificate_chain: None,
     })
+}
+
+/// The identity of the quote verification enclave, signed now.
+pub(crate) fn qve_bundle(
+    vendor: &Vendor,
+    history: &History,
+    enclave: &Enclave,
+    root_crl: Vec<u8>,
+    now: UnixTime,
+) -> Result<QveBundle, Error> {
+    let (qve_identity, qve_identity_signature) = signed(vendor, &qe_identity(enclave, history, now))?;
+    let qve_identity_issuer_chain = vendor.tcb_signer_chain();
+    Ok(QveBundle { root_ca_crl: root_crl, qve_identity_issuer_chain, qve_identity, qve_identity_signature })
 }
 
 fn signed<T: Serialize>(vendor: &Vendor, document: &T) -> Result<(String, [u8; 64]), Error> {

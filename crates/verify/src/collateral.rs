@@ -231,7 +231,7 @@ impl Signers {
 }
 
 /// A certificate that signs collateral: directly below the root, and not revoked.
-fn verify_signer(
+pub(crate) fn verify_signer(
     part: Part,
     pem: &str,
     root: &Certificate,
@@ -248,7 +248,7 @@ fn verify_signer(
     Ok((signer, window))
 }
 
-fn verify_document(part: Part, signer: &Certificate, text: &str, signature: &[u8; 64]) -> Result<(), Error> {
+pub(crate) fn verify_document(part: Part, signer: &Certificate, text: &str, signature: &[u8; 64]) -> Result<(), Error> {
     if crypto::verify_fixed(signer.p256()?, text.as_bytes(), signature) {
         return Ok(());
     }
@@ -262,9 +262,6 @@ fn check_rules(tcb_info: &TcbInfo, qe_identity: &QeIdentity) -> Result<(), Error
     if tcb_info.tcb_type != 0 {
         return Err(profile(Part::TcbInfo, "tcbType 0", tcb_info.tcb_type.to_string()));
     }
-    let check = |part, rule, status: S, allowed: bool| {
-        if allowed { Ok(()) } else { Err(profile(part, rule, status.to_string())) }
-    };
     for level in &tcb_info.tcb_levels {
         let status = level.tcb_status;
         let result_only = matches!(status, S::TDRelaunchAdvised | S::TDRelaunchAdvisedConfigurationNeeded);
@@ -274,14 +271,23 @@ fn check_rules(tcb_info: &TcbInfo, qe_identity: &QeIdentity) -> Result<(), Error
         let allowed = matches!(level.tcb_status, S::UpToDate | S::OutOfDate | S::Revoked);
         check(Part::TcbInfo, "a status of a TDX module", level.tcb_status, allowed)?;
     }
-    for level in &qe_identity.tcb_levels {
+    check_enclave_statuses(Part::QeIdentity, qe_identity)
+}
+
+/// The statuses that the identity of an enclave may use.
+pub(crate) fn check_enclave_statuses(part: Part, identity: &QeIdentity) -> Result<(), Error> {
+    use TcbStatus as S;
+    identity.tcb_levels.iter().try_for_each(|level| {
         let allowed = matches!(
             level.tcb_status,
             S::UpToDate | S::OutOfDate | S::Revoked | S::ConfigurationNeeded | S::OutOfDateConfigurationNeeded
         );
-        check(Part::QeIdentity, "a status of a quoting enclave", level.tcb_status, allowed)?;
-    }
-    Ok(())
+        check(part, "a status of an enclave of Intel's", level.tcb_status, allowed)
+    })
+}
+
+fn check(part: Part, rule: &'static str, status: TcbStatus, allowed: bool) -> Result<(), Error> {
+    if allowed { Ok(()) } else { Err(profile(part, rule, status.to_string())) }
 }
 
 /// TCB info and QE identity must be of one kind of environment, in versions that Intel defines for it.

@@ -141,9 +141,11 @@ pub enum Error {
         /// What the report says.
         found: String,
     },
-    /// The quoting enclave is not the one that its identity describes.
-    #[error("quoting enclave: {field} is {found}, QE identity demands {expected}")]
+    /// An enclave of Intel's is not the one that its identity describes.
+    #[error("{enclave}: {field} is {found}, its identity demands {expected}")]
     QeMismatch {
+        /// Which enclave: the quoting enclave or the quote verification enclave.
+        enclave: &'static str,
         /// Which field of the QE's report.
         field: &'static str,
         /// What the identity demands.

@@ -36,7 +36,12 @@ pub(crate) fn sort_levels(info: &mut TcbInfo, qe_identity: &mut QeIdentity) {
     for module in &mut info.tdx_module_identities {
         module.tcb_levels.sort_by_key(|level| Reverse(level.tcb.isvsvn));
     }
-    qe_identity.tcb_levels.sort_by_key(|level| Reverse(level.tcb.isvsvn));
+    sort_qe_levels(qe_identity);
+}
+
+/// The same for an enclave's identity alone.
+pub(crate) fn sort_qe_levels(identity: &mut QeIdentity) {
+    identity.tcb_levels.sort_by_key(|level| Reverse(level.tcb.isvsvn));
 }
 
 type Svns = [u16; 16];

@@ -6,6 +6,7 @@ mod support;
 mod site;
 
 use rcgen::{CertificateParams, CustomExtension, KeyPair, PKCS_ECDSA_P384_SHA384, PublicKeyData};
+use sealwright_verify::any::{self, Kind, Missing, Request, Root, Supplied};
 use sealwright_verify::ratls::check_certificate;
 use sealwright_verify::{Error, RatlsError, hash, verify};
 use sealwright_wire::Evidence;
@@ -161,4 +162,32 @@ fn certificates_without_usable_evidence_are_refused() {
     let error = check_certificate(b"no certificate").unwrap_err();
     assert_eq!(error.code(), "malformed-evidence");
     assert_eq!(Error::from(RatlsError::NoEvidence).code(), "ratls-unbound");
+}
+
+/// The certificate, its quote and the collateral, as they lie in files.
+#[test]
+fn a_certificate_is_evidence_as_any_other() {
+    let (mine, other) = (key(), key());
+    let (site, bytes) = quote(report_data(&sha256(&mine.subject_public_key_info())));
+    let mut supplied = Supplied::default();
+    supplied.add(site.bundle().to_json().unwrap().as_bytes()).unwrap();
+    let root = site.root_der();
+    let request = Request { roots: vec![Root { name: "site", bytes: &root }], ..Request::new(&supplied, at()) };
+    let der = certificate(&mine, RATS_TLS, &bytes);
+    let pem = sealwright_wire::collateral::encode_pem_chain(&[&der]);
+    for form in [der.as_slice(), pem.as_bytes(), hex::encode(&der).as_bytes()] {
+        assert_eq!(Kind::of_text(form), Some((Kind::Ratls, der.clone())));
+        assert!(request.verify(form).unwrap().tcb().is_some());
+    }
+    let stolen = certificate(&other, RATS_TLS, &bytes);
+    let any::Error::Refused { error, .. } = request.verify(&stolen).unwrap_err() else { panic!("refused") };
+    assert_eq!(error.code(), "ratls-unbound");
+    let nothing = Supplied::default();
+    let error = Request::new(&nothing, at()).verify(&der).unwrap_err();
+    assert_eq!(error, any::Error::Missing { kind: Kind::Ratls, missing: Missing::IntelCollateral });
+    let pck = sealwright_wire::collateral::pem_chain("chain", &site.chain()).unwrap().remove(0);
+    // Certificates without evidence are none, and neither are those whose extension of the same name is Intel's word on a platform.
+    for other in [certificate(&mine, &[1, 2, 3], b"x"), pck] {
+        assert_eq!(Kind::of(&other), None);
+    }
 }

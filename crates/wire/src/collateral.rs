@@ -8,11 +8,13 @@
 mod chain;
 mod hex_upper;
 mod qe_identity;
+mod qve;
 mod status;
 mod tcb_info;
 
 pub use chain::{MAX_CERTIFICATES, encode_pem_chain, pem_chain};
 pub use qe_identity::{QeId, QeIdentity, QeTcb, QeTcbLevel};
+pub use qve::QveBundle;
 pub use status::{ParseStatusError, TcbStatus};
 pub use tcb_info::{
     Component, Tcb, TcbInfo, TcbInfoId, TcbLevel, TdxModule, TdxModuleIdentity, TdxModuleLevel, TdxModuleTcb,

@@ -19,7 +19,7 @@ macro_rules! terminated {
     };
 }
 
-terminated!(Quote, Snp, Csv, Tpm, TpmJson, AzVtpm, Nitro, Cca, Nvidia);
+terminated!(Quote, Snp, Csv, Tpm, TpmJson, AzVtpm, Nitro, Cca, Nvidia, Ratls);
 
 // At compile time, where a place that is not there does not compile.
 #[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects)]

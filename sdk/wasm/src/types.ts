@@ -8,7 +8,8 @@ export type Kind =
   | "evidence of an Azure guest behind its vTPM"
   | "AWS Nitro attestation document"
   | "Arm CCA attestation token"
-  | "NVIDIA GPU attestation report";
+  | "NVIDIA GPU attestation report"
+  | "RA-TLS certificate";
 
 /** Intel's ratings of a platform, from best to worst. */
 export type TcbStatus =

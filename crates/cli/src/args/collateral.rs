@@ -81,7 +81,7 @@ pub(crate) struct UpkeepArgs {
 
 /// Fetch collateral.
 #[derive(Args)]
-#[command(group = clap::ArgGroup::new("what").required(true).args(["fmspc", "evidence", "due"]))]
+#[command(group = clap::ArgGroup::new("what").required(true).args(["fmspc", "evidence", "due", "qve_identity"]))]
 pub(crate) struct CollateralFetch {
     #[command(flatten)]
     pub(crate) store: StoreArgs,
@@ -94,8 +94,8 @@ pub(crate) struct CollateralFetch {
     /// The kind of environment.
     #[arg(long, value_enum, requires = "fmspc")]
     pub(crate) tee: Option<IntelTee>,
-    /// Fetch what this evidence needs: a quote of SGX or TDX, a report of SEV-SNP or CSV. Where a quote carries no certificate, that too. Reports are
-    /// asked about at AMD's or Hygon's own service unless another is named.
+    /// Fetch what this evidence needs: a quote of SGX or TDX, a report of SEV-SNP or CSV, an RA-TLS certificate, an Azure guest's evidence. Where a
+    /// quote carries no certificate, that too. Reports are asked about at AMD's or Hygon's own service unless another is named.
     #[arg(long = "for", visible_alias = "report", value_name = "EVIDENCE")]
     pub(crate) evidence: Option<PathBuf>,
     /// The product line (Milan, Genoa, Turin) of an SEV-SNP report of version 2, which does not say it.
@@ -104,6 +104,9 @@ pub(crate) struct CollateralFetch {
     /// Fetch anew what is kept and not fresh.
     #[arg(long)]
     pub(crate) due: bool,
+    /// Fetch the identity of Intel's quote verification enclave. No quote needs it: it is for clients that have that enclave verify.
+    #[arg(long)]
+    pub(crate) qve_identity: bool,
     #[command(flatten)]
     pub(crate) service: ServiceArgs,
     #[command(flatten)]

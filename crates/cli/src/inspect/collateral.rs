@@ -3,7 +3,7 @@
 use super::{Inspected, certificate, log};
 use crate::fields::{Fields, Value};
 use anyhow::{Context, Result, bail};
-use sealwright_wire::collateral::{Bundle, QeIdentity, Signed, TcbInfo, TcbLevel};
+use sealwright_wire::collateral::{Bundle, QeIdentity, QveBundle, Signed, TcbInfo, TcbLevel};
 use sealwright_wire::kbs::Message;
 use sealwright_wire::ratls::AttestResponse;
 use sealwright_wire::reference::ReferenceValues;
@@ -16,6 +16,9 @@ pub(super) fn json(text: &[u8]) -> Result<Inspected> {
     let has = |name: &str| document.get(name).is_some();
     if has("tcb_info") && has("qe_identity") {
         return bundle(&Bundle::from_json(text)?);
+    }
+    if has("qve_identity") {
+        return qve_bundle(&QveBundle::from_json(text)?);
     }
     if has("tcbInfo") {
         let signed = Signed::tcb_info(text)?;
@@ -71,6 +74,14 @@ fn bundle(bundle: &Bundle) -> Result<Inspected> {
         .with("pck_crl", revocation_list(&bundle.pck_crl)?)
         .with("pck_crl_issuer_chain", certificate::chain(bundle.pck_crl_issuer_chain.as_bytes())?);
     Ok(Inspected::new("Intel collateral bundle", fields))
+}
+
+fn qve_bundle(bundle: &QveBundle) -> Result<Inspected> {
+    let fields = Fields::new()
+        .with("qve_identity", identity(&QeIdentity::parse(&bundle.qve_identity)?))
+        .with("qve_identity_issuer_chain", certificate::chain(bundle.qve_identity_issuer_chain.as_bytes())?)
+        .with("root_ca_crl", revocation_list(&bundle.root_ca_crl)?);
+    Ok(Inspected::new("identity of Intel's quote verification enclave", fields))
 }
 
 fn tcb_info(info: &TcbInfo) -> Fields {

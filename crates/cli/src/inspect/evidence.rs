@@ -24,6 +24,7 @@ pub(super) fn of(kind: Kind, bytes: &[u8]) -> Result<Inspected> {
         Kind::Nitro => nitro_document(&nitro::Document::parse(bytes)?)?,
         Kind::Cca => cca_token(&Token::parse(bytes)?),
         Kind::Nvidia => gpu_report(&nvidia::Report::parse(bytes)?),
+        Kind::Ratls => super::certificate::of_der(bytes)?,
     };
     Ok(Inspected::new(kind.name(), fields))
 }

@@ -207,7 +207,8 @@ fn pem(bytes: &[u8]) -> Option<Result<Inspected>> {
         if certificates.len() == 1
             && let Some(single) = certificates.pop()
         {
-            return Ok(Inspected::new("certificate", single));
+            let kind = Kind::of_text(text).map_or("certificate", |(kind, _)| kind.name());
+            return Ok(Inspected::new(kind, single));
         }
         Ok(Inspected::new(format!("{} certificates", certificates.len()), Fields::new().with("chain", certificates)))
     })
@@ -218,7 +219,10 @@ fn der(bytes: &[u8]) -> Option<Result<Inspected>> {
         return None;
     }
     if let Ok(parsed) = Certificate::from_der(bytes) {
-        return Some(certificate(&parsed));
+        return Some(match Kind::of(bytes) {
+            Some(kind) => evidence::of(kind, bytes),
+            None => certificate(&parsed),
+        });
     }
     certificate::parse_revocation_list(bytes).map(|list| Ok(revocation_list(&list)))
 }

@@ -7,6 +7,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use sealwright_wire::collateral::Signed;
 
 /// Why there is nothing. Each has the status and the sentence by which clients know it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +58,14 @@ pub(super) struct Found {
     /// The header field for the chain and the chain in PEM, where there is one.
     pub(super) chain: Option<(&'static str, String)>,
     pub(super) body: Vec<u8>,
+}
+
+impl Found {
+    /// The identity of an enclave of Intel's.
+    pub(super) fn identity(signed: &Signed<'_>, issuers: &str) -> Self {
+        let chain = Some(("SGX-Enclave-Identity-Issuer-Chain", issuers.to_owned()));
+        Self { content_type: "application/json", chain, body: signed.to_qe_identity_json().into_bytes() }
+    }
 }
 
 impl IntoResponse for Found {

@@ -61,8 +61,7 @@ impl Catalogue {
             |edition: &Edition| edition.collateral.tee() == tee && wish.allows(edition.collateral.issue().qe_identity);
         let bundle = &self.newest(fits, |issue| issue.qe_identity)?.bundle;
         let signed = Signed { document: &bundle.qe_identity, signature: bundle.qe_identity_signature };
-        let chain = Some(("SGX-Enclave-Identity-Issuer-Chain", bundle.qe_identity_issuer_chain.clone()));
-        Ok(Found { content_type: "application/json", chain, body: signed.to_qe_identity_json().into_bytes() })
+        Ok(Found::identity(&signed, &bundle.qe_identity_issuer_chain))
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -89,7 +88,7 @@ pub(super) enum Wish {
 }
 
 impl Wish {
-    const fn allows(self, number: u32) -> bool {
+    pub(super) const fn allows(self, number: u32) -> bool {
         match self {
             Self::Any => true,
             Self::Number(wanted) => wanted == number,

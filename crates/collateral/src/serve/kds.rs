@@ -68,7 +68,7 @@ fn bundle(shared: &Shared, product: &str, endorser: Endorser) -> Result<Bundle, 
     let product = Product::from_name(product).ok_or(Missing::NotFound)?;
     match &held(shared, &Item::AmdAuthority { product, endorser })?.proof {
         Proof::Authority { bundle, .. } => Ok(bundle.clone()),
-        Proof::Vcek { .. } | Proof::HygonChip => Err(Missing::NotFound),
+        Proof::Vcek { .. } | Proof::HygonChip | Proof::QveIdentity { .. } => Err(Missing::NotFound),
     }
 }
 

@@ -7,7 +7,7 @@ use super::{
     kds,
     metrics::{self, Metrics},
 };
-use crate::{Freshness, PckCa, pcs::Version};
+use crate::{Freshness, Item, PckCa, paper::Proof, pcs::Version};
 use aws_lc_rs::rand;
 use axum::{
     Router,
@@ -17,7 +17,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use sealwright_wire::{Digest, Tee};
+use sealwright_wire::{Digest, Tee, collateral::Signed};
 use std::sync::Arc;
 
 /// Names each answer in both sides' logs.
@@ -74,13 +74,7 @@ fn sgx(version: Version) -> Router<Shared> {
         .route(&route("pckcert"), get(pck_cert))
         .route(&route("tcb"), get(move |State(shared), query| tcb(shared, query, Tee::Sgx, version)))
         .route(&route("qe/identity"), get(|State(shared), query| qe_identity(shared, query, Tee::Sgx)))
-        .route(
-            &route("qve/identity"),
-            get(async |query| {
-                wish(&parameters(query)?)?;
-                Err::<Found, _>(Nothing::NoCacheData)
-            }),
-        )
+        .route(&route("qve/identity"), get(qve_identity))
 }
 
 /// Gives each answer a name and counts it.
@@ -165,6 +159,21 @@ async fn tcb(shared: Shared, query: Parameters, tee: Tee, version: Version) -> R
 
 async fn qe_identity(shared: Shared, query: Parameters, tee: Tee) -> Result<Found, Nothing> {
     shared.catalogue().qe_identity(tee, wish(&parameters(query)?)?)
+}
+
+async fn qve_identity(State(shared): State<Shared>, query: Parameters) -> Result<Found, Nothing> {
+    let wish = wish(&parameters(query)?)?;
+    let (at, drawer) = ((shared.served.clock)(), shared.served.store.drawer());
+    let held = drawer.get(&Item::IntelQveIdentity).filter(|paper| paper.holds(at)).ok_or(Nothing::NoCacheData)?;
+    match &held.proof {
+        Proof::QveIdentity { bundle, identity }
+            if identity.anchor().sha256 == shared.served.root && wish.allows(identity.evaluation_number()) =>
+        {
+            let signed = Signed { document: &bundle.qve_identity, signature: bundle.qve_identity_signature };
+            Ok(Found::identity(&signed, &bundle.qve_identity_issuer_chain))
+        }
+        _ => Err(Nothing::NoCacheData),
+    }
 }
 
 /// Whether there is anything to hand out.

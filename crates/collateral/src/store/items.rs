@@ -1,11 +1,11 @@
-//! What AMD and Hygon hand out, kept in a store.
+//! What is no bundle of Intel's, kept in a store.
 
 use super::{Entry, Kept, RefreshError, Refreshed, Standing, Store, lost};
 use crate::{
     Endorser, Error, FetchError, FetchedItem, Freshness, Item, SerialNumber, Services, Upkeep, atomic,
     cabinet::{Drawer, Filed},
     exchange::Article,
-    paper::{Paper, Proof},
+    paper::Paper,
 };
 use sealwright_wire::{csv::Report, snp::Product, time::UnixTime};
 use std::{
@@ -49,6 +49,7 @@ impl Store {
             Item::HygonChip { serial_number } => {
                 Paper::hygon_chip(content, serial_number.clone(), self.library.anchors())?
             }
+            Item::IntelQveIdentity => Paper::qve_identity(content, self.library.anchors(), at)?,
         };
         if paper.item != *item {
             return Err(Error::OtherItem { item: item.clone(), found: paper.item });
@@ -66,9 +67,7 @@ impl Store {
         // What others put here meanwhile counts as well.
         self.cabinet.look(&self.library, at)?;
         let item = &paper.item;
-        if let (Item::AmdAuthority { endorser, .. }, Proof::Authority { collateral, .. }) = (item, &paper.proof)
-            && let Some(what) = self.library.ark_taken_back(*endorser, collateral)
-        {
+        if let Some(what) = paper.issued().and_then(|issued| self.library.item_taken_back(&issued)) {
             return Err(Error::TakenBack { wanted: item.to_string(), what });
         }
         if let Some(held) = self.drawer().get(item) {
@@ -132,7 +131,7 @@ impl Store {
             freshness: upkeep_of(&paper.item, upkeep).verdict(fetched, paper.until, at),
             fetched,
             expires: paper.until,
-            evaluation_number: None,
+            evaluation_number: paper.evaluation_number(),
             anchor: Some(paper.anchor.clone()),
             from: entry.and_then(|entry| entry.from.clone()),
             failures: entry.map_or(0, |entry| entry.failures),
@@ -187,11 +186,11 @@ impl Store {
 
     async fn ask(&self, services: &Services, item: &Item, at: UnixTime) -> Result<FetchedItem, RefreshError> {
         let anchors = self.library.anchors();
-        Ok(match (item, &services.amd, &services.hygon) {
-            (Item::AmdAuthority { product, endorser }, Some(amd), _) => {
+        Ok(match (item, &services.amd, &services.hygon, &services.intel) {
+            (Item::AmdAuthority { product, endorser }, Some(amd), _, _) => {
                 amd.authority(*product, *endorser, anchors, at).await?
             }
-            (Item::AmdVcek { product, hwid, tcb }, Some(amd), _) => {
+            (Item::AmdVcek { product, hwid, tcb }, Some(amd), _, _) => {
                 let held = self.drawer().get(&authority(*product)).filter(|held| held.holds(at)).cloned();
                 let under = if let Some(held) = held {
                     held
@@ -202,7 +201,8 @@ impl Store {
                 };
                 amd.vcek_under(*product, hwid, *tcb, &under, at).await?
             }
-            (Item::HygonChip { serial_number }, _, Some(hygon)) => hygon.chip(serial_number, anchors, at).await?,
+            (Item::HygonChip { serial_number }, _, Some(hygon), _) => hygon.chip(serial_number, anchors, at).await?,
+            (Item::IntelQveIdentity, _, _, Some(intel)) => intel.qve_identity(anchors, at).await?,
             _ => return Err(FetchError::NoService(item.to_string()).into()),
         })
     }
@@ -279,6 +279,6 @@ const fn authority(product: Product) -> Item {
 fn upkeep_of(item: &Item, upkeep: &Upkeep) -> Upkeep {
     match item {
         Item::AmdVcek { .. } => Upkeep { max_age: Duration::MAX, stale_after: Duration::MAX, ..*upkeep },
-        Item::AmdAuthority { .. } | Item::HygonChip { .. } => *upkeep,
+        Item::AmdAuthority { .. } | Item::HygonChip { .. } | Item::IntelQveIdentity => *upkeep,
     }
 }

@@ -8,6 +8,7 @@ mod canned;
 mod client;
 mod hygon;
 mod keeping;
+mod qve;
 mod server;
 
 use sealwright_collateral::{

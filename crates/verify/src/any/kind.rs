@@ -1,8 +1,14 @@
 //! What kind of evidence some bytes are, by how they begin and by what their parser says of them.
 
+use crate::pem;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use sealwright_wire::{cca, csv, hcl, nitro, nvidia, snp, tpm};
-use std::fmt;
+use sealwright_wire::{
+    cca, csv, hcl, nitro, nvidia,
+    quote::Quote,
+    ratls::{self, CertificateEvidence, OID_LEGACY_INTEL, TaggedEvidence},
+    snp, tpm,
+};
+use std::{borrow::Cow, fmt};
 
 /// A kind of evidence that can be told from its bytes alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +31,8 @@ pub enum Kind {
     Cca,
     /// A report of an NVIDIA GPU.
     Nvidia,
+    /// An RA-TLS certificate, whose quote vouches for its key.
+    Ratls,
 }
 
 impl Kind {
@@ -40,6 +48,7 @@ impl Kind {
             Self::Nitro => "AWS Nitro attestation document",
             Self::Cca => "Arm CCA attestation token",
             Self::Nvidia => "NVIDIA GPU attestation report",
+            Self::Ratls => "RA-TLS certificate",
         }
     }
 
@@ -52,6 +61,7 @@ impl Kind {
             [0x11, 0xe0, ..] if nvidia::Report::parse(bytes).is_ok() => Some(Self::Nvidia),
             [0x84 | 0xd2, ..] if nitro::Document::parse(bytes).is_ok() => Some(Self::Nitro),
             [0xd9, ..] if cca::Token::parse(bytes).is_ok() => Some(Self::Cca),
+            [0x30, ..] if has_evidence(bytes) => Some(Self::Ratls),
             _ if bytes.starts_with(&csv::EXTENSION_MAGIC) => Some(Self::Csv),
             _ => Self::of_json(bytes.trim_ascii_start()).or_else(|| Self::of_length(bytes)),
         }
@@ -73,7 +83,7 @@ impl Kind {
 
     /// The kind of bytes that may be written as text, and the bytes themselves.
     pub fn of_text(bytes: &[u8]) -> Option<(Self, Vec<u8>)> {
-        let decoded = [Some(bytes.to_vec()), hex_text(bytes), base64_text(bytes)];
+        let decoded = [Some(bytes.to_vec()), hex_text(bytes), base64_text(bytes), pem_text(bytes)];
         decoded.into_iter().flatten().find_map(|bytes| Self::of(&bytes).map(|kind| (kind, bytes)))
     }
 
@@ -82,10 +92,34 @@ impl Kind {
         Self::of_text(bytes).unwrap_or_else(|| (Self::Quote, bytes.to_vec()))
     }
 
+    /// What of evidence of this kind a vendor's collateral is looked up for: itself, or the hardware's evidence that it carries. Nothing for kinds
+    /// that need none, or whose vendors hand it out by no service, and for what cannot be read.
+    pub fn hardware(self, evidence: &[u8]) -> Option<(Self, Vec<u8>)> {
+        match self {
+            Self::Quote | Self::Snp | Self::Csv => Some((self, evidence.to_vec())),
+            Self::AzVtpm => {
+                let evidence = hcl::Evidence::from_json(evidence).ok()?;
+                if let Some(quote) = evidence.td_quote {
+                    return Some((Self::Quote, quote));
+                }
+                Some((Self::Snp, hcl::Report::parse(&evidence.hcl_report).ok()?.hardware_report.to_vec()))
+            }
+            Self::Ratls => {
+                let quote = match ratls::Certificate::parse(evidence).ok()?.evidence {
+                    CertificateEvidence::Tagged(cbor) => TaggedEvidence::parse(cbor).ok()?.evidence,
+                    CertificateEvidence::Legacy { quote, .. } => quote,
+                    _ => return None,
+                };
+                Some((Self::Quote, quote.to_vec()))
+            }
+            Self::Tpm | Self::TpmJson | Self::Nitro | Self::Cca | Self::Nvidia => None,
+        }
+    }
+
     /// The kind in words, as a sentence names one.
     pub(super) fn with_article(self) -> String {
         let article = match self {
-            Self::Quote | Self::Snp | Self::Nitro | Self::Cca | Self::Nvidia => "an ",
+            Self::Quote | Self::Snp | Self::Nitro | Self::Cca | Self::Nvidia | Self::Ratls => "an ",
             Self::Csv | Self::Tpm => "a ",
             Self::TpmJson | Self::AzVtpm => "",
         };
@@ -104,6 +138,24 @@ pub fn hex_text(bytes: &[u8]) -> Option<Vec<u8>> {
     let text = bytes.trim_ascii();
     let text = text.strip_prefix(b"0x").unwrap_or(text);
     (!text.is_empty()).then(|| hex::decode(text).ok()).flatten()
+}
+
+/// Whether a certificate holds evidence, good or bad. Under one identifier stands a quote in certificates of Intel's SDK from before the profile,
+/// and what Intel says of a platform in PCK certificates.
+fn has_evidence(der: &[u8]) -> bool {
+    match ratls::Certificate::parse(der).map(|certificate| certificate.evidence) {
+        Ok(CertificateEvidence::Legacy { oid: OID_LEGACY_INTEL, quote }) => Quote::parse(quote).is_ok(),
+        Ok(evidence) => evidence != CertificateEvidence::Absent,
+        Err(_) => false,
+    }
+}
+
+/// The one certificate of a PEM text.
+fn pem_text(bytes: &[u8]) -> Option<Vec<u8>> {
+    match pem::certificate(bytes) {
+        Cow::Owned(der) => Some(der),
+        Cow::Borrowed(_) => None,
+    }
 }
 
 /// Bytes written in base64, perhaps in lines.

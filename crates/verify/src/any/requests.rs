@@ -4,7 +4,7 @@ use super::{Error, Kind, Log, Missing, Request, Root};
 use crate::{
     Anchor, AnchorId, AnchorKind, Anchors, Collateral, Error as VerifyError, Facts, Part, az_vtpm,
     cca::{self, Enrolled},
-    csv, nitro, nvidia, pem, snp,
+    csv, nitro, nvidia, pem, ratls, snp,
     tpm::{self, AttestationKey},
 };
 use sealwright_wire::{
@@ -35,12 +35,16 @@ impl Request<'_> {
             Kind::Nitro => Ok(nitro::verify(evidence, &self.anchors()?, self.at, self.freshness)?),
             Kind::Cca => Ok(cca::verify(evidence, &self.enrolled()?, self.at)?),
             Kind::Nvidia => self.nvidia(evidence),
+            Kind::Ratls => {
+                let quote = ratls::check_certificate(evidence)?.quote;
+                self.parsed_quote(kind, quote)
+            }
         }
     }
 
     fn check_logs(&self, kind: Kind) -> Result<(), Error> {
         let of_tpm = matches!(kind, Kind::Tpm | Kind::TpmJson | Kind::AzVtpm);
-        let has_registers = of_tpm || matches!(kind, Kind::Quote | Kind::Csv);
+        let has_registers = of_tpm || matches!(kind, Kind::Quote | Kind::Csv | Kind::Ratls);
         match (self.event_log, self.ima) {
             (Some(_), _) if !has_registers => Err(Error::UnusedLog { kind, log: Log::Event }),
             (_, Some(_)) if !of_tpm => Err(Error::UnusedLog { kind, log: Log::Ima }),
@@ -60,9 +64,16 @@ impl Request<'_> {
     }
 
     fn quote(&self, bytes: &[u8]) -> Result<Facts, Error> {
-        let Some(bundle) = &self.supplied.intel else { return Err(missing(Kind::Quote, Missing::IntelCollateral)) };
+        if self.supplied.intel.is_none() {
+            return Err(missing(Kind::Quote, Missing::IntelCollateral));
+        }
+        self.parsed_quote(Kind::Quote, Quote::parse(bytes).map_err(VerifyError::malformed_quote)?)
+    }
+
+    /// The quote of evidence of a kind.
+    fn parsed_quote(&self, kind: Kind, quote: Quote<'_>) -> Result<Facts, Error> {
+        let Some(bundle) = &self.supplied.intel else { return Err(missing(kind, Missing::IntelCollateral)) };
         let anchors = self.anchors()?;
-        let quote = Quote::parse(bytes).map_err(VerifyError::malformed_quote)?;
         let root = match &quote.certification {
             CertificationData::PckChain(pem) => anchors.above(pem).ok(),
             _ => None,

@@ -57,7 +57,7 @@ const fn malformed(part: Part) -> &'static str {
 
 const fn profile(part: Part) -> &'static str {
     match (part, part.family()) {
-        (Part::TcbInfo | Part::QeIdentity, _) => "malformed-collateral",
+        (Part::TcbInfo | Part::QeIdentity | Part::QveIdentity, _) => "malformed-collateral",
         (_, Family::Document) => "evidence-profile",
         (_, Family::Enrolment) => "enrolled-key",
         _ => "certificate-profile",

@@ -28,6 +28,8 @@ pub enum Part {
     TcbInfo,
     /// QE identity.
     QeIdentity,
+    /// The identity of the quote verification enclave.
+    QveIdentity,
     /// The quoting enclave's report.
     QeReport,
     /// The quote itself.
@@ -107,6 +109,7 @@ impl Part {
             Self::PckCrl => "PCK CRL",
             Self::TcbInfo => "TCB info",
             Self::QeIdentity => "QE identity",
+            Self::QveIdentity => "QvE identity",
             Self::QeReport => "QE report",
             Self::Quote => "quote",
             Self::Ask => "ASK or ASVK certificate",
@@ -203,6 +206,7 @@ impl Part {
             | Self::PckCrl
             | Self::TcbInfo
             | Self::QeIdentity
+            | Self::QveIdentity
             | Self::QeReport
             | Self::Ask
             | Self::EvidenceCrl

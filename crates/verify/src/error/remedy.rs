@@ -34,8 +34,8 @@ pub(super) fn of(error: &Error) -> &'static str {
              the collateral is too old"
         }
         Error::QeMismatch { .. } => {
-            "the quote was signed by another quoting enclave than the vendor's: do not trust this machine, or fetch \
-             the QE identity for this kind of environment"
+            "the quote was signed, or verified, by another enclave than the vendor's: do not trust this machine, or \
+             fetch the enclave's identity for this kind of environment"
         }
         Error::NotSupported { .. } => {
             "the machine's owner must update firmware, microcode or the quoting enclave; collateral that is newer \

@@ -66,6 +66,7 @@ pub(super) async fn run(args: &CollateralFetch, output: Output) -> Result<Outcom
     let fetched = match (evidence, &args.evidence) {
         (Some((kind, bytes)), Some(path)) => desk.for_evidence(kind, &bytes, path, args.product).await?,
         _ if args.due => desk.due().await?,
+        _ if args.qve_identity => desk.qve_identity().await?,
         _ => desk.named(named(args)?).await?,
     };
     let fetched = Fetched { from, ..fetched };
@@ -75,8 +76,10 @@ pub(super) async fn run(args: &CollateralFetch, output: Output) -> Result<Outcom
     Ok(if reasons.any(Option::is_some) { Outcome::No } else { Outcome::Yes })
 }
 
+/// Evidence, or the hardware's evidence in it.
 fn read(path: &Path) -> Result<(Kind, Vec<u8>)> {
-    Ok(Kind::read(&crate::files::read(path, MAX_FILE)?))
+    let (kind, evidence) = Kind::read(&crate::files::read(path, MAX_FILE)?);
+    Ok(kind.hardware(&evidence).unwrap_or((kind, evidence)))
 }
 
 /// Whose own service is asked about a report where nobody else was named. Intel's and its caches are many: one must be named.
@@ -110,6 +113,13 @@ impl Desk {
     async fn named(&self, wanted: Wanted) -> Result<Fetched> {
         let outcome = self.store.fetch(self.intel()?, &wanted, &self.upkeep, self.at, jitter()).await;
         Ok(Fetched { bundles: vec![asked(Some(wanted), outcome)?], ..Fetched::default() })
+    }
+
+    async fn qve_identity(&self) -> Result<Fetched> {
+        self.intel()?;
+        let item = Item::IntelQveIdentity;
+        let outcome = self.store.fetch_item(&self.services, &item, &self.upkeep, self.at, jitter()).await;
+        Ok(Fetched { items: vec![asked(Some(item), outcome)?], ..Fetched::default() })
     }
 
     async fn due(&self) -> Result<Fetched> {

@@ -20,7 +20,7 @@ const SIMULATED: &str = "SIMULATED: this evidence comes from a simulator; it pro
 pub(crate) fn run(args: &args::Verify, output: Output) -> Result<Outcome> {
     let (kind, evidence) = Kind::read(&crate::files::read(&args.evidence, MAX_FILE)?);
     let at = args.at.map_or_else(crate::clock::now, UnixTime);
-    let files = Files::read(args)?;
+    let files = Files::read(args, kind, &evidence, at)?;
     let facts = files.request(args, at).verify_as(kind, &evidence);
     let verdict = Verdict::of(facts, args.require).map_err(request::unusable)?;
     output.result(&verdict, Told { verdict: &verdict, kind, required: args.require.unwrap_or(UNDEMANDING) })?;
@@ -53,7 +53,12 @@ impl Told<'_> {
         let verdict = if accepted { "yes" } else { "no" };
         match facts.tcb() {
             Some(tcb) => {
-                writeln!(f, "{verdict}: a genuine {} quote, {}", facts.tee().name().to_uppercase(), tcb.status)?;
+                let quote = format!("a genuine {} quote", facts.tee().name().to_uppercase());
+                let what = match self.kind {
+                    Kind::Ratls => format!("an RA-TLS certificate whose key is vouched for by {quote}"),
+                    _ => quote,
+                };
+                writeln!(f, "{verdict}: {what}, {}", tcb.status)?;
             }
             None => writeln!(f, "{verdict}: a genuine {}", self.kind)?,
         }

@@ -3,7 +3,9 @@
 use crate::args;
 use crate::inspect::MAX_FILE;
 use anyhow::{Context, Error, Result};
-use sealwright_verify::any::{self, Log, Missing, Request, Root, Supplied};
+use sealwright_collateral::{LookupError, lookup};
+use sealwright_verify::Anchors;
+use sealwright_verify::any::{self, Kind, Log, Missing, Request, Root, Supplied};
 use sealwright_verify::nitro::Freshness;
 use sealwright_verify::snp::Revocation;
 use sealwright_wire::time::UnixTime;
@@ -21,11 +23,17 @@ pub(super) struct Files {
 }
 
 impl Files {
-    pub(super) fn read(args: &args::Verify) -> Result<Self> {
+    pub(super) fn read(args: &args::Verify, kind: Kind, evidence: &[u8], at: UnixTime) -> Result<Self> {
         let mut supplied = Supplied::default();
         for path in &args.collateral {
-            let bytes = crate::files::read(path, MAX_FILE)?;
-            supplied.add(&bytes).with_context(|| format!("{} is no collateral", path.display()))?;
+            let found = if path.is_dir() {
+                kept(path, &args.anchors, kind, evidence, at)?
+            } else {
+                vec![crate::files::read(path, MAX_FILE)?]
+            };
+            for bytes in found {
+                supplied.add(&bytes).with_context(|| format!("{} is no collateral", path.display()))?;
+            }
         }
         let root = |path: &PathBuf| -> Result<_> { Ok((name(path), crate::files::read(path, MAX_FILE)?)) };
         let file = |path: &Option<PathBuf>| path.as_ref().map(|path| crate::files::read(path, MAX_FILE)).transpose();
@@ -55,6 +63,22 @@ impl Files {
             ..Request::new(&self.supplied, at)
         }
     }
+}
+
+/// What a directory of collateral has for the evidence.
+fn kept(folder: &Path, anchors: &[PathBuf], kind: Kind, evidence: &[u8], at: UnixTime) -> Result<Vec<Vec<u8>>> {
+    let anchors = match anchors {
+        [] => Anchors::vendor(),
+        named => named
+            .iter()
+            .try_fold(Anchors::none(), |anchors, path| Ok::<_, Error>(anchors.with(crate::trust::anchor(path)?)))?,
+    };
+    lookup(folder, anchors, kind, evidence, at).map_err(|error| match error {
+        error @ (LookupError::Missing { .. } | LookupError::NoItem(_)) => {
+            args::nonsense(format!("--collateral {}: {error}", folder.display())).into()
+        }
+        error => error.into(),
+    })
 }
 
 /// What verdicts call the root in a file.
