@@ -1,9 +1,10 @@
 #![no_main]
 
-use sealwright_wire::collateral::{Bundle, QeIdentity, Signed, TcbInfo, pem_chain};
+use sealwright_wire::collateral::{Bundle, QeIdentity, QveBundle, Signed, TcbInfo, pem_chain};
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| {
     let _ = Bundle::from_json(input);
+    let _ = QveBundle::from_json(input);
     let _ = pem_chain("chain", input);
     if let Ok(signed) = Signed::tcb_info(input) {
         let written = signed.to_tcb_info_json();
