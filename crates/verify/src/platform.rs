@@ -126,7 +126,7 @@ impl Platform {
             tdx::check_module(&verified.tcb_info, report)?;
         }
         let qe_level = qe::check(&verified.qe_identity, quote.qe_report)?;
-        let log = evidence.event_log.map(|log| replay_log(log, &quote.body)).transpose()?;
+        let log = evidence.event_log.map(|log| replay_log(log, evidence.ima, &quote.body)).transpose()?;
         Ok(Facts {
             tee: quote.tee(),
             anchor: verified.anchor.clone(),
@@ -290,7 +290,11 @@ fn debug(body: &Body<'_>) -> bool {
     }
 }
 
-fn replay_log(log: &[u8], body: &Body<'_>) -> Result<replay::Replayed, Error> {
+fn replay_log(log: &[u8], ima: Option<&[u8]>, body: &Body<'_>) -> Result<replay::Replayed, Error> {
     let report = body.td().ok_or(Error::UnexpectedLog { tee: Tee::Sgx.name() })?;
-    replay::check_tdx(log, &report.rt_mr).map_err(|source| Error::EventLog { source: Box::new(source) })
+    let replayed = match ima {
+        Some(list) => replay::check_tdx_with_ima(log, list, &report.rt_mr),
+        None => replay::check_tdx(log, &report.rt_mr),
+    };
+    replayed.map_err(|source| Error::EventLog { source: Box::new(source) })
 }

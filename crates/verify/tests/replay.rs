@@ -3,12 +3,16 @@
 #[path = "../../wire/tests/support/mod.rs"]
 mod support;
 
+mod site;
+
 use aws_lc_rs::digest;
 use proptest::prelude::*;
+use sealwright_verify::any::{self, Request, Root, Supplied};
 use sealwright_verify::replay::{self, DataMatch, Error};
 use sealwright_wire::aael::RuntimeEvent;
 use sealwright_wire::tcg2::{AlgorithmId, Log, Writer, event_type::*};
 use serde_json::Value;
+use site::{Site, at};
 use std::fs;
 use std::path::Path;
 
@@ -353,6 +357,35 @@ fn ima_lines_extend_rtmr2_up_to_what_the_quote_covers() {
     let swapped = format!("{}\n{}\n", list.lines().nth(1).unwrap(), list.lines().next().unwrap());
     let error = replay::check_tdx_with_ima(writer.as_bytes(), swapped.as_bytes(), &registers).unwrap_err();
     assert!(matches!(error, Error::Differs { register: "rtmr2", .. }), "{error}");
+}
+
+/// The same in a quote, of evidence as it lies in files.
+#[test]
+fn a_quote_is_explained_by_its_log_and_the_list_together() {
+    let (writer, mut registers) = boot();
+    let (list, digests) = ima_list(10, &["boot_aggregate", "/init"]);
+    for digest in &digests {
+        registers[2] = extend(registers[2], digest);
+    }
+    let mut site = Site::tdx();
+    site.td().rt_mr = registers;
+    let mut supplied = Supplied::default();
+    supplied.add(site.bundle().to_json().unwrap().as_bytes()).unwrap();
+    let (root, quote) = (site.root_der(), site.quote());
+    let request = Request { roots: vec![Root { name: "site", bytes: &root }], ..Request::new(&supplied, at()) };
+    let both = Request { event_log: Some(writer.as_bytes()), ima: Some(list.as_bytes()), ..request.clone() };
+    let facts = both.verify(&quote).unwrap();
+    assert_eq!(facts.log().unwrap().enforced().collect::<Vec<_>>(), replay::RTMR_NAMES);
+    // Each alone explains it no more.
+    let any::Error::Refused { error, .. } = (Request { ima: None, ..both.clone() }).verify(&quote).unwrap_err() else {
+        panic!("refused")
+    };
+    assert_eq!(error.code(), "event-log-mismatch");
+    let error = Request { event_log: None, ..both.clone() }.verify(&quote).unwrap_err();
+    assert_eq!(error, any::Error::Missing { kind: any::Kind::Quote, missing: any::Missing::EventLog });
+    let other = list.replace("/init", "/evil");
+    let error = Request { ima: Some(other.as_bytes()), ..both }.verify(&quote).unwrap_err();
+    assert!(matches!(error, any::Error::Refused { .. }), "{error}");
 }
 
 #[test]

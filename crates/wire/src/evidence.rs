@@ -56,6 +56,8 @@ pub struct Evidence<'a> {
     /// The measured-boot log that explains the quote's registers: a CCEL, trimmed or padded, with runtime records in the
     /// same TCG2 encoding behind it ([`crate::aael`]).
     pub event_log: Option<&'a [u8]>,
+    /// The kernel's IMA list, where the kernel extends a register with its lines; it explains nothing without the log.
+    pub ima: Option<&'a [u8]>,
 }
 
 impl<'a> Evidence<'a> {
@@ -64,6 +66,6 @@ impl<'a> Evidence<'a> {
     /// # Errors
     /// When the quote is none, see [`Quote::parse`]. The log is not looked at.
     pub fn parse(quote: &'a [u8], event_log: Option<&'a [u8]>) -> Result<Self, Error> {
-        Ok(Self { quote: Quote::parse(quote)?, event_log })
+        Ok(Self { quote: Quote::parse(quote)?, event_log, ima: None })
     }
 }

@@ -146,7 +146,7 @@ SEALWRIGHT_MUST_USE
 sealwright_result sealwright_request_set_event_log(
     sealwright_request *request, const void *data, size_t length, char **message);
 
-/* The kernel's IMA list, for a TPM's quote. */
+/* The kernel's IMA list, for a TPM's quote; for a trust domain's, beside its event log. */
 SEALWRIGHT_MUST_USE
 sealwright_result sealwright_request_set_ima(
     sealwright_request *request, const void *data, size_t length, char **message);

@@ -63,10 +63,7 @@ impl Request {
     }
 
     pub(crate) fn require(&mut self, status: &str) -> Result<(), Failure> {
-        let status = status.parse().map_err(|error| Failure::new(Code::NotAStatus, format!("{error}")))?;
-        if status == TcbStatus::Revoked {
-            return Err(Failure::new(Code::NotAStatus, "what a revoked platform signs cannot be believed"));
-        }
+        let status = any::demand(status).map_err(|error| Failure::new(Code::NotAStatus, error.to_string()))?;
         self.demanded = Some(status);
         Ok(())
     }

@@ -421,7 +421,7 @@ fn the_example_says_what_cannot_be_judged() {
         (vec![&quote, "--collateral", &quote], 3, "neither collateral"),
         (vec![&quote, "--collateral", &bundle, "--collateral", &bundle], 3, "a second one"),
         (vec![&quote, "--collateral", &bundle, "--anchor", &quote], 3, "is no root certificate"),
-        (vec![&quote, "--collateral", &bundle, "--ima", &quote], 2, "an IMA list"),
+        (vec![&quote, "--collateral", &bundle, "--ima", &quote], 2, "before the IMA list"),
         (vec![&quote, "--collateral", &bundle, "--require", "Revoked"], 2, "revoked platform"),
         (vec![&quote, "--collateral", "nowhere"], 3, "nowhere cannot be read"),
         (vec![&quote, "--at", "noon"], 2, "usage"),

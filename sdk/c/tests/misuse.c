@@ -123,6 +123,8 @@ static void what_is_missing(void)
 {
     /* Begins as a TPM's quote does. */
     static const unsigned char TPM[] = { 0xff, 0x54, 0x43, 0x47, 0x80, 0x18 };
+    /* As a report of SEV-SNP, and as long. */
+    static const unsigned char SNP[1184] = { 2 };
     sealwright_verdict *verdict;
     sealwright_request *request = sealwright_request_new(1750414560);
     GIVES(SEALWRIGHT_MISSING, sealwright_verify(request, QUOTE, sizeof QUOTE, &verdict, &message));
@@ -130,7 +132,8 @@ static void what_is_missing(void)
     GIVES(SEALWRIGHT_MISSING, sealwright_verify(request, TPM, sizeof TPM, &verdict, &message));
     HOLDS(verdict == NULL);
     GIVES(SEALWRIGHT_OK, sealwright_request_set_ima(request, NOISE, sizeof NOISE, &message));
-    GIVES(SEALWRIGHT_UNUSED_LOG, sealwright_verify(request, QUOTE, sizeof QUOTE, &verdict, &message));
+    GIVES(SEALWRIGHT_MISSING, sealwright_verify(request, QUOTE, sizeof QUOTE, &verdict, &message));
+    GIVES(SEALWRIGHT_UNUSED_LOG, sealwright_verify(request, SNP, sizeof SNP, &verdict, &message));
     sealwright_request_free(request);
 }
 

@@ -2,7 +2,7 @@
 
 use pyo3::PyErr;
 use sealwright_verify::TcbStatus;
-use sealwright_verify::any::{Error, Log, Missing};
+use sealwright_verify::any::{self, Error, Log, Missing};
 
 /// Python's class, which is defined in Python.
 mod python {
@@ -28,8 +28,8 @@ impl From<Error> for RequestError {
             Error::Missing { missing: Missing::Signature, .. } => "signature",
             Error::Missing { missing: Missing::Pcrs, .. } => "pcrs",
             Error::Missing { missing: Missing::AttestationKey, .. } | Error::Root { .. } => "roots",
+            Error::Missing { missing: Missing::EventLog, .. } | Error::UnusedLog { log: Log::Event, .. } => "event_log",
             Error::Missing { .. } => "collateral",
-            Error::UnusedLog { log: Log::Event, .. } => "event_log",
             Error::UnusedLog { log: Log::Ima, .. } => "ima",
             _ => "evidence",
         };
@@ -45,11 +45,5 @@ impl From<RequestError> for PyErr {
 
 /// The worst TCB status that is good enough.
 pub(crate) fn demand(name: &str) -> Result<TcbStatus, RequestError> {
-    match name.parse() {
-        Ok(TcbStatus::Revoked) => {
-            Err(RequestError::new("require", "what a revoked platform signs cannot be believed".to_owned()))
-        }
-        Ok(status) => Ok(status),
-        Err(error) => Err(RequestError::new("require", format!("{error}"))),
-    }
+    any::demand(name).map_err(|error| RequestError::new("require", error.to_string()))
 }

@@ -42,7 +42,7 @@ def test_evidence_that_lacks_what_it_needs_names_it(
         ({"collateral": [b"{"]}, "collateral", "is no collateral"),
         ({"roots": {}}, "roots", "no root is named"),
         ({"roots": {"mine": b"nothing"}}, "roots", "mine is no root certificate"),
-        ({"ima": b"a list"}, "ima", "has no registers that an IMA list explains"),
+        ({"ima": b"a list"}, "event_log", "needs the event log that comes before the IMA list"),
         ({"require": "Revoked"}, "require", "cannot be believed"),
         ({"require": "uptodate"}, "require", "expected a TCB status"),
         ({"at": -1}, "at", "out of range"),
@@ -62,6 +62,9 @@ def test_an_event_log_that_would_not_be_looked_at_is_refused() -> None:
     with pytest.raises(sealwright.RequestError, match="has no registers") as raised:
         sealwright.verify(read("appraise/nitro/aws.bin"), event_log=b"a log")
     assert raised.value.argument == "event_log"
+    with pytest.raises(sealwright.RequestError, match="has no registers that an IMA list explains") as raised:
+        sealwright.verify(read("appraise/nitro/aws.bin"), ima=b"a list")
+    assert raised.value.argument == "ima"
 
 
 @pytest.mark.parametrize(

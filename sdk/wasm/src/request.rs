@@ -143,10 +143,8 @@ fn named(value: &JsValue) -> Result<Vec<(String, Vec<u8>)>, JsError> {
 }
 
 fn required(value: &JsValue) -> Result<TcbStatus, JsError> {
-    let status: Option<TcbStatus> = value.as_string().and_then(|name| name.parse().ok());
-    let acceptable = status.filter(|status| *status != TcbStatus::Revoked);
-    acceptable
-        .ok_or_else(|| wrong("require", "a TCB status such as UpToDate, but for Revoked, which is never accepted"))
+    let demanded = value.as_string().and_then(|name| any::demand(&name).ok());
+    demanded.ok_or_else(|| wrong("require", "a TCB status such as UpToDate, but for Revoked, which is never accepted"))
 }
 
 fn time(value: &JsValue) -> Result<UnixTime, JsError> {
@@ -175,6 +173,7 @@ pub(crate) fn unusable(error: &any::Error) -> JsError {
             Missing::Signature => "signature",
             Missing::Pcrs => "pcrs",
             Missing::AttestationKey => "roots",
+            Missing::EventLog => "eventLog",
             _ => "collateral",
         },
         any::Error::UnusedLog { log: Log::Event, .. } => "eventLog",

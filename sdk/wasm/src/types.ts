@@ -35,7 +35,7 @@ export interface Request {
   roots?: Record<string, Uint8Array>;
   /** The event log that explains the evidence's registers. */
   eventLog?: Uint8Array;
-  /** The kernel's IMA list, for a TPM's quote. */
+  /** The kernel's IMA list, for a TPM's quote; for a trust domain's, beside its event log. */
   ima?: Uint8Array;
   /** The signature of a TPM's quote (TPMT_SIGNATURE). */
   signature?: Uint8Array;

@@ -36,7 +36,7 @@ pub(crate) struct Verify {
     /// The event log that explains the evidence's registers.
     #[arg(long, value_name = "FILE")]
     pub(crate) event_log: Option<PathBuf>,
-    /// The kernel's IMA list, for a TPM's quote.
+    /// The kernel's IMA list, for a TPM's quote; for a trust domain's, beside its event log.
     #[arg(long, value_name = "LOG")]
     pub(crate) ima: Option<PathBuf>,
     /// The signature of a TPM's quote (TPMT_SIGNATURE).

@@ -7,8 +7,8 @@ use sealwright_channel::{http, seal};
 use sealwright_collateral::{Access, Hygon, Kds, Service, hygon, kds, pcs::Config};
 use sealwright_predict::profile::{Firmware, Vmm};
 use sealwright_verify::TcbStatus;
+use sealwright_verify::any;
 use sealwright_wire::Digest;
-use sealwright_wire::collateral::ParseStatusError;
 use sealwright_wire::kbs::ResourcePath;
 use sealwright_wire::sealed;
 use sealwright_wire::snp::Product;
@@ -154,11 +154,7 @@ pub(super) fn report_data(text: &str) -> Result<[u8; 64], String> {
 
 /// A TCB status that somebody may accept.
 pub(super) fn acceptable_status(name: &str) -> Result<TcbStatus, String> {
-    let status = name.parse().map_err(|error: ParseStatusError| error.to_string())?;
-    if status == TcbStatus::Revoked {
-        return Err("what a revoked platform signs cannot be believed".to_owned());
-    }
-    Ok(status)
+    any::demand(name).map_err(|error| error.to_string())
 }
 
 /// A policy, by its file or by its digest.

@@ -22,7 +22,7 @@ mod verdict;
 
 pub use kind::{Kind, hex_text};
 pub use supplied::{NotCollateral, Supplied};
-pub use verdict::{Reason, UNDEMANDING, Verdict};
+pub use verdict::{NoDemand, Reason, UNDEMANDING, Verdict, demand};
 
 use crate::{Error as VerifyError, Facts, nitro::Freshness, snp::Revocation};
 use sealwright_wire::time::UnixTime;
@@ -50,7 +50,7 @@ pub struct Request<'a> {
     pub roots: Vec<Root<'a>>,
     /// The event log that explains the evidence's registers.
     pub event_log: Option<&'a [u8]>,
-    /// The kernel's IMA list, for a TPM's quote.
+    /// The kernel's IMA list, for a TPM's quote; for a trust domain's, beside its event log.
     pub ima: Option<&'a [u8]>,
     /// The signature of a TPM's quote (`TPMT_SIGNATURE`).
     pub signature: Option<&'a [u8]>,
@@ -166,6 +166,8 @@ pub enum Missing {
     Pcrs,
     /// The attestation key of a TPM's quote.
     AttestationKey,
+    /// The event log that comes before an IMA list.
+    EventLog,
 }
 
 impl fmt::Display for Missing {
@@ -177,6 +179,7 @@ impl fmt::Display for Missing {
             Self::DeviceChain => write!(f, "the device's certificate chain in PEM"),
             Self::Signature => write!(f, "its signature (TPMT_SIGNATURE)"),
             Self::Pcrs => write!(f, "its PCRs, as `tpm2_quote --pcr` writes them"),
+            Self::EventLog => write!(f, "the event log that comes before the IMA list"),
             Self::AttestationKey => write!(f, "its attestation key, or the key's certificates"),
         }
     }

@@ -44,10 +44,13 @@ impl Request<'_> {
 
     fn check_logs(&self, kind: Kind) -> Result<(), Error> {
         let of_tpm = matches!(kind, Kind::Tpm | Kind::TpmJson | Kind::AzVtpm);
-        let has_registers = of_tpm || matches!(kind, Kind::Quote | Kind::Csv | Kind::Ratls);
+        let of_td = matches!(kind, Kind::Quote | Kind::Ratls);
+        let has_registers = of_tpm || of_td || kind == Kind::Csv;
         match (self.event_log, self.ima) {
             (Some(_), _) if !has_registers => Err(Error::UnusedLog { kind, log: Log::Event }),
-            (_, Some(_)) if !of_tpm => Err(Error::UnusedLog { kind, log: Log::Ima }),
+            (_, Some(_)) if !of_tpm && !of_td => Err(Error::UnusedLog { kind, log: Log::Ima }),
+            // Registers of a TD that hold the list's lines hold the firmware's events before them.
+            (None, Some(_)) if of_td => Err(missing(kind, Missing::EventLog)),
             _ => Ok(()),
         }
     }
@@ -78,7 +81,7 @@ impl Request<'_> {
             CertificationData::PckChain(pem) => anchors.above(pem).ok(),
             _ => None,
         };
-        let evidence = Evidence { quote, event_log: self.event_log };
+        let evidence = Evidence { quote, event_log: self.event_log, ima: self.ima };
         Collateral::verify(bundle, &anchors, self.at)
             .and_then(|collateral| crate::verify(&evidence, &collateral, self.at))
             .map_err(|error| refused_under(root.as_ref(), error))

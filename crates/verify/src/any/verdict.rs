@@ -2,6 +2,7 @@
 
 use super::Error;
 use crate::{AnchorKind, Error as VerifyError, Facts, TcbStatus};
+use sealwright_wire::collateral::ParseStatusError;
 use serde::Serialize;
 
 /// The answer about evidence. As JSON it is what `sealwright verify --json` prints.
@@ -50,6 +51,29 @@ impl Verdict {
 /// The worst status at which a platform's signatures still mean something.
 pub const UNDEMANDING: TcbStatus = TcbStatus::OutOfDateConfigurationNeeded;
 
+/// The status of this name (Intel's spelling) as the worst one that is good enough.
+///
+/// # Errors
+/// When there is none of this name, or it is `Revoked`: what a revoked platform signs cannot be believed.
+pub fn demand(name: &str) -> Result<TcbStatus, NoDemand> {
+    match name.parse()? {
+        TcbStatus::Revoked => Err(NoDemand::Revoked),
+        status => Ok(status),
+    }
+}
+
+/// Why a status cannot be demanded.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NoDemand {
+    /// There is none of this name.
+    #[error(transparent)]
+    Unknown(#[from] ParseStatusError),
+    /// It is one that is never good enough.
+    #[error("what a revoked platform signs cannot be believed")]
+    Revoked,
+}
+
 fn accepts(status: TcbStatus, worst: TcbStatus) -> bool {
     status <= worst && status != TcbStatus::Revoked
 }
@@ -89,6 +113,16 @@ impl From<&VerifyError> for Reason {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_status_but_revoked_can_be_demanded() {
+        for status in TcbStatus::ALL {
+            let demanded = demand(status.name());
+            assert_eq!(demanded.is_err(), status == TcbStatus::Revoked, "{status}");
+            assert!(demanded.is_err() || demanded == Ok(status));
+        }
+        assert!(matches!(demand("uptodate"), Err(NoDemand::Unknown(_))));
+    }
 
     #[test]
     fn a_revoked_platform_is_refused_whatever_is_asked_for() {

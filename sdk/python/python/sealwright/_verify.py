@@ -46,7 +46,7 @@ def verify(
             store of platforms' keys (JSON). There is nothing built in for TPMs and Arm CCA.
         at: The point in time, with its zone, or in seconds since 1970. `None` is now.
         event_log: The event log that explains the evidence's registers.
-        ima: The kernel's IMA list, for a TPM's quote.
+        ima: The kernel's IMA list, for a TPM's quote; for a trust domain's, beside its event log.
         signature: The signature of a TPM's quote (`TPMT_SIGNATURE`).
         pcrs: The PCRs of a TPM's quote, as tpm2-tools write them.
         key: The attestation key of a TPM's quote, where several are named in `roots`.

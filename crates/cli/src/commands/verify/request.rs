@@ -93,6 +93,7 @@ pub(super) fn unusable(error: any::Error) -> Error {
             Missing::Signature => "--signature FILE",
             Missing::Pcrs => "--pcrs FILE",
             Missing::AttestationKey => "--anchor KEY",
+            Missing::EventLog => "--event-log FILE",
             _ => "--collateral FILE",
         },
         any::Error::UnusedLog { log: Log::Event, .. } => "--event-log",
