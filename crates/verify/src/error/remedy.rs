@@ -167,7 +167,7 @@ const fn event_log(error: &replay::Error) -> &'static str {
         replay::Error::RuntimeData { .. } => {
             "a record of the runtime log was changed after it was measured: look at what carries the log here"
         }
-        replay::Error::ImaTemplate { .. } | replay::Error::Ima(_) => {
+        replay::Error::ImaDigest { .. } | replay::Error::Ima(_) => {
             "send the kernel's list as it is (ascii_runtime_measurements or binary_runtime_measurements)"
         }
         _ => "send the log as the firmware left it (CCEL, or binary_bios_measurements), with runtime records behind it",

@@ -78,14 +78,6 @@ pub enum Error {
         /// The digest of the fields in the bank's or the list's algorithm, in hex.
         computed: String,
     },
-    /// An IMA line whose template digest is not over its fields.
-    #[error("IMA list: line {line} has template digest {stated}, its fields hash to another")]
-    ImaTemplate {
-        /// The line's number, from 1.
-        line: usize,
-        /// The digest in the line, in hex.
-        stated: String,
-    },
     /// A PCR holds something else than the log explains, at any of its records.
     #[error(
         "{register} ({bank}): the log's {events} events replay to {replayed}, the quote has {quoted}; no part of the log has it"

@@ -35,19 +35,19 @@ pub fn replay_with_ima(log: &[u8], list: &[u8]) -> Result<Replay, Error> {
 type Line<'a, 'd> = (Entry<'a>, &'d [u8], usize);
 
 /// The entries of a list, each checked against the digest that its line has.
-struct Checked<'a> {
+pub(super) struct Checked<'a> {
     entries: ima::Entries<'a>,
     line: usize,
     data: Vec<u8>,
 }
 
 impl<'a> Checked<'a> {
-    fn new(list: &'a [u8]) -> Result<Self, Error> {
+    pub(super) fn new(list: &'a [u8]) -> Result<Self, Error> {
         Ok(Self { entries: ima::entries(list).map_err(Error::Ima)?, line: 0, data: Vec::new() })
     }
 
     /// The next entry. `hash` is that of the list's template digests.
-    fn next(&mut self, hash: Option<Hash>) -> Option<Result<Line<'a, '_>, Error>> {
+    pub(super) fn next(&mut self, hash: Option<Hash>) -> Option<Result<Line<'a, '_>, Error>> {
         let entry = match self.entries.next()? {
             Ok(entry) => entry,
             Err(error) => return Some(Err(Error::Ima(error))),
@@ -68,6 +68,13 @@ impl<'a> Checked<'a> {
             }
         }
     }
+
+    /// How many entries are left, which are read and not checked.
+    pub(super) fn rest(self) -> Result<usize, Error> {
+        self.entries
+            .map(|entry| entry.map_err(Error::Ima))
+            .try_fold(0usize, |count, entry| entry.map(|_| count.saturating_add(1)))
+    }
 }
 
 /// The hash of a list's template digests, by their size. SM3 has the size of SHA-256: it is told from it by the digest of the file.
@@ -85,7 +92,7 @@ fn list_hash(entry: &Entry<'_>) -> Option<Hash> {
 }
 
 /// What an entry extends a bank with, where the kernel has the bank's hash and where it has not.
-fn digests(entry: &Entry<'_>, data: &[u8], hash: Hash) -> (Value, Value) {
+pub(super) fn digests(entry: &Entry<'_>, data: &[u8], hash: Hash) -> (Value, Value) {
     if entry.is_violation() {
         let ones = Value::filled(0xff, hash.size());
         return (ones, ones);
