@@ -562,7 +562,7 @@ fn a_log_must_explain_the_registers() {
         assert_eq!(refused(booted(), change), ("event-log-mismatch", ["rtmr1", "rtmr2", "rtmr3"][register - 1]));
     }
     let sha256 = Writer::new(1, &[AlgorithmId::SHA256]).unwrap().into_bytes();
-    assert_eq!(refused(Site::v2(), |site| site.event_log = Some(sha256)).0, "malformed-event-log");
+    assert_eq!(refused(Site::v2(), |site| site.event_log = Some(sha256)).0, "event-log-no-bank");
 }
 
 #[test]

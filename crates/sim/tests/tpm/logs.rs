@@ -204,7 +204,7 @@ fn a_bank_that_the_firmware_leaves_out_is_explained_by_nothing() {
     let machine = self::machine(|config| config.firmware_banks.truncate(2));
     assert_eq!(unexplained(&judged(&machine)), [""; 0]);
     let quote = machine.quote(&all_of(&[AlgorithmId::SHA384]), b"").unwrap();
-    assert_eq!(reason(judge(&machine, &quote)).0, "malformed-event-log");
+    assert_eq!(reason(judge(&machine, &quote)).0, "event-log-no-bank");
 }
 
 #[test]

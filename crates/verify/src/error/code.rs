@@ -84,6 +84,7 @@ const fn event_log(error: &replay::Error) -> &'static str {
     match error {
         replay::Error::Differs { .. } | replay::Error::PcrDiffers { .. } => "event-log-mismatch",
         replay::Error::RuntimeData { .. } => "runtime-event-mismatch",
+        replay::Error::NoBank(_) => "event-log-no-bank",
         _ => "malformed-event-log",
     }
 }

@@ -167,6 +167,9 @@ const fn event_log(error: &replay::Error) -> &'static str {
         replay::Error::RuntimeData { .. } => {
             "a record of the runtime log was changed after it was measured: look at what carries the log here"
         }
+        replay::Error::NoBank(_) => {
+            "have the firmware log in the hash of the registers, or quote registers of a bank that the log has"
+        }
         replay::Error::ImaDigest { .. } | replay::Error::Ima(_) => {
             "send the kernel's list as it is (ascii_runtime_measurements or binary_runtime_measurements)"
         }

@@ -58,11 +58,11 @@ impl<'a> Checked<'a> {
         if entry.is_violation() {
             return Some(Ok((entry, &self.data, line)));
         }
-        let (stated, hash) = (hex::encode(&entry.template_digest), hash.or_else(|| list_hash(&entry)));
-        let computed = hash.map(|hash| hash.digest(&self.data));
+        let computed = hash.or_else(|| list_hash(&entry)).map(|hash| hash.digest(&self.data));
         match computed {
             Some(computed) if computed.as_bytes() == &*entry.template_digest => Some(Ok((entry, &self.data, line))),
             _ => {
+                let stated = hex::encode(&entry.template_digest);
                 let computed = computed.map_or_else(|| "nothing known".to_owned(), |computed| format!("{computed:?}"));
                 Some(Err(Error::ImaDigest { line, stated, computed }))
             }
