@@ -5,6 +5,7 @@ pub mod http;
 mod judge;
 pub mod jwe;
 pub mod kbs;
+pub mod leftover;
 mod lingering;
 pub mod listener;
 pub mod peers;

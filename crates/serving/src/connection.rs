@@ -21,7 +21,10 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto::Builder,
 };
-use sealwright_channel::ratls::Protocol;
+use sealwright_channel::{
+    leftover::{self, Requested},
+    ratls::Protocol,
+};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::{Instant, sleep_until, timeout},
@@ -56,7 +59,7 @@ pub(crate) struct Settings {
 pub(crate) async fn serve<S, A, B>(
     stream: S,
     settings: Settings,
-    answer: impl Fn(Request<Incoming>) -> A,
+    answer: impl Fn(Request<Requested>) -> A,
     expired: impl Future<Output = ()>,
     stop: impl Future<Output = ()>,
 ) -> Result<(), BoxError>
@@ -66,10 +69,12 @@ where
     B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin + Send + 'static,
 {
     let activity = Arc::new(Activity::new());
-    let service = service_fn(|request| {
+    let service = service_fn(|request: Request<Incoming>| {
+        let (request, leftover) = leftover::split(request);
         let (working, answer) = (Working::new(&activity), answer(request));
         async move {
             let response = answer.await;
+            leftover.throw_away().await;
             Ok::<_, Infallible>(response.map(|body| Paced::new(body, working.answered())))
         }
     });

@@ -23,6 +23,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Ur
 use http_body_util::{BodyExt as _, Full, combinators::UnsyncBoxBody};
 use hyper::body::{Body as _, Frame, Incoming, SizeHint};
 use sealwright_channel::{
+    leftover::Requested,
     peers::{Peer, Share},
     ratls::{AttestedConnection, ConnectError, Connector, Protocol, Sender, body as sendable},
     wire::{ratls::AttestResponse, time::UnixTime},
@@ -279,7 +280,7 @@ fn serve_client(Admitted { stream, stop, place, .. }: Admitted, upstream: Arc<Up
     });
 }
 
-async fn answer(upstream: &Arc<Upstream>, request: Request<Incoming>) -> Response<Body> {
+async fn answer(upstream: &Arc<Upstream>, request: Request<Requested>) -> Response<Body> {
     let grpc =
         request.headers().get(header::CONTENT_TYPE).is_some_and(|v| v.as_bytes().starts_with(b"application/grpc"));
     forward(upstream, request).await.unwrap_or_else(|refusal| refusal.response(grpc))
@@ -340,7 +341,7 @@ fn full(bytes: Bytes) -> Body {
     Full::new(bytes).map_err(|never| match never {}).boxed_unsync()
 }
 
-async fn forward(upstream: &Arc<Upstream>, request: Request<Incoming>) -> Result<Response<Body>, Refusal> {
+async fn forward(upstream: &Arc<Upstream>, request: Request<Requested>) -> Result<Response<Body>, Refusal> {
     if is_exchange(request.uri().path()) {
         return Err(Refusal::Attestation);
     }
@@ -395,7 +396,7 @@ fn unescaped(path: &str) -> Vec<u8> {
 
 async fn forward_in_place(
     upstream: &Arc<Upstream>,
-    request: Request<Incoming>,
+    request: Request<Requested>,
     http2: bool,
     place: OwnedSemaphorePermit,
 ) -> Result<Response<Body>, Refusal> {

@@ -9,9 +9,10 @@ use std::{
 use axum::{Router, body::Body};
 use bytes::Bytes;
 use http::Response;
-use hyper::body::Incoming;
 use sealwright_channel::{
-    BoxFuture, listener,
+    BoxFuture,
+    leftover::Requested,
+    listener,
     peers::{Peer, Shared},
     ratls::{Connection, Protocol, Server, ServerError},
     receipt::{self, Answered, Signer},
@@ -197,7 +198,7 @@ where
     let Limits { streams, idle_time, .. } = *engine.limits();
     let Accepted { protocol, session, peer, .. } = &accepted;
     let visit = Visit::new();
-    let answer = |request: http::Request<Incoming>| {
+    let answer = |request: http::Request<Requested>| {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(session.clone());
         request.extensions_mut().insert(*peer);

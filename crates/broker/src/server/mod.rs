@@ -15,6 +15,7 @@ use hyper_util::{
 };
 use rustls::ServerConfig;
 use sealwright_channel::{
+    leftover,
     listener::{Accepted, accept},
     peers::{Peer, Shared},
 };
@@ -96,10 +97,15 @@ impl Connection {
         let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
         let (router, peer) = (self.router, self.peer);
         let service = service_fn(move |request: hyper::Request<Incoming>| {
+            let (request, leftover) = leftover::split(request);
             let mut request: Request = request.map(Body::new);
             request.extensions_mut().insert(peer);
             let router = router.clone();
-            async move { Ok::<_, Infallible>(router.oneshot(request).await.unwrap_or_else(|never| match never {})) }
+            async move {
+                let response = router.oneshot(request).await.unwrap_or_else(|never| match never {});
+                leftover.throw_away().await;
+                Ok::<_, Infallible>(response)
+            }
         });
         let io = TokioIo::new(GiveUpStalled::new(stream, STALLED));
         let served = if http2 {
