@@ -3,9 +3,8 @@
 mod program;
 
 use program::{Run, command, sealwright};
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use serde_json::Value;
-use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
@@ -357,10 +356,12 @@ fn processes_in(temporary: &Path) -> Vec<String> {
     processes.collect()
 }
 
-/// Sends a signal to processes or, where there is a minus before the number, to groups of them. Some may have ended already.
-fn signal<S: AsRef<OsStr>>(name: &str, targets: &[S]) {
-    let mut kill = Command::new("kill");
-    kill.arg(format!("-{name}")).arg("--").args(targets).stderr(Stdio::null()).status().unwrap();
+/// Sends a signal to processes. Some may have ended already.
+fn signal<S: AsRef<str>>(signal: Signal, processes: &[S]) {
+    for process in processes {
+        let process = Pid::from_raw(process.as_ref().parse().unwrap()).unwrap();
+        let _ = kill_process(process, signal);
+    }
 }
 
 fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
@@ -397,7 +398,8 @@ fn ctrl_c_at_any_moment_leaves_no_process_and_no_key() {
             let demo = demo_in(temporary.path(), keep);
             std::thread::sleep(Duration::from_millis(milliseconds));
             // To the whole group, as a terminal does.
-            signal("INT", &[format!("-{}", demo.id())]);
+            let group = Pid::from_child(&demo);
+            let _ = kill_process_group(group, Signal::INT);
             let when = format!("after {milliseconds} ms, --keep: {keep}");
             left_by_interrupted(temporary.path(), demo, milliseconds <= 30, &when);
         }
@@ -413,15 +415,15 @@ fn an_interrupted_demo_whose_processes_end_first_keeps_nothing() {
         let demo = demo_in(temporary.path(), true);
         let main = demo.id().to_string();
         std::thread::sleep(Duration::from_millis(milliseconds));
-        signal("STOP", &[&main]);
+        signal(Signal::STOP, &[&main]);
         let others = || processes_in(temporary.path()).into_iter().filter(|process| *process != main);
         wait_until("all its processes have ended", || {
             let others: Vec<_> = others().collect();
-            signal("INT", &others);
+            signal(Signal::INT, &others);
             others.is_empty()
         });
-        signal("INT", &[&main]);
-        signal("CONT", &[&main]);
+        signal(Signal::INT, &[&main]);
+        signal(Signal::CONT, &[&main]);
         left_by_interrupted(temporary.path(), demo, false, &format!("after {milliseconds} ms"));
     }
 }
@@ -433,7 +435,7 @@ fn a_killed_demo_leaves_no_process() {
     let mut begun = [0; 512];
     let _ = demo.stdout.as_mut().unwrap().read(&mut begun).unwrap();
     wait_until("services run", || processes_in(temporary.path()).len() > 1);
-    signal("KILL", &[demo.id().to_string()]);
+    signal(Signal::KILL, &[demo.id().to_string()]);
     demo.wait().unwrap();
     wait_until("no process is left", || processes_in(temporary.path()).is_empty());
 }

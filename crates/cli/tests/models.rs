@@ -628,6 +628,34 @@ fn two_files_of_one_version_and_a_label_of_none_are_refused_at_start() {
     assert_eq!(done(&measure).stdout, before, "nothing was measured");
 }
 
+/// A machine's register keeps what it has measured: there a damaged file's server is given the key of the file that was served before, and opens
+/// nothing with it; and clients that name the model refuse the machine from then on.
+#[test]
+fn a_damaged_file_opens_nothing_where_the_whole_one_was_served_before() {
+    let stage = Stage::new();
+    assert_eq!(stage.seal(&solution("model.onnx"), "whole.sealed", "1").code, 0);
+    let mut damaged = std::fs::read(stage.path("whole.sealed")).unwrap();
+    *damaged.last_mut().unwrap() ^= 1;
+    std::fs::write(stage.path("damaged.sealed"), damaged).unwrap();
+    let serve_damaged = || {
+        let mut serve = stage.serving(&["damaged.sealed"]);
+        serve.extend(["--exit-with-stdin", "--json"].map(str::to_owned));
+        let mut server = program::command().args(&serve).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        // It ends by itself; or with this, which `wait` would drop.
+        let _stdin = server.stdin.take();
+        let code = server.wait().unwrap().code();
+        let mut said = String::new();
+        server.stdout.take().unwrap().read_to_string(&mut said).unwrap();
+        (code, serde_json::from_str::<serde_json::Value>(&said).unwrap())
+    };
+    let (_server, server) = stage.serve(&["whole.sealed"]);
+    assert_eq!(stage.query(&server, &["whole.sealed"], &[]).code, 0);
+    let (code, said) = serve_damaged();
+    assert_eq!((code, &said["accepted"]), (Some(1), &false.into()), "{said}");
+    assert!(said["reason"].as_str().unwrap().contains("does not authenticate"), "{said}");
+    assert_eq!(failed(&stage.query(&server, &["whole.sealed"], &[])), ["workload-not-named"]);
+}
+
 /// Larger than anything that is read as a whole.
 fn large_model(dir: &Path) -> PathBuf {
     let path = dir.join("large.onnx");

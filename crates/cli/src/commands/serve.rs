@@ -7,10 +7,10 @@ use crate::kept::{TOKEN, Witness};
 use crate::output::{Outcome, Output};
 use crate::service::{self, ReadyFile};
 use anyhow::{Context, Result, bail};
-use sealwright_channel::kbs;
 use sealwright_channel::tls::Trust;
+use sealwright_channel::{kbs, seal};
 use sealwright_evidence::Backend;
-use sealwright_serving::{Engine, Measured, Registry, Rten, Runtime, SealedModel, Transport, load_all};
+use sealwright_serving::{Engine, Measured, Registry, Rten, Runtime, SealedModel, StartupError, Transport, load_all};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -52,11 +52,23 @@ pub(crate) async fn run(args: &args::Serve, output: Output) -> Result<Outcome> {
         () = serving.as_mut() => return Ok(Outcome::Yes),
     };
     if let Some(error) = failed.filter(|_| !registry.has_available()) {
-        return explain::refused_key(error.into(), output);
+        return refused(error, output);
     }
     ready.ready(&address)?;
     serving.await;
     Ok(Outcome::Yes)
+}
+
+/// Why nothing is served: the broker's no, or that the file is not what was sealed.
+fn refused(error: StartupError, output: Output) -> Result<Outcome> {
+    match error {
+        StartupError::Unseal(ref reason) if !matches!(reason, seal::Error::Resources(_)) => {
+            let printed = serde_json::json!({ "accepted": false, "reason": error.to_string() });
+            output.result(&printed, format_args!("no: {error}\n"))?;
+            Ok(Outcome::No)
+        }
+        error => explain::refused_key(error.into(), output),
+    }
 }
 
 fn broker(args: &args::Serve) -> Result<kbs::Config> {

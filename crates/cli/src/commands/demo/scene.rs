@@ -5,6 +5,7 @@ use super::{KEY_URI, MODEL_NAME, by_register, story::Story};
 use crate::args::TrustArgs;
 use crate::kept;
 use anyhow::{Context, Result, anyhow, ensure};
+use sealwright_appraise::Policy;
 use sealwright_channel::Judge;
 use sealwright_evidence::{Backend, Collected};
 use sealwright_wire::jws::Compact;
@@ -319,6 +320,8 @@ impl Scene {
             kept.join("request.bin"),
             "--response",
             kept.join("response.bin"),
+            "--policy",
+            Policy::default_attestation().sha384().to_string(),
         ];
         self.json(verify.into_iter().chain(self.trust_args())).await
     }
