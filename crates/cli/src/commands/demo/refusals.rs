@@ -100,7 +100,12 @@ fn ending(answer: &Answer) -> Result<Ending> {
     if !answer.is_no() {
         return Ok(Ending::Broken(answer.stderr().to_owned()));
     }
-    let explanation = serde_json::from_value(answer.json()?["explanation"].take());
+    let mut no = answer.json()?;
+    // The server's own no: the file did not open under the key that it got.
+    if let Some(reason) = no["reason"].as_str() {
+        return Ok(Ending::Broken(reason.to_owned()));
+    }
+    let explanation = serde_json::from_value(no["explanation"].take());
     explanation.map(Ending::Refused).context("a refusal without an explanation")
 }
 
