@@ -97,6 +97,17 @@ fn inspect_reads_what_comes_beside_evidence() {
     for (file, kind, pointer, wanted) in [
         ("snp/sev/vcek_milan.der", "certificate", "/vek_extensions/product_name", "Milan-B0"),
         ("csv/csv-rs/hsk_cek.cert", "Hygon CSV certificates (HSK and CEK)", "/cek/key_usage", "CEK"),
+        ("csv/csv-rs/hrk.cert", "Hygon CSV CA certificate (HRK or HSK)", "/key_usage", "HRK"),
+        ("csv/csv-rs/hsk.cert", "Hygon CSV CA certificate (HRK or HSK)", "/key_usage", "HSK"),
+        ("vtpm/az-snp-vtpm/hcl-report.bin", "report of Azure's paravisor (HCL)", "/report_type", "snp"),
+        ("vtpm/az-tdx-vtpm/hcl-report.bin", "report of Azure's paravisor (HCL)", "/report_type", "tdx"),
+        (
+            "tpm-quote/trustee/tpm_evidence.json",
+            "TPM evidence",
+            "/quote/qualified_signer",
+            "000b3081a4cbbe307f3de1456f9875a3c2632528a70d91fcf578ccf092465e4e8e09",
+        ),
+        ("eventlog/tpm/keylime/mb_log.b64", "TCG2 event log, sha256, in base64", "/padding", "None"),
     ] {
         let run = sealwright(&["inspect", "--json", vectors.join(file).to_str().unwrap()]);
         assert_eq!(run.code, 0, "{file}: {}", run.stderr);
@@ -104,6 +115,31 @@ fn inspect_reads_what_comes_beside_evidence() {
         assert_eq!(inspected["kind"], kind, "{file}");
         assert_eq!(inspected["fields"].pointer(pointer), Some(&Value::from(wanted)), "{file}: {inspected}");
     }
+}
+
+/// What is no evidence is not asked for collateral.
+#[test]
+fn what_is_of_no_kind_is_a_no_that_says_so() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    for bytes in [&b""[..], b"root:x:0:0", br#"{"a": 1}"#, &[0; 64]] {
+        std::fs::write(file.path(), bytes).unwrap();
+        let run = sealwright(&["verify", "--json", file.path().to_str().unwrap()]);
+        assert_eq!((run.code, &run.json()["reason"]["code"]), (1, &"malformed-evidence".into()), "{bytes:?}");
+    }
+}
+
+/// Chains as vendors' services and clouds write them: nothing signs what stands around the certificates.
+#[test]
+fn a_chain_may_have_empty_lines_around_its_certificates() {
+    let Some(vectors) = support::vectors() else { return };
+    let path = |name: &str| vectors.join(name).to_str().unwrap().to_owned();
+    let evidence = path("vtpm/az-snp-vtpm/evidence-v1.json");
+    let words = ["verify", &evidence, "--at", "1750414560", "--without-crl", "--collateral"];
+    // A VCEK and its chain, with an empty line between.
+    let run = sealwright(&[&words[..], &[&path("vtpm/az-snp-vtpm/vcek.pem")]].concat());
+    assert!(!run.stderr.contains("is no collateral"), "{}", run.stderr);
+    let run = sealwright(&[&words[..], &[&path("snp/go-sev-guest/ask_ark_turin_vlek.pem")]].concat());
+    assert!(!run.stderr.contains("is no collateral"), "{}", run.stderr);
 }
 
 #[test]
@@ -130,7 +166,7 @@ fn what_would_not_be_looked_at_is_refused() {
     let (log, tdx) = (path("eventlog/ccel/trustee/CCEL_data"), path("quote/tdx/dcap-qvl-tdx-quote/tdx_quote"));
     let bundle = path("quote/tdx/dcap-qvl-tdx-quote/collateral.json");
     let nitro = path("appraise/nitro/aws.bin");
-    for words in [[&nitro, "--event-log", &log], [&tdx, "--ima", &log]] {
+    for words in [[&nitro, "--event-log", &log], [&nitro, "--ima", &log]] {
         let run = sealwright(&[["verify"].as_slice(), &words].concat());
         assert_eq!(run.code, 2, "{}", run.stderr);
         assert!(run.stderr.contains(words[1]), "{}", run.stderr);

@@ -8,6 +8,13 @@ pub fn certificate(bytes: &[u8]) -> Cow<'_, [u8]> {
     der::<CertificateDer<'_>>(bytes)
 }
 
+/// The DER of all certificates in a PEM text; nothing where there is none, a block is broken, or there are more than `most`.
+pub fn certificates(text: &[u8], most: usize) -> Option<Vec<Vec<u8>>> {
+    let blocks = CertificateDer::pem_slice_iter(text).take(most.saturating_add(1));
+    let certificates: Vec<_> = blocks.map(|block| Some(block.ok()?.as_ref().to_vec())).collect::<Option<_>>()?;
+    (1..=most).contains(&certificates.len()).then_some(certificates)
+}
+
 /// The same of a certificate revocation list.
 pub fn revocation_list(bytes: &[u8]) -> Cow<'_, [u8]> {
     der::<CertificateRevocationListDer<'_>>(bytes)

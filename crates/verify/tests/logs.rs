@@ -456,6 +456,11 @@ fn real_logs_tell_kernel_initrd_and_command_line() {
     let boot = boot_of(&bytes, SHA256);
     assert_eq!((boot.initrds.len(), boot.command_line_digests.len()), (1, 1), "Linux' stub measures both");
     assert!(boot.kernel.is_some() && boot.command_lines.is_empty());
+    // Of systemd-boot, in UTF-16 whose terminator was measured whole and logged in half.
+    let bytes = log_of("tpm/google/arch-linux-workstation.bin").unwrap();
+    let boot = boot_of(&bytes, SHA256);
+    assert_eq!(boot.command_lines.len(), 1);
+    assert!(boot.command_lines[0].ends_with("rw intel_iommu=on iommu=pt l1tf=off"), "{:?}", boot.command_lines);
 }
 
 #[test]

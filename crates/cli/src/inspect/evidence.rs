@@ -171,13 +171,17 @@ fn csv_key(key: &csv::PublicKey) -> Option<String> {
 
 /// The HSK and CEK of a chip, as Hygon's service gives them.
 pub(super) fn hsk_cek(pair: &csv::HskCek<'_>) -> Fields {
-    let hsk = Fields::new()
-        .with("key_usage", csv_usage(pair.hsk.usage()))
-        .with("user_id", String::from_utf8_lossy(pair.hsk.user_id()).into_owned())
-        .hex("key_id", pair.hsk.key_id)
-        .hex("signer_id", pair.hsk.signer_id)
-        .with_some("public_key", csv_key(&pair.hsk.public_key));
-    Fields::new().with("hsk", hsk).with("cek", csv_certificate(pair.cek))
+    Fields::new().with("hsk", csv_ca(pair.hsk)).with("cek", csv_certificate(pair.cek))
+}
+
+/// An HRK's or HSK's fields.
+pub(super) fn csv_ca(certificate: &csv::CaCertificate) -> Fields {
+    Fields::new()
+        .with("key_usage", csv_usage(certificate.usage()))
+        .with("user_id", String::from_utf8_lossy(certificate.user_id()).into_owned())
+        .hex("key_id", certificate.key_id)
+        .hex("signer_id", certificate.signer_id)
+        .with_some("public_key", csv_key(&certificate.public_key))
 }
 
 /// A Nitro document's fields.

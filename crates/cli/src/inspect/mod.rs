@@ -17,7 +17,8 @@ use anyhow::{Context, Result, bail};
 use sealwright_channel::seal::{self, Sealed};
 use sealwright_verify::any::{Kind, hex_text};
 use sealwright_wire::acpi::Ccel;
-use sealwright_wire::csv::HskCek;
+use sealwright_wire::csv::{CaCertificate, HskCek};
+use sealwright_wire::hcl;
 use sealwright_wire::quote::Quote;
 use sealwright_wire::sealed::MAGIC;
 use sealwright_wire::sgx;
@@ -52,7 +53,7 @@ impl Inspected {
 type Recogniser = fn(&[u8]) -> Option<Result<Inspected>>;
 
 /// From the most to the least telling first bytes.
-const RECOGNISERS: [Recogniser; 14] = [
+const RECOGNISERS: [Recogniser; 16] = [
     ccel_table,
     event_log,
     td_report,
@@ -64,7 +65,9 @@ const RECOGNISERS: [Recogniser; 14] = [
     other_log,
     headless_td_report,
     snp_certificates,
+    hcl_report,
     hsk_cek,
+    csv_ca,
     tpm_public,
     sgx_report,
 ];
@@ -91,6 +94,12 @@ fn inspect(bytes: &[u8]) -> Result<Inspected> {
     }
     if let Some((kind, decoded)) = Kind::of_text(bytes) {
         return evidence::of(kind, &decoded);
+    }
+    let decoded = decoded(bytes.to_vec());
+    if decoded != bytes
+        && let Some(found) = recognise(&decoded)
+    {
+        return found.map(|found| Inspected::new(format!("{}, in base64", found.kind), found.fields));
     }
     bail!(
         "unknown format: {} bytes beginning with {}; known are Intel quotes and reports, evidence of SEV-SNP, CSV, TPMs, Nitro, CCA and GPUs, collateral, certificates, revocation lists, \
@@ -171,9 +180,25 @@ fn snp_certificates(bytes: &[u8]) -> Option<Result<Inspected>> {
     )
 }
 
+/// As it lies in the vTPM's NV index, with zeros behind the claims.
+fn hcl_report(bytes: &[u8]) -> Option<Result<Inspected>> {
+    bytes.starts_with(&hcl::SIGNATURE).then(|| {
+        let fields = tpm::hcl_report(&hcl::Report::parse(bytes)?)?;
+        Ok(Inspected::new("report of Azure's paravisor (HCL)", fields))
+    })
+}
+
 fn hsk_cek(bytes: &[u8]) -> Option<Result<Inspected>> {
     let pair = HskCek::parse(bytes).ok()?;
     Some(Ok(Inspected::new("Hygon CSV certificates (HSK and CEK)", evidence::hsk_cek(&pair))))
+}
+
+fn csv_ca(bytes: &[u8]) -> Option<Result<Inspected>> {
+    if bytes.len() != size_of::<CaCertificate>() {
+        return None;
+    }
+    let certificate = CaCertificate::parse(bytes).ok()?;
+    Some(Ok(Inspected::new("Hygon CSV CA certificate (HRK or HSK)", evidence::csv_ca(certificate))))
 }
 
 fn tpm_public(bytes: &[u8]) -> Option<Result<Inspected>> {

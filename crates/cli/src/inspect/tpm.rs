@@ -35,7 +35,7 @@ pub(super) fn evidence(json: &[u8]) -> Result<Fields> {
     let evidence = tpm::Evidence::from_json(json)?;
     let quote_fields = quote(&evidence.tpm_quote.message)?;
     Ok(Fields::new()
-        .with("ak_public", public_area(&Public::parse(&evidence.ak_public)?)?)
+        .hex("ak_public", &evidence.ak_public)
         .with("quote", quote_fields)
         .with("signature", signature(&Signature::parse(&evidence.tpm_quote.signature)?))
         .with("pcrs", registers(&evidence.tpm_quote.values()?)))
@@ -57,7 +57,7 @@ pub(super) fn az_vtpm(json: &[u8]) -> Result<Fields> {
 }
 
 /// An HCL report's fields: the hardware's report, and what the paravisor claims under it.
-fn hcl_report(report: &hcl::Report<'_>) -> Result<Fields> {
+pub(super) fn hcl_report(report: &hcl::Report<'_>) -> Result<Fields> {
     let claims: serde_json::Value = serde_json::from_slice(report.claims)?;
     let fields = Fields::new().with("report_type", report.report_type.name()).with("hash", report.hash.to_string());
     let hardware = report.hardware_report;

@@ -116,7 +116,7 @@ impl Kind {
         }
     }
 
-    /// The kind in words, as a sentence names one.
+    /// The kind in words, as a sentence names one: with its article, where it has one.
     pub(super) fn with_article(self) -> String {
         let article = match self {
             Self::Quote | Self::Snp | Self::Nitro | Self::Cca | Self::Nvidia | Self::Ratls => "an ",

@@ -67,9 +67,6 @@ impl Request<'_> {
     }
 
     fn quote(&self, bytes: &[u8]) -> Result<Facts, Error> {
-        if self.supplied.intel.is_none() {
-            return Err(missing(Kind::Quote, Missing::IntelCollateral));
-        }
         self.parsed_quote(Kind::Quote, Quote::parse(bytes).map_err(VerifyError::malformed_quote)?)
     }
 

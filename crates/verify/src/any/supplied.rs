@@ -4,7 +4,7 @@ use super::{Error, Kind, Missing};
 use crate::pem;
 use sealwright_wire::{
     Error as WireError,
-    collateral::{Bundle, encode_pem_chain, pem_chain},
+    collateral::{Bundle, MAX_CERTIFICATES, encode_pem_chain},
     csv::HskCek,
     snp::{self, CertificateTable, SigningKey},
 };
@@ -80,8 +80,13 @@ impl Supplied {
         self.add_certificates(cert_chain.as_bytes())
     }
 
+    /// Certificates in a text that may have anything around and between its blocks (RFC 7468): nothing signs the text.
     fn add_certificates(&mut self, pem: &[u8]) -> Result<(), NotCollateral> {
-        self.certificates.extend(pem_chain("certificates", pem)?);
+        let certificates = pem::certificates(pem, MAX_CERTIFICATES).ok_or(NotCollateral::Unknown)?;
+        for der in &certificates {
+            Certificate::from_der(der)?;
+        }
+        self.certificates.extend(certificates);
         Ok(())
     }
 

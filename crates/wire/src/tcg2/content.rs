@@ -154,8 +154,10 @@ fn text(data: &[u8]) -> Option<&str> {
     (!text.is_empty() && text.chars().all(printable)).then_some(text)
 }
 
-/// Text in UTF-16LE; told from text in ASCII by the zero in every character's second byte.
+/// Text in UTF-16LE; told from text in ASCII by the zero in every character's second byte. Logs of systemd-boot have been seen that lack the last
+/// byte of its terminator.
 fn utf16(data: &[u8]) -> Option<String> {
+    let data = if data.len().is_multiple_of(2) { data } else { data.strip_suffix(b"\0")? };
     let units = data.chunks_exact(2);
     if data.len() < 4 || !units.remainder().is_empty() {
         return None;

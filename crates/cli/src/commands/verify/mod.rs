@@ -60,7 +60,10 @@ impl Told<'_> {
                 };
                 writeln!(f, "{verdict}: {what}, {}", tcb.status)?;
             }
-            None => writeln!(f, "{verdict}: a genuine {}", self.kind)?,
+            None => {
+                let article = if matches!(self.kind, Kind::TpmJson | Kind::AzVtpm) { "" } else { "a " };
+                writeln!(f, "{verdict}: {article}genuine {}", self.kind)?;
+            }
         }
         if !accepted {
             writeln!(f, "the worst status accepted is {}", self.required)?;

@@ -56,7 +56,8 @@ impl Reading {
                 self.boot.command_line_digests.extend(digest);
             }
             Content::Utf16(text) => {
-                if self.is_digest_of(event, &[event.data]) {
+                // With the byte of the terminator that some loaders measure and do not log.
+                if self.is_digest_of(event, &[event.data]) || self.is_digest_of(event, &[event.data, b"\0"]) {
                     self.boot.command_lines.push(text);
                 }
             }
