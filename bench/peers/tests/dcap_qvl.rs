@@ -9,7 +9,7 @@ mod support;
 
 use dcap_qvl::{QuoteCollateralV3, verify::QuoteVerifier};
 use sealwright_evidence::Backend;
-use sealwright_sim::{Enclave, QuoteFormat, Site as Simulation, TdConfig, files, fixed_clock};
+use sealwright_sim::{Enclave, QuoteFormat, SgxFormat, Site as Simulation, TdConfig, files, fixed_clock};
 use sealwright_verify::{Anchor, AnchorKind, Anchors, Collateral, TcbStatus, verify};
 use sealwright_wire::{Evidence, Tee, collateral::Bundle, time::UnixTime};
 use site::{Cert, Certification, Key, Site, at};
@@ -120,6 +120,29 @@ fn the_simulator_s_quotes_are_accepted_with_its_root_and_refused_with_intel_s() 
 }
 
 /// One quote of the simulation under both roots.
+/// At each status that the simulated vendor can give a platform.
+#[test]
+fn the_simulator_s_ratings_get_the_same_verdict() {
+    let simulation = Simulation::found(fixed_clock(now())).unwrap();
+    let td = simulation.boot(&TdConfig::new("td", files::generate("td"))).unwrap();
+    let enclave = Enclave { mr_enclave: [1; 32], mr_signer: [2; 32], isv_prod_id: 3, isv_svn: 4, debug: false };
+    for status in TcbStatus::ALL {
+        if simulation.rate(status).is_err() {
+            continue;
+        }
+        let quote = td.quote(&[0x5a; 64]).unwrap();
+        let bundle = simulation.collateral(Tee::Tdx).unwrap();
+        let (found, _) = agree("TDX", &quote, &bundle, simulation.root(), now()).unwrap();
+        assert_eq!(found, status.to_string());
+        let bundle = simulation.collateral(Tee::Sgx).unwrap();
+        for format in [SgxFormat::V3, SgxFormat::V4, SgxFormat::V5] {
+            let quote = simulation.sgx_quote_as(format, &enclave, &[0x5a; 64]).unwrap();
+            let (found, _) = agree("SGX", &quote, &bundle, simulation.root(), now()).unwrap();
+            assert_eq!(found, status.to_string(), "{format:?}");
+        }
+    }
+}
+
 fn judge(simulation: &Simulation, name: &str, quote: &[u8], tee: Tee) {
     let bundle = simulation.collateral(tee).unwrap();
     let (status, _) = agree(name, quote, &bundle, simulation.root(), now()).unwrap();

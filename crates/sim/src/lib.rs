@@ -65,7 +65,7 @@ pub use files::BootFiles;
 pub use measured::MAX_LOG;
 pub use protocol::BootRequest;
 pub use serve::{MAX_ACPI, MAX_FIRMWARE, MAX_INITRD, MAX_KERNEL, Server, Stop};
-pub use site::{Clock, Enclave, MAX_TDS, Site, Status, Td, TdStatus, fixed_clock, system_clock};
+pub use site::{Clock, Enclave, MAX_TDS, SgxFormat, Site, Status, Td, TdStatus, fixed_clock, system_clock};
 pub use tcb::FMSPC;
 pub use td::{DEFAULT_RAM, MAX_NAME, QuoteFormat, TdConfig};
 pub use vendor::ORGANISATION;

@@ -11,7 +11,7 @@ use sealwright_evidence::{Backend, Collected, Measurement};
 use sealwright_wire::{
     Tee,
     aael::RuntimeEvent,
-    collateral::{Bundle, QveBundle, TcbInfoId},
+    collateral::{Bundle, QveBundle, TcbInfoId, TcbStatus},
     quote::Body,
     sgx,
     time::UnixTime,
@@ -107,6 +107,28 @@ pub struct Enclave {
     pub isv_svn: u16,
     /// The DEBUG attribute.
     pub debug: bool,
+}
+
+/// The layout of an SGX enclave's quotes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SgxFormat {
+    /// Version 3.
+    #[default]
+    V3,
+    /// Version 4.
+    V4,
+    /// Version 5.
+    V5,
+}
+
+impl SgxFormat {
+    const fn version(self) -> u16 {
+        match self {
+            Self::V3 => 3,
+            Self::V4 => 4,
+            Self::V5 => 5,
+        }
+    }
 }
 
 impl Site {
@@ -212,6 +234,28 @@ impl Site {
         Ok(published.history.evaluation_number())
     }
 
+    /// The vendor publishes TCB info in which a platform with the newest security versions has this status, with an advisory; the next recovery begins
+    /// anew.
+    ///
+    /// # Errors
+    /// For a status that TCB info cannot have (relaunch is advised by verifiers), or when the cryptographic library fails.
+    pub fn rate(&self, status: TcbStatus) -> Result<(), Error> {
+        let mut published = lock(&self.0.published);
+        self.publish_again(&mut published, |next| next.history.rate(status))
+    }
+
+    /// The vendor publishes TCB info that lists the newest security versions alone: a platform which has older ones is not supported any more.
+    ///
+    /// # Errors
+    /// When the cryptographic library fails.
+    pub fn forget_old_levels(&self) -> Result<(), Error> {
+        let mut published = lock(&self.0.published);
+        self.publish_again(&mut published, |next| {
+            next.history.forget();
+            Ok(())
+        })
+    }
+
     /// Installs the newest security versions: the platform gets a new certificate. Machines that run were launched before,
     /// which their quotes go on saying; boot them again to have them up to date.
     ///
@@ -273,6 +317,14 @@ impl Site {
     /// # Errors
     /// When the cryptographic library fails.
     pub fn sgx_quote(&self, enclave: &Enclave, report_data: &[u8; 64]) -> Result<Vec<u8>, Error> {
+        self.sgx_quote_as(SgxFormat::V3, enclave, report_data)
+    }
+
+    /// A quote of one of the layouts over the report of an SGX enclave.
+    ///
+    /// # Errors
+    /// When the cryptographic library fails.
+    pub fn sgx_quote_as(&self, format: SgxFormat, enclave: &Enclave, report_data: &[u8; 64]) -> Result<Vec<u8>, Error> {
         let mut report = sgx::ReportBody::new_zeroed();
         report.cpu_svn = self.0.platform.generation().sgx_components();
         // Initialised, 64-bit; DEBUG; XFRM x87 and SSE.
@@ -283,7 +335,7 @@ impl Site {
         report.isv_prod_id = enclave.isv_prod_id.into();
         report.isv_svn = enclave.isv_svn.into();
         report.report_data = *report_data;
-        self.0.platform.quote(3, Body::Sgx(&report))
+        self.0.platform.quote(format.version(), Body::Sgx(&report))
     }
 
     /// Publishes anew after `change`; when anything fails, what was published before stays.

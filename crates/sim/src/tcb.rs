@@ -28,6 +28,8 @@ const FIRST_EVALUATION: u32 = 15;
 /// The newest generation that components of one byte can express.
 const LAST_GENERATION: u8 = 200;
 const DAY: u64 = 86_400;
+/// Why a platform is rated as it is.
+const RATING_ADVISORY: &str = "SEALWRIGHT-SIM-SA-00000";
 
 /// Which SGX components move with the generation, by index.
 const SGX_MOVING: [usize; 2] = [0, 1];
@@ -87,13 +89,20 @@ pub(crate) const QE_ATTRIBUTES: [u8; 16] = [0x15, 0, 0, 0, 0, 0, 0, 0, 0xe7, 0, 
 #[derive(Clone, Debug)]
 pub(crate) struct History {
     published: Vec<UnixTime>,
+    /// What the vendor says of the newest one.
+    rating: TcbStatus,
+    /// How often it has said something else of a generation that was there.
+    ratings: u32,
+    /// The oldest generation that is still listed.
+    oldest: u8,
 }
 
 impl History {
     /// Two older generations and today's.
     pub(crate) fn until(now: UnixTime) -> Self {
         let ago = |days: u64| UnixTime(now.0.saturating_sub(days * DAY) / DAY * DAY);
-        Self { published: vec![ago(730), ago(365), ago(30)] }
+        let published = vec![ago(730), ago(365), ago(30)];
+        Self { published, rating: TcbStatus::UpToDate, ratings: 0, oldest: 0 }
     }
 
     pub(crate) fn newest(&self) -> Generation {
@@ -102,7 +111,24 @@ impl History {
 
     /// The TCB evaluation data number.
     pub(crate) fn evaluation_number(&self) -> u32 {
-        FIRST_EVALUATION + u32::from(self.newest().0)
+        FIRST_EVALUATION + u32::from(self.newest().0) + self.ratings
+    }
+
+    /// The vendor rates platforms of the newest generation anew.
+    pub(crate) fn rate(&mut self, status: TcbStatus) -> Result<(), Error> {
+        if matches!(status, TcbStatus::TDRelaunchAdvised | TcbStatus::TDRelaunchAdvisedConfigurationNeeded) {
+            let expected = "a status that TCB info may have: relaunch is advised by verifiers";
+            return Err(Error::Config { field: "status", expected, found: status.to_string() });
+        }
+        self.rating = status;
+        self.ratings += 1;
+        Ok(())
+    }
+
+    /// The vendor lists the newest generation alone from now on.
+    pub(crate) fn forget(&mut self) {
+        self.oldest = self.newest().0;
+        self.ratings += 1;
     }
 
     /// A TCB recovery: weaknesses of the newest generation become known, and a newer one fixes them.
@@ -112,16 +138,18 @@ impl History {
             return Err(Error::Config { field: "TCB recovery", expected: "at most 200 generations", found });
         }
         self.published.push(UnixTime(now.0 / DAY * DAY));
+        self.rating = TcbStatus::UpToDate;
         Ok(())
     }
 
-    /// Every generation with its date, status and advisories, newest first.
-    fn levels(&self) -> impl Iterator<Item = (Generation, UnixTime, TcbStatus, Vec<String>)> {
+    /// Every generation that is listed with its date, status and advisories, newest first, which has this rating.
+    fn levels(&self, rating: TcbStatus) -> impl Iterator<Item = (Generation, UnixTime, TcbStatus, Vec<String>)> {
         let newest = self.newest();
-        (0..=newest.0).rev().zip(self.published.iter().rev()).map(move |(number, date)| {
-            let status = if number == newest.0 { TcbStatus::UpToDate } else { TcbStatus::OutOfDate };
-            let advisories = (number + 1..=newest.0).map(|later| format!("SEALWRIGHT-SIM-SA-{later:05}"));
-            (Generation(number), *date, status, advisories.collect())
+        (self.oldest..=newest.0).rev().zip(self.published.iter().rev()).map(move |(number, date)| {
+            let status = if number == newest.0 { rating } else { TcbStatus::OutOfDate };
+            let later = (number + 1..=newest.0).map(|later| format!("SEALWRIGHT-SIM-SA-{later:05}"));
+            let own = (status == rating && rating != TcbStatus::UpToDate).then(|| RATING_ADVISORY.to_owned());
+            (Generation(number), *date, status, own.into_iter().chain(later).collect())
         })
     }
 
@@ -143,7 +171,8 @@ impl History {
     }
 
     fn module_identity(&self) -> TdxModuleIdentity {
-        let levels = self.levels().map(|(generation, tcb_date, tcb_status, advisory_ids)| {
+        // Ratings are of platforms: their module is as good as its version.
+        let levels = self.levels(TcbStatus::UpToDate).map(|(generation, tcb_date, tcb_status, advisory_ids)| {
             let isvsvn = u16::from(generation.tee_tcb_svn()[0]);
             TdxModuleLevel { tcb: TdxModuleTcb { isvsvn }, tcb_date, tcb_status, advisory_ids }
         });
@@ -168,7 +197,7 @@ impl History {
             };
             TcbLevel { tcb, tcb_date, tcb_status, advisory_ids }
         };
-        self.levels().map(level).collect()
+        self.levels(self.rating).map(level).collect()
     }
 }
 
@@ -266,7 +295,7 @@ mod tests {
         let mut history = History::until(UnixTime(1_800_000_000));
         let platform = history.newest();
         history.recover(UnixTime(1_800_000_000)).unwrap();
-        let levels: Vec<_> = history.levels().collect();
+        let levels: Vec<_> = history.levels(TcbStatus::UpToDate).collect();
         assert_eq!(levels.len(), 4);
         assert_eq!(levels[0].2, TcbStatus::UpToDate);
         let (generation, _, status, advisories) = &levels[1];

@@ -2,7 +2,7 @@
 //! judged as the site's vendor says.
 
 use sealwright_evidence::{Backend, Collected};
-use sealwright_sim::{Enclave, FMSPC, ORGANISATION, QuoteFormat, Site, Td, TdConfig, files, fixed_clock};
+use sealwright_sim::{Enclave, FMSPC, ORGANISATION, QuoteFormat, SgxFormat, Site, Td, TdConfig, files, fixed_clock};
 use sealwright_verify::{
     Anchor, AnchorKind, Anchors, Claims, Collateral, Error, Facts, Part, SIMULATION, TcbStatus, replay, verify,
 };
@@ -166,6 +166,52 @@ fn a_tcb_recovery_makes_the_platform_out_of_date_until_it_is_updated_and_its_mac
     assert_eq!(status(&site, &td15), TcbStatus::TDRelaunchAdvised, "TDX 1.5 tells launch and present apart");
     site.stop(td15.machine()).unwrap();
     assert_eq!(status(&site, &boot(&site, QuoteFormat::V5Td15)), TcbStatus::UpToDate);
+}
+
+/// All that TCB info can say of a platform, and what verifiers make of it.
+#[test]
+fn every_status_of_a_platform_is_reached() {
+    let site = site();
+    let (td, first) = (boot(&site, QuoteFormat::V4), site.status().evaluation_number);
+    for (count, status) in (1..).zip(TcbStatus::ALL) {
+        if matches!(status, TcbStatus::TDRelaunchAdvised | TcbStatus::TDRelaunchAdvisedConfigurationNeeded) {
+            assert!(site.rate(status).is_err(), "{status}");
+            continue;
+        }
+        site.rate(status).unwrap();
+        assert!(site.status().evaluation_number > first && site.status().evaluation_number <= first + count);
+        let facts = judge(&site, &td.evidence(&[0; 64]).unwrap(), NOW).unwrap();
+        let tcb = facts.tcb().unwrap();
+        assert_eq!((tcb.status, tcb.advisories.is_empty()), (status, status == TcbStatus::UpToDate), "{status}");
+        let collateral = Collateral::verify(&site.collateral(Tee::Sgx).unwrap(), &anchors(&site), NOW).unwrap();
+        for format in [SgxFormat::V3, SgxFormat::V4, SgxFormat::V5] {
+            let quote = site.sgx_quote_as(format, &enclave(), &[0; 64]).unwrap();
+            let facts = verify(&Evidence::parse(&quote, None).unwrap(), &collateral, NOW).unwrap();
+            assert_eq!(facts.tcb().unwrap().status, status, "{format:?}");
+        }
+    }
+}
+
+/// An updated platform whose machines were launched before, and one that its vendor has given up.
+#[test]
+fn a_relaunch_is_advised_and_a_forgotten_platform_is_not_supported() {
+    let site = site();
+    let td = boot(&site, QuoteFormat::V5Td15);
+    site.age_tcb().unwrap();
+    site.update_platform().unwrap();
+    assert_eq!(status(&site, &td), TcbStatus::TDRelaunchAdvised);
+    site.rate(TcbStatus::ConfigurationNeeded).unwrap();
+    assert_eq!(status(&site, &td), TcbStatus::TDRelaunchAdvisedConfigurationNeeded);
+    let old = boot(&site, QuoteFormat::V4);
+    site.age_tcb().unwrap();
+    assert_eq!(status(&site, &old), TcbStatus::OutOfDate);
+    site.forget_old_levels().unwrap();
+    let error = judge(&site, &old.evidence(&[0; 64]).unwrap(), NOW).unwrap_err();
+    assert_eq!(error.code(), "tcb-not-supported", "{error}");
+}
+
+fn enclave() -> Enclave {
+    Enclave { mr_enclave: [1; 32], mr_signer: [2; 32], isv_prod_id: 3, isv_svn: 4, debug: false }
 }
 
 #[test]
