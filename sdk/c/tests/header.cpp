@@ -17,5 +17,5 @@ int main()
     sealwright_result result = sealwright_verify(request.get(), "x", 1, &verdict, &message);
     std::unique_ptr<sealwright_verdict, Free> judged(verdict);
     std::unique_ptr<char, Free> reason(message);
-    return result == SEALWRIGHT_MISSING && !judged && reason && !sealwright_verdict_accepted(judged.get()) ? 0 : 1;
+    return result == SEALWRIGHT_OK && judged && !reason && !sealwright_verdict_accepted(judged.get()) ? 0 : 1;
 }

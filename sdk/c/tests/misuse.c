@@ -127,8 +127,13 @@ static void what_is_missing(void)
     static const unsigned char SNP[1184] = { 2 };
     sealwright_verdict *verdict;
     sealwright_request *request = sealwright_request_new(1750414560);
-    GIVES(SEALWRIGHT_MISSING, sealwright_verify(request, QUOTE, sizeof QUOTE, &verdict, &message));
-    GIVES(SEALWRIGHT_MISSING, sealwright_verify(request, NOISE, sizeof NOISE, &verdict, &message));
+    /* What is no evidence gets a verdict, without collateral. */
+    GIVES(SEALWRIGHT_OK, sealwright_verify(request, QUOTE, sizeof QUOTE, &verdict, &message));
+    HOLDS(verdict != NULL && !sealwright_verdict_genuine(verdict));
+    sealwright_verdict_free(verdict);
+    GIVES(SEALWRIGHT_OK, sealwright_verify(request, NOISE, sizeof NOISE, &verdict, &message));
+    HOLDS(verdict != NULL && !sealwright_verdict_genuine(verdict));
+    sealwright_verdict_free(verdict);
     GIVES(SEALWRIGHT_MISSING, sealwright_verify(request, TPM, sizeof TPM, &verdict, &message));
     HOLDS(verdict == NULL);
     GIVES(SEALWRIGHT_OK, sealwright_request_set_ima(request, NOISE, sizeof NOISE, &message));
