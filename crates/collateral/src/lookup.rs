@@ -106,8 +106,7 @@ fn for_snp(drawer: &Drawer, folder: &Path, report: &AttestationReport) -> Result
     match items(None) {
         Err(NoItem::Product(_)) => {
             let lines = Product::ALL.into_iter().filter_map(|product| items(Some(product)).ok());
-            let kept: Vec<_> =
-                lines.filter_map(|line| of_items(drawer, folder, &line).ok().filter(|kept| !kept.is_empty())).collect();
+            let kept: Vec<_> = lines.filter_map(|line| of_items(drawer, folder, &line).ok()).collect();
             let whole = kept.iter().find(|contents| contents.len() > 1);
             let line = match (whole, &kept[..]) {
                 (Some(line), _) | (None, [line]) => line,

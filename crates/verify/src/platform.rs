@@ -126,7 +126,7 @@ impl Platform {
             tdx::check_module(&verified.tcb_info, report)?;
         }
         let qe_level = qe::check(&verified.qe_identity, quote.qe_report)?;
-        let log = evidence.event_log.map(|log| replay_log(log, evidence.ima, &quote.body)).transpose()?;
+        let log = replay_logs(evidence)?;
         Ok(Facts {
             tee: quote.tee(),
             anchor: verified.anchor.clone(),
@@ -290,11 +290,16 @@ fn debug(body: &Body<'_>) -> bool {
     }
 }
 
-fn replay_log(log: &[u8], ima: Option<&[u8]>, body: &Body<'_>) -> Result<replay::Replayed, Error> {
-    let report = body.td().ok_or(Error::UnexpectedLog { tee: Tee::Sgx.name() })?;
-    let replayed = match ima {
-        Some(list) => replay::check_tdx_with_ima(log, list, &report.rt_mr),
-        None => replay::check_tdx(log, &report.rt_mr),
+fn replay_logs(evidence: &Evidence<'_>) -> Result<Option<replay::Replayed>, Error> {
+    let rtmrs = || match evidence.quote.body.td() {
+        Some(report) => Ok(&report.rt_mr),
+        None => Err(Error::UnexpectedLog { tee: Tee::Sgx.name() }),
     };
-    replayed.map_err(|source| Error::EventLog { source: Box::new(source) })
+    let replayed = match (evidence.event_log, evidence.ima) {
+        (None, None) => return Ok(None),
+        (None, Some(_)) => Err(replay::Error::ImaAlone),
+        (Some(log), None) => replay::check_tdx(log, rtmrs()?),
+        (Some(log), Some(list)) => replay::check_tdx_with_ima(log, list, rtmrs()?),
+    };
+    replayed.map(Some).map_err(|source| Error::EventLog { source: Box::new(source) })
 }

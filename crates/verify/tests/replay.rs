@@ -9,6 +9,8 @@ use aws_lc_rs::digest;
 use proptest::prelude::*;
 use sealwright_verify::any::{self, Request, Root, Supplied};
 use sealwright_verify::replay::{self, DataMatch, Error};
+use sealwright_verify::verify;
+use sealwright_wire::Evidence;
 use sealwright_wire::aael::RuntimeEvent;
 use sealwright_wire::tcg2::{AlgorithmId, Log, Writer, event_type::*};
 use serde_json::Value;
@@ -383,6 +385,9 @@ fn a_quote_is_explained_by_its_log_and_the_list_together() {
     assert_eq!(error.code(), "event-log-mismatch");
     let error = Request { event_log: None, ..both.clone() }.verify(&quote).unwrap_err();
     assert_eq!(error, any::Error::Missing { kind: any::Kind::Quote, missing: any::Missing::EventLog });
+    let alone = Evidence { ima: Some(list.as_bytes()), ..Evidence::parse(&quote, None).unwrap() };
+    let error = verify(&alone, &site.collateral().unwrap(), at()).unwrap_err();
+    assert_eq!((error.code(), error.claim()), ("malformed-event-log", "event log"), "{error}");
     let other = list.replace("/init", "/evil");
     let error = Request { ima: Some(other.as_bytes()), ..both }.verify(&quote).unwrap_err();
     assert!(matches!(error, any::Error::Refused { .. }), "{error}");

@@ -25,7 +25,7 @@ export type TcbStatus =
 
 /** What to verify, and with what. A member that is not listed here is refused. */
 export interface Request {
-  /** The evidence: its bytes, or the same written as hex or base64. */
+  /** The evidence: its bytes, or the same written as hex, base64 or PEM. */
   evidence: Uint8Array;
   /** The point in time to verify at: a date, or whole seconds since 1970. Default: now. */
   at?: Date | number;

@@ -81,7 +81,7 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// Verifies evidence, in bytes or written as hex or base64. What is of no kind is taken for a quote, whose parser says why it is none.
+    /// Verifies evidence, in bytes or written as hex, base64 or PEM. What is of no kind is taken for a quote, whose parser says why it is none.
     ///
     /// # Errors
     /// [`Error::Refused`] when the evidence is not believed; else what is wrong with the request.

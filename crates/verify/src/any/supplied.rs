@@ -4,7 +4,7 @@ use super::{Error, Kind, Missing};
 use crate::pem;
 use sealwright_wire::{
     Error as WireError,
-    collateral::{Bundle, MAX_CERTIFICATES, encode_pem_chain},
+    collateral::{Bundle, MAX_CERTIFICATES, encode_pem_chain, pem_chain},
     csv::HskCek,
     snp::{self, CertificateTable, SigningKey},
 };
@@ -82,7 +82,11 @@ impl Supplied {
 
     /// Certificates in a text that may have anything around and between its blocks (RFC 7468): nothing signs the text.
     fn add_certificates(&mut self, pem: &[u8]) -> Result<(), NotCollateral> {
-        let certificates = pem::certificates(pem, MAX_CERTIFICATES).ok_or(NotCollateral::Unknown)?;
+        let certificates = match pem::certificates(pem, MAX_CERTIFICATES) {
+            Some(certificates) => certificates,
+            // Which says what is wrong, and where.
+            None => pem_chain("certificates", pem)?,
+        };
         for der in &certificates {
             Certificate::from_der(der)?;
         }

@@ -167,6 +167,7 @@ const fn event_log(error: &replay::Error) -> &'static str {
         replay::Error::RuntimeData { .. } => {
             "a record of the runtime log was changed after it was measured: look at what carries the log here"
         }
+        replay::Error::ImaAlone => "send the event log beside the IMA list, or neither",
         replay::Error::NoBank(_) => {
             "have the firmware log in the hash of the registers, or quote registers of a bank that the log has"
         }

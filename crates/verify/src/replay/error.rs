@@ -13,6 +13,9 @@ pub enum Error {
     /// The IMA list is not readable.
     #[error("IMA list: {0}")]
     Ima(sealwright_wire::Error),
+    /// There is an IMA list without the log that comes before it: it explains nothing alone.
+    #[error("IMA list: the event log that comes before it is missing")]
+    ImaAlone,
     /// The log has no digests of the algorithm that the registers have.
     #[error("event log: no {0} bank")]
     NoBank(AlgorithmId),
