@@ -1,4 +1,4 @@
-// The built module over public evidence: the cases are those of the command line, crates/cli/tests/evidence.json.
+// The built module over public evidence: the cases are those of the command line, crates/cli/tests/vectors.json.
 // node test.cjs MODULE, with SEALWRIGHT_VECTORS, and SEALWRIGHT where the command line's answers are to be compared.
 "use strict";
 
@@ -14,14 +14,15 @@ const vectors = process.env.SEALWRIGHT_VECTORS;
 assert(existsSync(vectors), `SEALWRIGHT_VECTORS names no folder: ${vectors}`);
 const file = (name) => new Uint8Array(readFileSync(path.join(vectors, name)));
 const stem = (name) => path.basename(name, path.extname(name));
-const cases = JSON.parse(readFileSync(path.join(__dirname, "../../crates/cli/tests/evidence.json")));
+const cases = JSON.parse(readFileSync(path.join(__dirname, "../../crates/cli/tests/vectors.json"))).verify;
 const sealwright = existsSync(process.env.SEALWRIGHT ?? "") ? process.env.SEALWRIGHT : undefined;
 
 /** The request of a case. */
 function request(one) {
   const request = { evidence: file(one.evidence), at: one.at, collateral: (one.collateral ?? []).map(file) };
   if (one.anchors) request.roots = Object.fromEntries(one.anchors.map((name) => [stem(name), file(name)]));
-  for (const name of ["signature", "pcrs"]) if (one[name]) request[name] = file(one[name]);
+  for (const name of ["signature", "pcrs", "ima"]) if (one[name]) request[name] = file(one[name]);
+  if (one.event_log) request.eventLog = file(one.event_log);
   const words = [...(one.words ?? [])];
   while (words.length > 0) {
     const word = words.shift();
@@ -38,7 +39,8 @@ function told(one) {
   const of = (flag, files) => (files ?? []).flatMap((name) => [flag, path.join(vectors, name)]);
   const words = ["verify", "--json", path.resolve(vectors, one.evidence), "--at", `${one.at}`, ...of("--collateral", one.collateral)];
   words.push(...of("--anchor", one.anchors), ...of("--signature", one.signature && [one.signature]));
-  words.push(...of("--pcrs", one.pcrs && [one.pcrs]), ...(one.words ?? []));
+  words.push(...of("--pcrs", one.pcrs && [one.pcrs]), ...of("--event-log", one.event_log && [one.event_log]));
+  words.push(...of("--ima", one.ima && [one.ima]), ...(one.words ?? []));
   return JSON.parse(spawnSync(sealwright, words).stdout);
 }
 

@@ -1,4 +1,4 @@
-//! `sealwright verify` on public evidence of every kind: the cases are the table `evidence.json`.
+//! `sealwright verify` and `inspect` on public evidence beyond what `vectors.rs` asks of every file.
 
 #[path = "../../wire/tests/support/mod.rs"]
 mod support;
@@ -6,90 +6,7 @@ mod support;
 mod program;
 
 use program::sealwright;
-use serde::Deserialize;
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
-
-/// One file of the vectors, what is given beside it, and the right answer.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Case {
-    evidence: String,
-    at: u64,
-    #[serde(default)]
-    collateral: Vec<String>,
-    #[serde(default)]
-    anchors: Vec<String>,
-    signature: Option<String>,
-    pcrs: Option<String>,
-    #[serde(default)]
-    words: Vec<String>,
-    exit: i32,
-    /// Of a yes.
-    tee: Option<String>,
-    #[serde(default)]
-    facts: BTreeMap<String, Value>,
-    /// Of a no.
-    code: Option<String>,
-}
-
-impl Case {
-    fn words(&self, vectors: &Path) -> Vec<String> {
-        let path = |file: &String| vectors.join(file).to_str().unwrap().to_owned();
-        let mut words = vec!["verify".to_owned(), "--json".to_owned(), path(&self.evidence)];
-        words.extend(["--at".to_owned(), self.at.to_string()]);
-        let named = [("--collateral", &self.collateral), ("--anchor", &self.anchors)];
-        for (flag, files) in named {
-            words.extend(files.iter().flat_map(|file| [flag.to_owned(), path(file)]));
-        }
-        for (flag, file) in [("--signature", &self.signature), ("--pcrs", &self.pcrs)] {
-            words.extend(file.iter().flat_map(|file| [flag.to_owned(), path(file)]));
-        }
-        words.extend(self.words.iter().cloned());
-        words
-    }
-}
-
-#[test]
-fn public_evidence_of_every_kind_gets_its_right_answer() {
-    let Some(vectors) = support::vectors() else { return };
-    let cases: Vec<Case> = serde_json::from_str(include_str!("evidence.json")).unwrap();
-    for case in cases {
-        let words = case.words(&vectors);
-        let run = sealwright(&words);
-        let what = words.join(" ");
-        assert_eq!(run.code, case.exit, "{what}\n{}{}", run.stdout, run.stderr);
-        let printed: Value = serde_json::from_str(&run.stdout).unwrap();
-        if let Some(tee) = &case.tee {
-            assert_eq!(printed["facts"]["tee"], tee.as_str(), "{what}");
-        }
-        for (pointer, wanted) in &case.facts {
-            assert_eq!(printed["facts"].pointer(pointer), Some(wanted), "{what}: {pointer}");
-        }
-        if let Some(code) = &case.code {
-            assert_eq!(printed["reason"]["code"], code.as_str(), "{what}");
-        }
-    }
-}
-
-#[test]
-fn inspect_prints_what_evidence_of_every_kind_says() {
-    let Some(vectors) = support::vectors() else { return };
-    let cases: Vec<Case> = serde_json::from_str(include_str!("evidence.json")).unwrap();
-    let mut kinds = BTreeSet::new();
-    for case in cases.iter().filter(|case| case.exit == 0) {
-        let verified = sealwright(&case.words(&vectors)).json();
-        let run = sealwright(&["inspect", "--json", vectors.join(&case.evidence).to_str().unwrap()]);
-        assert_eq!(run.code, 0, "{}: {}", case.evidence, run.stderr);
-        let inspected = run.json();
-        // Whoever verifies it must have found the same bytes.
-        let report_data = verified["facts"]["report_data"].as_str().unwrap();
-        assert!(inspected["fields"].to_string().contains(report_data), "{}: {report_data}\n{inspected}", case.evidence);
-        kinds.insert(inspected["kind"].as_str().unwrap().to_owned());
-    }
-    assert!(kinds.len() >= 7, "{kinds:?}");
-}
 
 #[test]
 fn inspect_reads_what_comes_beside_evidence() {
@@ -151,11 +68,66 @@ fn evidence_that_lacks_what_it_needs_is_usage_and_says_what() {
         ("ratls/gramine-cert.pem", "an RA-TLS certificate needs Intel's collateral"),
         ("ratls/intel-sgxsdk-cert.pem", "--collateral"),
         ("tpm-quote/swtpm/q.msg", "--signature"),
+        ("vtpm/az-snp-vtpm/quote.bin", "--anchor KEY"),
+        ("vtpm/az-tdx-vtpm/tpm-quote-v1.json", "--anchor KEY"),
+        ("appraise/quotes-sgx-held-data/intel-sdk-release.json", "needs Intel's collateral"),
         ("nvidia/hopperAttestationReport.txt", "certificate chain"),
     ] {
         let run = sealwright(&["verify", vectors.join(evidence).to_str().unwrap()]);
         assert_eq!(run.code, 2, "{evidence}: {}", run.stderr);
         assert!(run.stderr.contains(wanted), "{evidence}: {}", run.stderr);
+    }
+}
+
+/// As Intel's service hands it out, answer by answer.
+#[test]
+fn a_part_that_intel_s_collateral_lacks_is_named() {
+    let Some(vectors) = support::vectors() else { return };
+    let folder = vectors.join("quote/sgx/intel-qvl");
+    let path = |name: &str| folder.join(name).to_str().unwrap().to_owned();
+    let parts = [
+        ("tcbInfo.json", "TCB info"),
+        ("qeIdentity.json", "the QE identity"),
+        ("tcbSignChain.pem", "the certificate of the TCB info's signer"),
+        ("pckSignChain.pem", "the certificate of the PCK CA"),
+        ("rootCaCrl.der", "the root CA's revocation list"),
+        ("intermediateCaCrl.der", "the PCK CA's revocation list"),
+    ];
+    for (missing, name) in parts {
+        let others = parts.iter().filter(|(part, _)| *part != missing);
+        let mut words = vec!["verify".to_owned(), path("quote.dat"), "--at".to_owned(), "1750414560".to_owned()];
+        words.extend(others.flat_map(|(part, _)| ["--collateral".to_owned(), path(part)]));
+        let run = sealwright(&words);
+        assert_eq!(run.code, 2, "{missing}: {}", run.stdout);
+        assert!(run.stderr.contains(&format!("needs {name} among Intel's collateral")), "{missing}: {}", run.stderr);
+    }
+    let bundle = vectors.join("quote/sgx/dcap-qvl-sgx-quote/collateral.json");
+    let bundle = bundle.to_str().unwrap();
+    for (first, second) in [(path("tcbInfo.json"), bundle), (bundle.to_owned(), &path("qeIdentity.json"))] {
+        let run = sealwright(&["verify", &path("quote.dat"), "--collateral", &first, "--collateral", second]);
+        assert_eq!(run.code, 3, "{}", run.stdout);
+        assert!(run.stderr.contains("a second one"), "{}", run.stderr);
+    }
+}
+
+/// What stands beside a quote is held against it before anything is asked of its platform.
+#[test]
+fn data_that_an_enclave_did_not_hold_is_refused() {
+    let Some(vectors) = support::vectors() else { return };
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let original = std::fs::read(vectors.join("appraise/quotes-sgx-held-data/intel-sdk-release.json")).unwrap();
+    for (member, value, code) in [
+        ("EnclaveHeldDataHex", Value::from("010203040507"), "held-data-mismatch"),
+        ("MrEnclaveHex", "00".repeat(32).into(), "stated-of-another-quote"),
+        ("MrSignerHex", "00".repeat(32).into(), "stated-of-another-quote"),
+        ("ProductIdHex", "0100000000000001".repeat(2).into(), "stated-of-another-quote"),
+        ("SecurityVersion", 0x1_0001_u64.into(), "stated-of-another-quote"),
+    ] {
+        let mut document: Value = serde_json::from_slice(&original).unwrap();
+        document[member] = value;
+        std::fs::write(file.path(), document.to_string()).unwrap();
+        let run = sealwright(&["verify", "--json", file.path().to_str().unwrap()]);
+        assert_eq!((run.code, &run.json()["reason"]["code"]), (1, &code.into()), "{member}");
     }
 }
 

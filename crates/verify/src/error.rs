@@ -6,7 +6,7 @@ mod remedy;
 
 pub use part::Part;
 
-use crate::{CcaError, CsvError, NvidiaError, RatlsError, az_vtpm, replay, snp, tpm};
+use crate::{CcaError, CsvError, HeldDataError, NvidiaError, RatlsError, az_vtpm, replay, snp, tpm};
 use sealwright_wire::{Error as WireError, time::UnixTime};
 
 /// Why evidence or collateral is not believed: what was checked, what was wanted and what was found.
@@ -192,6 +192,9 @@ pub enum Error {
     /// An RA-TLS certificate does not belong to evidence in it.
     #[error(transparent)]
     Ratls(#[from] RatlsError),
+    /// What came with a quote is not its own.
+    #[error(transparent)]
+    HeldData(#[from] HeldDataError),
     /// A GPU's report contradicts its certificate.
     #[error(transparent)]
     Nvidia(#[from] NvidiaError),
@@ -250,6 +253,7 @@ impl Error {
             Self::Tpm(error) => error.claim(),
             Self::AzVtpm(error) => error.claim(),
             Self::Ratls(error) => error.claim(),
+            Self::HeldData(error) => error.claim(),
             Self::Csv(reason) => reason.claim(),
         }
     }
@@ -285,6 +289,7 @@ impl Error {
             Self::Tpm(error) => error.expected(),
             Self::AzVtpm(error) => error.expected(),
             Self::Ratls(error) => error.expected(),
+            Self::HeldData(error) => Some(error.expected()),
             Self::Csv(reason) => reason.expected(),
             Self::Malformed { .. } | Self::UnexpectedLog { .. } => None,
         }
@@ -319,6 +324,7 @@ impl Error {
             Self::Tpm(error) => error.actual(),
             Self::AzVtpm(error) => error.actual(),
             Self::Ratls(error) => error.actual(),
+            Self::HeldData(error) => Some(error.actual()),
             Self::Csv(reason) => reason.actual(),
             Self::Signature { .. } | Self::OtherPlatform { .. } | Self::UnexpectedLog { .. } => None,
         }

@@ -1,6 +1,10 @@
 //! Certificates, revocation lists and public keys as files hold them: in DER, or in PEM (RFC 7468).
 
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, SubjectPublicKeyInfoDer, pem::PemObject};
+use sealwright_wire::{
+    Error,
+    collateral::{MAX_CERTIFICATES, pem_chain},
+};
 use std::borrow::Cow;
 
 /// The DER of a certificate. Bytes that are not one PEM block of a certificate are given back as they are.
@@ -8,11 +12,17 @@ pub fn certificate(bytes: &[u8]) -> Cow<'_, [u8]> {
     der::<CertificateDer<'_>>(bytes)
 }
 
-/// The DER of all certificates in a PEM text; nothing where there is none, a block is broken, or there are more than `most`.
-pub fn certificates(text: &[u8], most: usize) -> Option<Vec<Vec<u8>>> {
-    let blocks = CertificateDer::pem_slice_iter(text).take(most.saturating_add(1));
-    let certificates: Vec<_> = blocks.map(|block| Some(block.ok()?.as_ref().to_vec())).collect::<Option<_>>()?;
-    (1..=most).contains(&certificates.len()).then_some(certificates)
+/// The DER of the certificates in a PEM text that may have anything around and between its blocks (RFC 7468, section 2): nothing signs the text.
+///
+/// # Errors
+/// When there is none, or more than [`MAX_CERTIFICATES`], or a block is broken; the error says where.
+pub fn chain(field: &'static str, text: &[u8]) -> Result<Vec<Vec<u8>>, Error> {
+    let blocks = CertificateDer::pem_slice_iter(text).take(MAX_CERTIFICATES.saturating_add(1));
+    match blocks.map(|block| block.map(|der| der.as_ref().to_vec())).collect::<Result<Vec<_>, _>>() {
+        Ok(certificates) if (1..=MAX_CERTIFICATES).contains(&certificates.len()) => Ok(certificates),
+        // Which says what is wrong, and where.
+        _ => pem_chain(field, text),
+    }
 }
 
 /// The same of a certificate revocation list.

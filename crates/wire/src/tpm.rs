@@ -27,7 +27,7 @@ pub mod tools;
 
 pub use attest::{Attest, ClockInfo, GENERATED_VALUE, ST_ATTEST_QUOTE};
 pub use evidence::{Evidence, QuoteParts};
-pub(crate) use evidence::{base64_or_numbers, hex_or_numbers, pcr_list, write_pcr_list};
+pub(crate) use evidence::{PCRS, base64_or_numbers, hex_or_numbers, pcr_list, write_pcr_list};
 pub use name::Name;
 pub use pcr::{MAX_PCR, PcrSelection, PcrSelections, PcrValues, read_digests, write_digests};
 pub(crate) use public::rsa_key_info;

@@ -3,7 +3,7 @@
 mod support;
 
 use proptest::prelude::*;
-use sealwright_wire::hcl::{self, Evidence, Header, Report, ReportType, RuntimeClaims};
+use sealwright_wire::hcl::{self, Evidence, Header, Quote, Report, ReportType, RuntimeClaims};
 use sealwright_wire::tcg2::AlgorithmId;
 use sealwright_wire::tpm::Attest;
 use std::fs;
@@ -169,5 +169,30 @@ proptest! {
         let bytes = hcl::encode(&header, &[3; hcl::HARDWARE_REPORT], report_type, hash, &claims).unwrap();
         let report = Report::parse(&bytes).unwrap();
         prop_assert_eq!((report.report_type, report.hash, report.claims), (report_type, hash, claims.as_slice()));
+    }
+}
+
+/// A quote by itself, in the two forms in which the crates for Azure's vTPMs keep it.
+#[test]
+fn a_quote_by_itself_is_the_same_in_both_forms() {
+    let Some(vectors) = support::vectors() else { return };
+    for folder in ["az-snp-vtpm", "az-tdx-vtpm"] {
+        let [bincode, json] =
+            ["quote.bin", "tpm-quote-v1.json"].map(|file| read(&vectors, &format!("{folder}/{file}")));
+        let quote = Quote::parse(&bincode).unwrap();
+        assert_eq!(Quote::parse(&json).unwrap(), quote, "{folder}");
+        assert_eq!(Attest::parse(&quote.message).unwrap().extra_data, b"challenge", "{folder}");
+        for end in 0..bincode.len() {
+            assert!(Quote::parse(&bincode[..end]).is_err(), "{folder}: cut at {end}");
+        }
+        assert!(Quote::parse(&[bincode, vec![0]].concat()).is_err(), "{folder}");
+    }
+}
+
+#[test]
+fn a_length_beyond_the_quote_is_refused_before_anything_is_kept() {
+    for length in [u64::MAX, 1 << 40, 9] {
+        let bytes = [&length.to_le_bytes()[..], &[0; 8]].concat();
+        assert!(Quote::parse(&bytes).is_err(), "{length}");
     }
 }

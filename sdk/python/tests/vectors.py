@@ -13,7 +13,7 @@ import sealwright
 ROOT = Path(os.environ["SEALWRIGHT_VECTORS"])
 assert ROOT.is_dir(), f"SEALWRIGHT_VECTORS names {ROOT}, which is no folder"
 
-TABLE = Path(__file__).parents[3] / "crates/cli/tests/evidence.json"
+TABLE = Path(__file__).parents[3] / "crates/cli/tests/vectors.json"
 """The cases of the command line, which are the cases of this package."""
 
 
@@ -32,6 +32,8 @@ class Case:
     anchors: List[str] = field(default_factory=list)
     signature: Optional[str] = None
     pcrs: Optional[str] = None
+    event_log: Optional[str] = None
+    ima: Optional[str] = None
     words: List[str] = field(default_factory=list)
     tee: Optional[str] = None
     facts: Dict[str, Any] = field(default_factory=dict)
@@ -47,6 +49,8 @@ class Case:
             "roots": {Path(name).stem: read(name) for name in self.anchors} or None,
             "signature": self.signature and read(self.signature),
             "pcrs": self.pcrs and read(self.pcrs),
+            "event_log": self.event_log and read(self.event_log),
+            "ima": self.ima and read(self.ima),
         }
         words = iter(self.words)
         for word in words:
@@ -61,7 +65,7 @@ class Case:
         return arguments
 
 
-CASES = [Case(**members) for members in json.loads(TABLE.read_text())]
+CASES = [Case(**members) for members in json.loads(TABLE.read_text())["verify"]]
 
 
 @dataclass

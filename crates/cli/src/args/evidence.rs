@@ -19,8 +19,8 @@ pub(crate) struct Inspect {
 pub(crate) struct Verify {
     /// A quote, a report, a document, a token or an RA-TLS certificate; its bytes, hex, base64 or PEM.
     pub(crate) evidence: PathBuf,
-    /// What its vendor says beside it: Intel's collateral as one JSON document; certificates (PEM, DER) and revocation lists of AMD's, of a
-    /// TPM's key or of a GPU; or a directory that `collateral fetch` filled. May be given several times.
+    /// What its vendor says beside it: Intel's collateral as one JSON document, or its parts as its service hands them out; certificates (PEM,
+    /// DER) and revocation lists of AMD's, of a TPM's key or of a GPU; or a directory that `collateral fetch` filled. May be given several times.
     #[arg(long, value_name = "FILE|DIR")]
     pub(crate) collateral: Vec<PathBuf>,
     /// The point in time to verify at, in seconds since 1970 [default: now].

@@ -3,7 +3,6 @@
 use crate::fields::{Fields, Value};
 use anyhow::{Context, Result};
 use sealwright_verify::pem;
-use sealwright_wire::collateral::pem_chain;
 use sealwright_wire::pck::{PckExtension, SGX_EXTENSION};
 use sealwright_wire::quote::Quote;
 use sealwright_wire::ratls::{self, Claims, EvidenceKind, TaggedEvidence};
@@ -19,7 +18,7 @@ const SHOWN_ENTRIES: usize = 64;
 
 /// Each certificate of a PEM chain.
 pub(super) fn chain(pem: &[u8]) -> Result<Vec<Fields>> {
-    let chain = pem_chain("certificate chain", pem)?;
+    let chain = pem::chain("certificate chain", pem)?;
     chain.iter().map(|der| of_der(der)).collect()
 }
 

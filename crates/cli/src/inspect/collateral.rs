@@ -39,6 +39,9 @@ pub(super) fn json(text: &[u8]) -> Result<Inspected> {
     if has("cert_chain") {
         return amd_bundle(&snp::Bundle::from_json(text)?);
     }
+    if let Some(found) = document.as_object().and_then(super::key::web) {
+        return Ok(found);
+    }
     bail!("a document of no known kind");
 }
 

@@ -8,6 +8,9 @@ use sealwright_verify::any::Kind;
 use sealwright_verify::snp::{GuestPolicy, PlatformInfo};
 use sealwright_wire::cca::{Component, PlatformClaims, RealmClaims, Token};
 use sealwright_wire::csv::{self, Body, Shape, SignerForm};
+use sealwright_wire::held_data::HeldData;
+use sealwright_wire::quote::Quote;
+use sealwright_wire::sev::{self, Usage};
 use sealwright_wire::snp::{self, Product, Tcb, TcbVersion, guid};
 use sealwright_wire::{cose, nitro, nvidia};
 use serde::Serialize;
@@ -15,16 +18,22 @@ use serde::Serialize;
 /// The fields of evidence whose kind is known by its bytes.
 pub(super) fn of(kind: Kind, bytes: &[u8]) -> Result<Inspected> {
     let fields = match kind {
-        Kind::Quote => super::quote::quote(&sealwright_wire::quote::Quote::parse(bytes)?),
+        Kind::Quote => {
+            let quote = Quote::parse(bytes)?;
+            let kind = format!("Intel {} quote, version {}", quote.tee().name().to_uppercase(), quote.header.version);
+            return Ok(Inspected::new(kind, super::quote::quote(&quote)));
+        }
         Kind::Snp => snp_report(&snp::Report::parse(bytes)?)?,
         Kind::Csv => csv_report(&csv::Report::parse(bytes)?)?,
         Kind::Tpm => tpm::quote(bytes)?,
         Kind::TpmJson => tpm::evidence(bytes)?,
+        Kind::TpmQuote => tpm::quote_parts(bytes)?,
         Kind::AzVtpm => tpm::az_vtpm(bytes)?,
         Kind::Nitro => nitro_document(&nitro::Document::parse(bytes)?)?,
         Kind::Cca => cca_token(&Token::parse(bytes)?),
         Kind::Nvidia => gpu_report(&nvidia::Report::parse(bytes)?),
         Kind::Ratls => super::certificate::of_der(bytes)?,
+        Kind::HeldData => held_data(&HeldData::from_json(bytes)?)?,
     };
     Ok(Inspected::new(kind.name(), fields))
 }
@@ -32,6 +41,21 @@ pub(super) fn of(kind: Kind, bytes: &[u8]) -> Result<Inspected> {
 /// A structure under the names that `verify` gives its members.
 fn named(value: impl Serialize) -> Result<Value> {
     Ok(serde_json::to_value(value)?.into())
+}
+
+/// A quote and the data that its enclave held, and what is said of the quote beside.
+fn held_data(document: &HeldData) -> Result<Fields> {
+    let stated = document.stated.map(|stated| {
+        Fields::new()
+            .hex("mr_enclave", stated.mr_enclave)
+            .hex("mr_signer", stated.mr_signer)
+            .hex("product_id", stated.product_id.to_le_bytes())
+            .with("security_version", stated.security_version)
+    });
+    Ok(Fields::new()
+        .hex("held_data", &document.data)
+        .with_some("stated", stated)
+        .with("quote", super::quote::quote(&Quote::parse(&document.quote)?)))
 }
 
 /// An SEV-SNP report's fields.
@@ -149,7 +173,8 @@ fn csv_report(report: &csv::Report<'_>) -> Result<Fields> {
         .with("padding_bytes", report.padding.len()))
 }
 
-fn csv_certificate(certificate: &csv::Certificate) -> Fields {
+/// A CEK's, PEK's, PDH's or OCA's fields.
+pub(super) fn csv_certificate(certificate: &csv::Certificate) -> Fields {
     let usage = certificate.usage();
     let signers = certificate.signatures.iter().filter_map(csv::CertificateSignature::usage);
     Fields::new()
@@ -182,6 +207,30 @@ pub(super) fn csv_ca(certificate: &csv::CaCertificate) -> Fields {
         .hex("key_id", certificate.key_id)
         .hex("signer_id", certificate.signer_id)
         .with_some("public_key", csv_key(&certificate.public_key))
+}
+
+/// Fields of the certificate of a key of an SEV platform.
+pub(super) fn sev(certificate: &sev::Certificate) -> Fields {
+    let signers = certificate.signatures.iter().map(|signature| sev_usage(Usage(signature.usage.get())));
+    let algorithm = certificate.algorithm();
+    Fields::new()
+        .with("key_usage", sev_usage(certificate.usage()))
+        .with("algorithm", algorithm.name().map_or_else(|| format!("{:#x}", algorithm.0), str::to_owned))
+        .with("api", vec![certificate.api_major, certificate.api_minor])
+        .with("signed_as", signers.collect::<Vec<_>>())
+}
+
+/// Fields of an ARK or ASK from before SEV-SNP.
+pub(super) fn sev_ca(certificate: &sev::CaCertificate<'_>) -> Fields {
+    Fields::new()
+        .with("key_usage", sev_usage(certificate.usage()))
+        .hex("key_id", certificate.header.key_id)
+        .hex("certifying_id", certificate.header.certifying_id)
+        .with("modulus_bits", certificate.header.modulus_size.get())
+}
+
+fn sev_usage(usage: Usage) -> String {
+    usage.name().map_or_else(|| format!("{:#x}", usage.0), str::to_owned)
 }
 
 /// A Nitro document's fields.

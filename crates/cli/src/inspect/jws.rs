@@ -3,6 +3,8 @@
 use super::Inspected;
 use crate::fields::{Fields, Value};
 use anyhow::{Context, Result};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sealwright_wire::jws::Compact;
 use sealwright_wire::receipt::{self, Receipt};
 
@@ -15,7 +17,25 @@ pub(super) fn compact(bytes: &[u8]) -> Option<Result<Inspected>> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
     // `{"` in base64url.
     let looks = text.starts_with("ey") && text.bytes().all(plain) && text.matches('.').count() == 2;
-    looks.then(|| describe(&Compact::parse(text)?))
+    looks.then(|| match Compact::parse(text) {
+        Ok(jws) => describe(&jws),
+        // Tokens that nobody should believe are still shown to whoever asks what they are.
+        Err(error) => unbelievable(text, &error.to_string()).ok_or_else(|| error.into()),
+    })
+}
+
+/// A token whose header or signature no verifier here would take: without a signature, or with members of other types than their RFC's.
+fn unbelievable(text: &str, reason: &str) -> Option<Inspected> {
+    let mut parts = text.split('.').map(|part| URL_SAFE_NO_PAD.decode(part).ok());
+    let (header, claims, signature) = (parts.next()??, parts.next()??, parts.next()??);
+    let object =
+        |json: &[u8]| serde_json::from_slice::<serde_json::Map<_, _>>(json).map(serde_json::Value::Object).ok();
+    let fields = Fields::new()
+        .with("refused_because", reason)
+        .with("header", Value::from(object(&header)?))
+        .with("claims", Value::from(object(&claims)?))
+        .hex("signature", signature);
+    Some(Inspected::new("JSON Web Token that is refused", fields))
 }
 
 fn describe(jws: &Compact<'_>) -> Result<Inspected> {

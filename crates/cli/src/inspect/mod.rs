@@ -5,6 +5,7 @@ mod certificate;
 mod collateral;
 mod evidence;
 mod jws;
+mod key;
 mod log;
 mod quote;
 mod tpm;
@@ -17,14 +18,14 @@ use anyhow::{Context, Result, bail};
 use sealwright_channel::seal::{self, Sealed};
 use sealwright_verify::any::{Kind, hex_text};
 use sealwright_wire::acpi::Ccel;
-use sealwright_wire::csv::{CaCertificate, HskCek};
+use sealwright_wire::csv::{self, CaCertificate, HskCek};
 use sealwright_wire::hcl;
-use sealwright_wire::quote::Quote;
 use sealwright_wire::sealed::MAGIC;
+use sealwright_wire::sev;
 use sealwright_wire::sgx;
 use sealwright_wire::snp::CertificateTable;
 use sealwright_wire::tdx::{ReportMac, TdReport};
-use sealwright_wire::tpm::Public;
+use sealwright_wire::tpm::{Public, Signature, tools};
 use std::io::{BufRead, Read};
 use std::path::Path;
 use x509_cert::Certificate;
@@ -53,23 +54,29 @@ impl Inspected {
 type Recogniser = fn(&[u8]) -> Option<Result<Inspected>>;
 
 /// From the most to the least telling first bytes.
-const RECOGNISERS: [Recogniser; 16] = [
+const RECOGNISERS: [Recogniser; 22] = [
+    evidence,
     ccel_table,
     event_log,
     td_report,
-    quote_file,
     pem,
     der,
     json,
+    key::cca_store,
     jws::compact,
     other_log,
     headless_td_report,
     snp_certificates,
     hcl_report,
     hsk_cek,
+    csv_certificate,
     csv_ca,
+    sev_certificate,
     tpm_public,
+    tpm_signature,
+    tpm_pcrs,
     sgx_report,
+    tpm_pcrs_in_text,
 ];
 
 /// Says what a file is.
@@ -102,8 +109,9 @@ fn inspect(bytes: &[u8]) -> Result<Inspected> {
         return found.map(|found| Inspected::new(format!("{}, in base64", found.kind), found.fields));
     }
     bail!(
-        "unknown format: {} bytes beginning with {}; known are Intel quotes and reports, evidence of SEV-SNP, CSV, TPMs, Nitro, CCA and GPUs, collateral, certificates, revocation lists, \
-         TCG2, CCEL, TPM 1.2, IMA and canonical event logs, reference values, tokens, receipts and sealed files",
+        "unknown format: {} bytes beginning with {}; known are Intel quotes and reports, evidence of SEV-SNP, CSV, TPMs, Nitro, CCA and GPUs, \
+         collateral, certificates, revocation lists, keys, TCG2, CCEL, TPM 1.2, IMA and canonical event logs, reference values, tokens, receipts \
+         and sealed files",
         bytes.len(),
         hex::encode(bytes.get(..16).unwrap_or(bytes))
     )
@@ -127,6 +135,11 @@ fn sealed_file(file: impl Read) -> Result<Inspected> {
         .with("file_id", header.file_id.to_string())
         .with("sha384", sha384.to_string());
     Ok(Inspected::new("sealed file", fields))
+}
+
+/// What can be verified, by the same rule by which `verify` tells it.
+fn evidence(bytes: &[u8]) -> Option<Result<Inspected>> {
+    Kind::of(bytes).map(|kind| evidence::of(kind, bytes))
 }
 
 fn ccel_table(bytes: &[u8]) -> Option<Result<Inspected>> {
@@ -193,6 +206,23 @@ fn hsk_cek(bytes: &[u8]) -> Option<Result<Inspected>> {
     Some(Ok(Inspected::new("Hygon CSV certificates (HSK and CEK)", evidence::hsk_cek(&pair))))
 }
 
+fn csv_certificate(bytes: &[u8]) -> Option<Result<Inspected>> {
+    let certificate = csv::Certificate::parse(bytes).ok()?;
+    let kind = certificate.usage().name().map_or_else(String::new, |name| format!(" ({name})"));
+    Some(Ok(Inspected::new(format!("Hygon CSV certificate{kind}"), evidence::csv_certificate(certificate))))
+}
+
+/// Of SEV from before SEV-SNP: one of AMD's by how it begins, so that one without its signature is called what it is; one of a platform by all of it.
+fn sev_certificate(bytes: &[u8]) -> Option<Result<Inspected>> {
+    if sev::looks_like_ca(bytes) {
+        return Some(sev::CaCertificate::parse(bytes).context("SEV CA certificate").map(|certificate| {
+            Inspected::new("AMD SEV CA certificate (ARK or ASK), not of SEV-SNP", evidence::sev_ca(&certificate))
+        }));
+    }
+    let certificate = sev::Certificate::parse(bytes).ok()?;
+    Some(Ok(Inspected::new("AMD SEV certificate of a platform, not of SEV-SNP", evidence::sev(certificate))))
+}
+
 fn csv_ca(bytes: &[u8]) -> Option<Result<Inspected>> {
     if bytes.len() != size_of::<CaCertificate>() {
         return None;
@@ -206,26 +236,35 @@ fn tpm_public(bytes: &[u8]) -> Option<Result<Inspected>> {
     Some(tpm::public_area(&public).map(|fields| Inspected::new("TPM 2.0 public area (TPM2B_PUBLIC)", fields)))
 }
 
+fn tpm_signature(bytes: &[u8]) -> Option<Result<Inspected>> {
+    let signature = Signature::parse(bytes).ok()?;
+    Some(Ok(Inspected::new("TPM 2.0 signature (TPMT_SIGNATURE)", tpm::signature(&signature))))
+}
+
+fn tpm_pcrs(bytes: &[u8]) -> Option<Result<Inspected>> {
+    let (_, values) = tools::read_pcrs(bytes).ok()?;
+    Some(Ok(Inspected::new("PCRs, as tpm2_quote writes them", tpm::registers(&values))))
+}
+
+/// Of any text that has such lines, and so the last of all.
+fn tpm_pcrs_in_text(bytes: &[u8]) -> Option<Result<Inspected>> {
+    let values = tools::read_yaml(str::from_utf8(bytes).ok()?).ok()?;
+    Some(Ok(Inspected::new("PCRs in the YAML of tpm2-tools", tpm::registers(&values))))
+}
+
 /// A REPORT of an enclave, which has nothing of its own to be known by but its length and its reserved fields: one of zeros is no report.
 fn sgx_report(bytes: &[u8]) -> Option<Result<Inspected>> {
     let report = sgx::Report::parse(bytes).ok().filter(|report| report.body.mr_enclave != [0; 32])?;
     Some(Ok(Inspected::new("Intel SGX report (REPORT)", quote::sgx_report(report))))
 }
 
-fn quote_file(bytes: &[u8]) -> Option<Result<Inspected>> {
-    let [version, 0, key_type, 0, ..] = bytes else { return None };
-    let plausible = (3..=5).contains(version) && (2..=3).contains(key_type);
-    plausible.then(|| {
-        let parsed = Quote::parse(bytes)?;
-        let kind = format!("Intel {} quote, version {}", parsed.tee().name().to_uppercase(), parsed.header.version);
-        Ok(Inspected::new(kind, quote::quote(&parsed)))
-    })
-}
-
 fn pem(bytes: &[u8]) -> Option<Result<Inspected>> {
     let text = bytes.trim_ascii_start();
     if text.starts_with(b"-----BEGIN X509 CRL-----") {
         return certificate::parse_revocation_list(text).map(|list| Ok(revocation_list(&list)));
+    }
+    if let Some(found) = key::pem(text) {
+        return Some(found);
     }
     text.starts_with(b"-----BEGIN CERTIFICATE-----").then(|| {
         let mut certificates = certificate::chain(text)?;
@@ -244,12 +283,12 @@ fn der(bytes: &[u8]) -> Option<Result<Inspected>> {
         return None;
     }
     if let Ok(parsed) = Certificate::from_der(bytes) {
-        return Some(match Kind::of(bytes) {
-            Some(kind) => evidence::of(kind, bytes),
-            None => certificate(&parsed),
-        });
+        return Some(certificate(&parsed));
     }
-    certificate::parse_revocation_list(bytes).map(|list| Ok(revocation_list(&list)))
+    if let Some(list) = certificate::parse_revocation_list(bytes) {
+        return Some(Ok(revocation_list(&list)));
+    }
+    key::public(bytes)
 }
 
 fn certificate(parsed: &Certificate) -> Result<Inspected> {
@@ -262,10 +301,7 @@ fn revocation_list(list: &x509_cert::crl::CertificateList) -> Inspected {
 
 fn json(bytes: &[u8]) -> Option<Result<Inspected>> {
     let text = bytes.trim_ascii_start();
-    text.starts_with(b"{").then(|| match Kind::of(text) {
-        Some(kind) => evidence::of(kind, text),
-        None => collateral::json(text).context("JSON"),
-    })
+    text.starts_with(b"{").then(|| collateral::json(text).context("JSON"))
 }
 
 fn other_log(bytes: &[u8]) -> Option<Result<Inspected>> {

@@ -41,6 +41,15 @@ pub(super) fn evidence(json: &[u8]) -> Result<Fields> {
         .with("pcrs", registers(&evidence.tpm_quote.values()?)))
 }
 
+/// Fields of a quote with its signature and PCRs.
+pub(super) fn quote_parts(bytes: &[u8]) -> Result<Fields> {
+    let parts = hcl::Quote::parse(bytes)?;
+    Ok(Fields::new()
+        .with("quote", quote(&parts.message)?)
+        .with("signature", signature(&parts.signature()))
+        .with("pcrs", registers(&parts.values()?)))
+}
+
 /// Fields of a guest behind Azure's vTPM.
 pub(super) fn az_vtpm(json: &[u8]) -> Result<Fields> {
     let evidence = hcl::Evidence::from_json(json)?;
@@ -88,7 +97,8 @@ pub(super) fn public_area(public: &Public<'_>) -> Result<Fields> {
     })
 }
 
-fn signature(signature: &Signature<'_>) -> Fields {
+/// A `TPMT_SIGNATURE`'s fields.
+pub(super) fn signature(signature: &Signature<'_>) -> Fields {
     let fields = Fields::new().with("scheme", signature.scheme()).with("hash", signature.hash().to_string());
     match *signature {
         Signature::RsaSsa { signature, .. } | Signature::RsaPss { signature, .. } => fields.hex("signature", signature),
@@ -97,7 +107,7 @@ fn signature(signature: &Signature<'_>) -> Fields {
 }
 
 /// The PCRs by their bank.
-fn registers(values: &PcrValues) -> Fields {
+pub(super) fn registers(values: &PcrValues) -> Fields {
     let mut banks: Vec<(String, Fields)> = Vec::new();
     for (hash, pcr, value) in values.iter() {
         let bank = hash.to_string();

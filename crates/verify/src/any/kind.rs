@@ -1,14 +1,20 @@
 //! What kind of evidence some bytes are, by how they begin and by what their parser says of them.
 
 use crate::pem;
-use base64::{Engine as _, engine::general_purpose::STANDARD};
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD},
+};
 use sealwright_wire::{
-    cca, csv, hcl, nitro, nvidia,
+    cca, csv, hcl,
+    held_data::{HeldData, open_enclave_quote},
+    nitro, nvidia,
     quote::Quote,
     ratls::{self, CertificateEvidence, OID_LEGACY_INTEL, TaggedEvidence},
     snp, tpm,
 };
 use std::{borrow::Cow, fmt};
+use zerocopy::FromBytes;
 
 /// A kind of evidence that can be told from its bytes alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +29,8 @@ pub enum Kind {
     Tpm,
     /// A TPM's quote with signature and PCRs, in the JSON of trustee's attester.
     TpmJson,
+    /// A TPM's quote with signature and PCRs, as the crates for Azure's vTPMs keep it; its key is elsewhere.
+    TpmQuote,
     /// A guest of Azure behind its vTPM, in the JSON of trustee's attester.
     AzVtpm,
     /// An attestation document of a Nitro enclave.
@@ -33,6 +41,8 @@ pub enum Kind {
     Nvidia,
     /// An RA-TLS certificate, whose quote vouches for its key.
     Ratls,
+    /// A quote of Intel SGX with the data that its enclave held, as Azure's attestation service takes them.
+    HeldData,
 }
 
 impl Kind {
@@ -44,11 +54,13 @@ impl Kind {
             Self::Csv => "Hygon CSV attestation report",
             Self::Tpm => "TPM 2.0 quote (TPMS_ATTEST)",
             Self::TpmJson => "TPM evidence",
+            Self::TpmQuote => "TPM 2.0 quote with its signature and PCRs",
             Self::AzVtpm => "evidence of an Azure guest behind its vTPM",
             Self::Nitro => "AWS Nitro attestation document",
             Self::Cca => "Arm CCA attestation token",
             Self::Nvidia => "NVIDIA GPU attestation report",
             Self::Ratls => "RA-TLS certificate",
+            Self::HeldData => "Intel SGX quote with the data that its enclave held",
         }
     }
 
@@ -57,7 +69,7 @@ impl Kind {
         match bytes {
             [0xff, 0x54, 0x43, 0x47, ..] => Some(Self::Tpm),
             [3..=5, 0, 2..=3, 0, ..] => Some(Self::Quote),
-            [2..=5, 0, 0, 0, ..] if bytes.len() >= size_of::<snp::AttestationReport>() => Some(Self::Snp),
+            [2..=5, 0, 0, 0, ..] if looks_like_snp(bytes) => Some(Self::Snp),
             [0x11, 0xe0, ..] if nvidia::Report::parse(bytes).is_ok() => Some(Self::Nvidia),
             [0x84 | 0xd2, ..] if nitro::Document::parse(bytes).is_ok() => Some(Self::Nitro),
             [0xd9, ..] if cca::Token::parse(bytes).is_ok() => Some(Self::Cca),
@@ -71,20 +83,27 @@ impl Kind {
         match text {
             [b'{', ..] if tpm::Evidence::from_json(text).is_ok() => Some(Self::TpmJson),
             [b'{', ..] if hcl::Evidence::from_json(text).is_ok() => Some(Self::AzVtpm),
+            [b'{', ..] if hcl::Quote::parse(text).is_ok() => Some(Self::TpmQuote),
+            [b'{', ..] if HeldData::from_json(text).is_ok() => Some(Self::HeldData),
             _ => None,
         }
     }
 
-    /// A CSV report of version 1 has nothing of its own to be known by but its length, with its padding or without.
+    /// What has nothing of its own to be known by but its length: a CSV report of version 1, with its padding or without, and a quote behind the
+    /// lengths of its parts.
     fn of_length(bytes: &[u8]) -> Option<Self> {
         const BARE: usize = size_of::<csv::TeeInfoV1>() + size_of::<csv::Signer>();
-        ([BARE, csv::REPORT_SIZE].contains(&bytes.len()) && csv::Report::parse(bytes).is_ok()).then_some(Self::Csv)
+        if [BARE, csv::REPORT_SIZE].contains(&bytes.len()) && looks_like_csv(bytes) {
+            return Some(Self::Csv);
+        }
+        hcl::Quote::parse(bytes).is_ok().then_some(Self::TpmQuote)
     }
 
-    /// The kind of bytes that may be written as text, and the bytes themselves.
+    /// The kind of bytes that may be written as text or stand behind the header of an Open Enclave report, and the bytes themselves.
     pub fn of_text(bytes: &[u8]) -> Option<(Self, Vec<u8>)> {
         let decoded = [Some(bytes.to_vec()), hex_text(bytes), base64_text(bytes), pem_text(bytes)];
-        decoded.into_iter().flatten().find_map(|bytes| Self::of(&bytes).map(|kind| (kind, bytes)))
+        let unwrapped = |bytes: Vec<u8>| open_enclave_quote(&bytes).map(<[u8]>::to_vec).unwrap_or(bytes);
+        decoded.into_iter().flatten().map(unwrapped).find_map(|bytes| Self::of(&bytes).map(|kind| (kind, bytes)))
     }
 
     /// As [`Kind::of_text`]; what is of no kind is a quote that is none, for which its parser has the reason.
@@ -112,15 +131,16 @@ impl Kind {
                 };
                 Some((Self::Quote, quote.to_vec()))
             }
-            Self::Tpm | Self::TpmJson | Self::Nitro | Self::Cca | Self::Nvidia => None,
+            Self::HeldData => Some((Self::Quote, HeldData::from_json(evidence).ok()?.quote)),
+            Self::Tpm | Self::TpmJson | Self::TpmQuote | Self::Nitro | Self::Cca | Self::Nvidia => None,
         }
     }
 
     /// The kind in words, as a sentence names one: with its article, where it has one.
     pub(super) fn with_article(self) -> String {
         let article = match self {
-            Self::Quote | Self::Snp | Self::Nitro | Self::Cca | Self::Nvidia | Self::Ratls => "an ",
-            Self::Csv | Self::Tpm => "a ",
+            Self::Quote | Self::Snp | Self::Nitro | Self::Cca | Self::Nvidia | Self::Ratls | Self::HeldData => "an ",
+            Self::Csv | Self::Tpm | Self::TpmQuote => "a ",
             Self::TpmJson | Self::AzVtpm => "",
         };
         format!("{article}{self}")
@@ -131,6 +151,19 @@ impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
+}
+
+/// Whether bytes that begin with a version of SEV-SNP's reports are one: the guest's policy has the bits that are always one or zero, or the
+/// algorithm is the one that signs all of them. Either is enough, so that a report in which one was changed is still called a report.
+fn looks_like_snp(bytes: &[u8]) -> bool {
+    let Ok((report, _)) = snp::AttestationReport::ref_from_prefix(bytes) else { return false };
+    report.guest_policy().is_well_formed() || report.signature_algo.get() == snp::ECDSA_P384_SHA384
+}
+
+/// The same of a CSV report of version 1: what its signer's key is for, or its certificate.
+fn looks_like_csv(bytes: &[u8]) -> bool {
+    let Ok(report) = csv::Report::parse(bytes) else { return false };
+    report.tee_info().sig_usage.get() == csv::Usage::PEK.0 || report.plain_signer().is_ok()
 }
 
 /// Bytes written as hex digits, as some tools store quotes.
@@ -158,8 +191,11 @@ fn pem_text(bytes: &[u8]) -> Option<Vec<u8>> {
     }
 }
 
-/// Bytes written in base64, perhaps in lines.
+/// Bytes written in base64 of either alphabet, perhaps in lines.
 fn base64_text(bytes: &[u8]) -> Option<Vec<u8>> {
     let text: Vec<u8> = bytes.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
-    (!text.is_empty()).then(|| STANDARD.decode(text).ok()).flatten()
+    if text.is_empty() {
+        return None;
+    }
+    STANDARD.decode(&text).or_else(|_| URL_SAFE.decode(&text)).or_else(|_| URL_SAFE_NO_PAD.decode(&text)).ok()
 }

@@ -15,6 +15,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod intel;
 mod kind;
 mod requests;
 mod supplied;
@@ -154,6 +155,8 @@ impl From<VerifyError> for Error {
 pub enum Missing {
     /// Intel's collateral.
     IntelCollateral,
+    /// A part of Intel's collateral, where that came in parts.
+    IntelPart(&'static str),
     /// Hygon's certificates of the chip.
     HskCek,
     /// A certificate of AMD's, by its subject's common name.
@@ -173,7 +176,8 @@ pub enum Missing {
 impl fmt::Display for Missing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::IntelCollateral => write!(f, "Intel's collateral, as one JSON document"),
+            Self::IntelCollateral => write!(f, "Intel's collateral, as one JSON document or in its parts"),
+            Self::IntelPart(name) => write!(f, "{name} among Intel's collateral"),
             Self::HskCek => write!(f, "HSK and CEK of its chip, as Hygon's service hands them out"),
             Self::AmdCertificate(name) => write!(f, "the certificate of {name} among its collateral"),
             Self::DeviceChain => write!(f, "the device's certificate chain in PEM"),

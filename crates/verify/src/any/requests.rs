@@ -4,7 +4,7 @@ use super::{Error, Kind, Log, Missing, Request, Root};
 use crate::{
     Anchor, AnchorId, AnchorKind, Anchors, Collateral, Error as VerifyError, Facts, Part, az_vtpm,
     cca::{self, Enrolled},
-    csv, nitro, nvidia, pem, ratls, snp,
+    csv, held_data, nitro, nvidia, pem, ratls, snp,
     tpm::{self, AttestationKey},
 };
 use sealwright_wire::{
@@ -12,9 +12,10 @@ use sealwright_wire::{
     cca::Store,
     collateral::encode_pem_chain,
     csv as csv_wire, hcl,
+    held_data::HeldData,
     quote::{CertificationData, Quote},
     snp::{Report, SigningKey},
-    tpm::{Evidence as TpmEvidence, Public, Signature, tools},
+    tpm::{Evidence as TpmEvidence, PcrValues, Public, Signature, tools},
 };
 use x509_cert::{Certificate, der::Decode, spki::SubjectPublicKeyInfoRef};
 
@@ -30,6 +31,7 @@ impl Request<'_> {
             Kind::Snp => self.snp(evidence, None),
             Kind::Csv => self.csv(evidence),
             Kind::Tpm => self.tpm_files(evidence),
+            Kind::TpmQuote => self.tpm_quote(evidence),
             Kind::TpmJson => self.tpm_json(evidence),
             Kind::AzVtpm => self.az_vtpm(evidence),
             Kind::Nitro => Ok(nitro::verify(evidence, &self.anchors()?, self.at, self.freshness)?),
@@ -39,11 +41,12 @@ impl Request<'_> {
                 let quote = ratls::check_certificate(evidence)?.quote;
                 self.parsed_quote(kind, quote)
             }
+            Kind::HeldData => self.held_data(evidence),
         }
     }
 
     fn check_logs(&self, kind: Kind) -> Result<(), Error> {
-        let of_tpm = matches!(kind, Kind::Tpm | Kind::TpmJson | Kind::AzVtpm);
+        let of_tpm = matches!(kind, Kind::Tpm | Kind::TpmJson | Kind::TpmQuote | Kind::AzVtpm);
         let of_td = matches!(kind, Kind::Quote | Kind::Ratls);
         let has_registers = of_tpm || of_td || kind == Kind::Csv;
         match (self.event_log, self.ima) {
@@ -72,16 +75,24 @@ impl Request<'_> {
 
     /// The quote of evidence of a kind.
     fn parsed_quote(&self, kind: Kind, quote: Quote<'_>) -> Result<Facts, Error> {
-        let Some(bundle) = &self.supplied.intel else { return Err(missing(kind, Missing::IntelCollateral)) };
+        let bundle = self.supplied.intel(kind, &quote)?;
         let anchors = self.anchors()?;
         let root = match &quote.certification {
             CertificationData::PckChain(pem) => anchors.above(pem).ok(),
             _ => None,
         };
         let evidence = Evidence { quote, event_log: self.event_log, ima: self.ima };
-        Collateral::verify(bundle, &anchors, self.at)
+        Collateral::verify(&bundle, &anchors, self.at)
             .and_then(|collateral| crate::verify(&evidence, &collateral, self.at))
             .map_err(|error| refused_under(root.as_ref(), error))
+    }
+
+    /// What a quote vouches for, held against it first: whoever gives the wrong data learns so without collateral.
+    fn held_data(&self, json: &[u8]) -> Result<Facts, Error> {
+        let document = HeldData::from_json(json).map_err(malformed(Part::HeldData))?;
+        let quote = Quote::parse(&document.quote).map_err(VerifyError::malformed_quote)?;
+        held_data::check(&document, &quote).map_err(VerifyError::from)?;
+        self.parsed_quote(Kind::HeldData, quote)
     }
 
     /// A report; `vek` is the certificate of its key, where that came with it.
@@ -123,7 +134,19 @@ impl Request<'_> {
                 yaml.ok_or_else(|| malformed(Part::TpmQuote)(binary))?
             }
         };
-        let (anchors, key_info) = (self.tpm_anchors()?, self.tpm_key_info()?);
+        self.tpm(Kind::Tpm, message, signature, &pcrs)
+    }
+
+    /// A quote with its signature and PCRs in one file.
+    fn tpm_quote(&self, bytes: &[u8]) -> Result<Facts, Error> {
+        let quote = hcl::Quote::parse(bytes).map_err(malformed(Part::TpmQuote))?;
+        let pcrs = quote.values().map_err(malformed(Part::TpmQuote))?;
+        self.tpm(Kind::TpmQuote, &quote.message, quote.signature(), &pcrs)
+    }
+
+    /// A quote under the key that is named for it, or certified.
+    fn tpm(&self, kind: Kind, message: &[u8], signature: Signature<'_>, pcrs: &PcrValues) -> Result<Facts, Error> {
+        let (anchors, key_info) = (self.tpm_anchors()?, self.tpm_key_info(kind)?);
         let chain = &self.supplied.certificates;
         let (key, root) = match &key_info {
             Some(key_info) => (AttestationKey::KeyInfo(key_info), None),
@@ -132,18 +155,18 @@ impl Request<'_> {
                 (key, chain.last().and_then(|root| tpm::root(root, &anchors).ok()))
             }
         };
-        let evidence = tpm::Evidence { message, signature, pcrs: &pcrs, key, event_log: self.event_log, ima: self.ima };
+        let evidence = tpm::Evidence { message, signature, pcrs, key, event_log: self.event_log, ima: self.ima };
         tpm::verify(&evidence, &anchors, self.at).map_err(|error| refused_under(root.as_ref(), error))
     }
 
     /// The key that signed, where it is named by itself and not by certificates.
-    fn tpm_key_info(&self) -> Result<Option<Vec<u8>>, Error> {
+    fn tpm_key_info(&self, kind: Kind) -> Result<Option<Vec<u8>>, Error> {
         if !self.supplied.certificates.is_empty() {
             return Ok(None);
         }
         let named = self.key.map(|bytes| Root { name: "the attestation key", bytes });
         let Some(key) = named.or_else(|| self.roots.first().copied()) else {
-            return Err(missing(Kind::Tpm, Missing::AttestationKey));
+            return Err(missing(kind, Missing::AttestationKey));
         };
         if let Some(key_info) = public_key(key.bytes) {
             return Ok(Some(key_info));

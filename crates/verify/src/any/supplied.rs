@@ -1,10 +1,10 @@
 //! What came along with evidence: collateral, certificates and revocation lists, in whatever form their vendors hand them out.
 
-use super::{Error, Kind, Missing};
+use super::{Error, Kind, Missing, intel::Document};
 use crate::pem;
 use sealwright_wire::{
     Error as WireError,
-    collateral::{Bundle, MAX_CERTIFICATES, encode_pem_chain, pem_chain},
+    collateral::{Bundle, Signed, encode_pem_chain},
     csv::HskCek,
     snp::{self, CertificateTable, SigningKey},
 };
@@ -20,6 +20,10 @@ use x509_cert::{
 pub struct Supplied {
     /// Intel's collateral.
     pub(super) intel: Option<Bundle>,
+    /// Intel's TCB info, where it came by itself.
+    pub(super) tcb_info: Option<Document>,
+    /// The identity of Intel's quoting enclave, where it came by itself.
+    pub(super) qe_identity: Option<Document>,
     /// Certificates in DER, in the order in which they came.
     pub(super) certificates: Vec<Vec<u8>>,
     /// Revocation lists in DER.
@@ -29,8 +33,8 @@ pub struct Supplied {
 }
 
 impl Supplied {
-    /// Adds what one file holds: Intel's or AMD's collateral (JSON), certificates (PEM, DER), a revocation list (PEM, DER), a host's SEV-SNP
-    /// certificate table, or Hygon's HSK and CEK.
+    /// Adds what one file holds: Intel's or AMD's collateral (JSON), Intel's TCB info or QE identity (JSON), certificates (PEM, DER), a revocation
+    /// list (PEM, DER), a host's SEV-SNP certificate table, or Hygon's HSK and CEK.
     ///
     /// # Errors
     /// When it is none of these, is malformed, or there is one already where evidence has one alone.
@@ -53,9 +57,7 @@ impl Supplied {
         } else if Certificate::from_der(bytes).is_ok() {
             self.certificates.push(bytes.to_vec());
         } else if HskCek::parse(bytes).is_ok() {
-            if self.hsk_cek.replace(bytes.to_vec()).is_some() {
-                return Err(NotCollateral::Second("the certificates of this report's chip"));
-            }
+            return only(self.hsk_cek.replace(bytes.to_vec()), "the certificates of this report's chip");
         } else if let Some(certificates) = of_table(bytes) {
             self.certificates.extend(certificates);
         } else {
@@ -64,14 +66,23 @@ impl Supplied {
         Ok(())
     }
 
-    /// Intel's bundle, or AMD's.
+    /// Intel's bundle, or AMD's, or a signed document of Intel's.
     fn add_json(&mut self, text: &[u8]) -> Result<(), NotCollateral> {
+        const COLLATERAL: &str = "the collateral of this quote's platform";
+        let documents = [
+            (Signed::tcb_info(text), &mut self.tcb_info, "the TCB info of this quote's platform"),
+            (Signed::qe_identity(text), &mut self.qe_identity, "the identity of this quote's quoting enclave"),
+        ];
+        for (signed, place, what) in documents {
+            if let Ok(signed) = signed {
+                only(self.intel.as_ref(), COLLATERAL)?;
+                return only(place.replace(signed.into()), what);
+            }
+        }
         let intel = match Bundle::from_json(text) {
             Ok(bundle) => {
-                if self.intel.replace(bundle).is_some() {
-                    return Err(NotCollateral::Second("the collateral of this quote's platform"));
-                }
-                return Ok(());
+                only(self.tcb_info.as_ref().or(self.qe_identity.as_ref()), "a part of this quote's collateral")?;
+                return only(self.intel.replace(bundle), COLLATERAL);
             }
             Err(error) => error,
         };
@@ -80,13 +91,8 @@ impl Supplied {
         self.add_certificates(cert_chain.as_bytes())
     }
 
-    /// Certificates in a text that may have anything around and between its blocks (RFC 7468): nothing signs the text.
     fn add_certificates(&mut self, pem: &[u8]) -> Result<(), NotCollateral> {
-        let certificates = match pem::certificates(pem, MAX_CERTIFICATES) {
-            Some(certificates) => certificates,
-            // Which says what is wrong, and where.
-            None => pem_chain("certificates", pem)?,
-        };
+        let certificates = pem::chain("certificates", pem)?;
         for der in &certificates {
             Certificate::from_der(der)?;
         }
@@ -95,7 +101,7 @@ impl Supplied {
     }
 
     /// Certificates whose subject's common name is accepted.
-    fn named(&self, accepts: impl Fn(&str) -> bool) -> Option<&Vec<u8>> {
+    pub(super) fn named(&self, accepts: impl Fn(&str) -> bool) -> Option<&Vec<u8>> {
         self.certificates.iter().find(|der| common_name(der).is_some_and(|name| accepts(&name)))
     }
 
@@ -117,6 +123,11 @@ impl Supplied {
         let ca_certificate = self.named(|name| name == ca).ok_or_else(|| no_certificate(&ca))?;
         Ok(snp::Bundle { cert_chain: encode_pem_chain(&[ca_certificate, ark]), crl: self.crls.first().cloned() })
     }
+}
+
+/// A first one is taken; a second would not be looked at.
+fn only<T>(earlier: Option<T>, what: &'static str) -> Result<(), NotCollateral> {
+    earlier.map_or(Ok(()), |_| Err(NotCollateral::Second(what)))
 }
 
 fn no_certificate(name: &str) -> Error {

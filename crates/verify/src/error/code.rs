@@ -38,6 +38,7 @@ pub(super) fn of(error: &Error) -> &'static str {
         Error::Tpm(reason) => reason.code(),
         Error::AzVtpm(reason) => reason.code(),
         Error::Ratls(reason) => reason.code(),
+        Error::HeldData(reason) => reason.code(),
         Error::Csv(reason) => reason.code(),
     }
 }

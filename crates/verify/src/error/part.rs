@@ -80,6 +80,8 @@ pub enum Part {
     RuntimeClaims,
     /// An RA-TLS certificate.
     RatlsCertificate,
+    /// A JSON document with an SGX quote and the data that its enclave held.
+    HeldData,
     /// The certificate of a root of CSV (HRK).
     Hrk,
     /// The certificate that a HRK signed (HSK).
@@ -135,6 +137,7 @@ impl Part {
             Self::HclReport => "HCL report",
             Self::RuntimeClaims => "runtime claims",
             Self::RatlsCertificate => "RA-TLS certificate",
+            Self::HeldData => "quote with held data",
             Self::Hrk => "HRK certificate",
             Self::Hsk => "HSK certificate",
             Self::Cek => "CEK certificate",
@@ -191,7 +194,8 @@ impl Part {
             | Self::CcaToken
             | Self::CcaPlatformToken
             | Self::CcaRealmToken
-            | Self::RatlsCertificate => Family::Document,
+            | Self::RatlsCertificate
+            | Self::HeldData => Family::Document,
             Self::EvidenceRoot | Self::EvidenceCa | Self::EvidenceLeaf => Family::DocumentChain,
             Self::Pck | Self::ChainPckCa | Self::ChainRootCa => Family::PckChain,
             Self::Vcek | Self::Vlek => Family::Vek,

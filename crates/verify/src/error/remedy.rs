@@ -49,6 +49,7 @@ pub(super) fn of(error: &Error) -> &'static str {
         Error::Tpm(reason) => reason.remedy(),
         Error::AzVtpm(reason) => reason.remedy(),
         Error::Ratls(reason) => reason.remedy(),
+        Error::HeldData(reason) => reason.remedy(),
         Error::Csv(reason) => reason.remedy(),
     }
 }

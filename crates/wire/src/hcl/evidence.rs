@@ -1,9 +1,9 @@
 //! The report of a guest of Azure with its quote, as JSON.
 
-use crate::Error;
 use crate::collateral::pem_chain;
 use crate::tcg2::AlgorithmId;
 use crate::tpm::{self, PcrValues};
+use crate::{Error, Reader};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -94,6 +94,35 @@ impl Evidence {
 }
 
 impl Quote {
+    /// Reads a quote by itself, as the `az-cvm-vtpm` crates keep it: as JSON, or as bincode writes the same structure (each list behind its length in
+    /// 64 bits, little-endian).
+    ///
+    /// # Errors
+    /// When it is over 1 MiB, or neither.
+    pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
+        if bytes.len() > MAX_JSON {
+            return Err(Error::too_long("vTPM quote", 0, MAX_JSON, bytes.len()));
+        }
+        match bytes.trim_ascii_start() {
+            text @ [b'{', ..] => serde_json::from_slice(text).map_err(|error| Error::json("vTPM quote", text, &error)),
+            _ => Self::from_bincode(bytes),
+        }
+    }
+
+    fn from_bincode(bytes: &[u8]) -> Result<Self, Error> {
+        let mut reader = Reader::new(bytes);
+        let signature = counted(&mut reader, "vTPM quote signature")?.to_vec();
+        let message = counted(&mut reader, "vTPM quote message")?.to_vec();
+        let at = reader.offset();
+        let count = reader.u64("vTPM quote pcrs")?;
+        if count != tpm::PCRS as u64 {
+            return Err(Error::unexpected("vTPM quote pcrs", at, "24 PCRs", count));
+        }
+        let pcrs = (0..count).map(|_| reader.array("vTPM quote PCR").copied()).collect::<Result<_, _>>()?;
+        reader.finish("vTPM quote")?;
+        Ok(Self { signature, message, pcrs })
+    }
+
     /// The signature as the TPM's structure.
     pub fn signature(&self) -> tpm::Signature<'_> {
         tpm::Signature::RsaSsa { hash: AlgorithmId::SHA256, signature: &self.signature }
@@ -106,6 +135,14 @@ impl Quote {
     pub fn values(&self) -> Result<PcrValues, Error> {
         PcrValues::of_bank(AlgorithmId::SHA256, self.pcrs.iter().map(<[u8; 32]>::as_slice))
     }
+}
+
+/// Bytes behind their length.
+fn counted<'a>(reader: &mut Reader<'a>, field: &'static str) -> Result<&'a [u8], Error> {
+    let (at, left) = (reader.offset(), reader.rest().len());
+    let len = reader.u64(field)?;
+    let len = usize::try_from(len).map_err(|_| Error::too_long(field, at, left, usize::MAX))?;
+    reader.bytes(field, len)
 }
 
 fn optional_bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<u8>>, D::Error> {

@@ -70,8 +70,13 @@ impl GuestPolicy {
         self.0 >> number & 1 == 1
     }
 
+    /// Whether the reserved bits are as the specification has them.
+    pub const fn is_well_formed(self) -> bool {
+        self.0 & Self::RESERVED_ONE != 0 && self.0 & Self::RESERVED_ZERO == 0
+    }
+
     pub(super) fn check(self) -> Result<(), Error> {
-        if self.0 & Self::RESERVED_ONE == 0 || self.0 & Self::RESERVED_ZERO != 0 {
+        if !self.is_well_formed() {
             let found = format_args!("{:#x}", self.0);
             return Err(Error::unexpected("POLICY", 0, "reserved bit 17 one, reserved bits 26 to 63 zero", found));
         }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// The largest evidence that is read, in bytes.
 const MAX_JSON: usize = 1 << 20;
 /// How many PCRs travel: those of a PC client.
-const PCRS: usize = 24;
+pub(crate) const PCRS: usize = 24;
 
 /// Evidence of kind `tpm` as trustee's attester sends it: attestation key, quote, PCRs of the SHA-256 bank. Nothing about it has been
 /// verified, and nothing in it says whose key that is.
