@@ -123,8 +123,8 @@ static void what_is_missing(void)
 {
     /* Begins as a TPM's quote does. */
     static const unsigned char TPM[] = { 0xff, 0x54, 0x43, 0x47, 0x80, 0x18 };
-    /* As a report of SEV-SNP, and as long. */
-    static const unsigned char SNP[1184] = { 2 };
+    /* As a report of SEV-SNP, by its version, its algorithm and its length. */
+    static const unsigned char SNP[1184] = { [0] = 2, [0x34] = 1 };
     sealwright_verdict *verdict;
     sealwright_request *request = sealwright_request_new(1750414560);
     /* What is no evidence gets a verdict, without collateral. */
