@@ -348,6 +348,10 @@ impl Site {
         td::sign(&self.0.platform, format, report, None)
     }
 
+    pub(crate) fn clock(&self) -> Clock {
+        Arc::clone(&self.0.clock)
+    }
+
     /// Publishes anew after `change`; when anything fails, what was published before stays.
     fn publish_again(
         &self,
