@@ -252,6 +252,32 @@ fn no_byte_of_a_guest_s_evidence_can_be_changed() {
     }
 }
 
+/// A TDREPORT holds on its own machine alone. Elsewhere it is carried along, no fact is taken from it, and what is believed is the quote.
+#[test]
+fn a_trust_domain_s_report_is_carried_and_its_quote_believed() {
+    let guest = tdx_guest(&site(), "td", QuoteFormat::V4);
+    let (party, evidence) = (Party::of(&guest), guest.evidence(NONCE).unwrap());
+    let genuine = party.judge(&evidence).unwrap();
+    for at in (0x20..CLAIMS - 20).step_by(7).chain([0x20, 0xa0, 0x230]) {
+        let mut changed = evidence.clone();
+        changed.hcl_report[at] ^= 1;
+        let facts = party.judge(&changed).unwrap();
+        assert_eq!(facts.claims(), genuine.claims(), "byte {at}");
+        assert_ne!(facts.evidence_sha384(), genuine.evidence_sha384(), "it is other evidence all the same");
+    }
+    for at in (CLAIMS - 20..evidence.hcl_report.len()).step_by(3) {
+        let mut changed = evidence.clone();
+        changed.hcl_report[at] ^= 1;
+        refusal(party.judge(&changed));
+    }
+    let mut quote = evidence.td_quote.clone().unwrap();
+    for at in (0..700).step_by(13) {
+        quote[at] ^= 1;
+        refusal(party.judge(&hcl::Evidence { td_quote: Some(quote.clone()), ..evidence.clone() }));
+        quote[at] ^= 1;
+    }
+}
+
 /// A paravisor refuses what it could not report.
 #[test]
 fn a_guest_that_no_report_could_tell_of_does_not_boot() {
