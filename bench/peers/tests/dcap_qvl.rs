@@ -107,7 +107,7 @@ fn now() -> UnixTime {
 #[test]
 fn the_simulator_s_quotes_are_accepted_with_its_root_and_refused_with_intel_s() {
     let simulation = Simulation::found(fixed_clock(now())).unwrap();
-    for format in [QuoteFormat::V4, QuoteFormat::V5Td10, QuoteFormat::V5Td15] {
+    for format in QuoteFormat::ALL {
         let name = format!("{format:?}");
         let config = TdConfig { quote: format, ..TdConfig::new(name.as_str(), files::generate(&name)) };
         let td = simulation.boot(&config).unwrap();

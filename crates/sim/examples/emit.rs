@@ -1,6 +1,6 @@
 //! Writes a site's evidence and collateral into a directory, for verifiers that are not ours: `emit DIRECTORY`.
 //!
-//! `root.der`, `collateral.json` (TDX), `collateral-sgx.json`; `quote` (version 4), `quote-v5-td10`, `quote-v5-td15`,
+//! `root.der`, `collateral.json` (TDX), `collateral-sgx.json`; `quote` (version 4), `quote-v5-td10`, `quote-v5-td15`, `quote-v5-td15ex`,
 //! `quote-sgx` (version 3), `ccel` (the log, in an area padded as ACPI has it); then `aged/` and `revoked/` with the same after
 //! a TCB recovery and a revocation.
 
@@ -30,9 +30,8 @@ fn emit(directory: &Path) -> Result<(), Box<dyn Error>> {
 
 fn emit_state(site: &Site, directory: &Path) -> Result<(), Box<dyn Error>> {
     site.publish(directory)?;
-    let formats =
-        [("quote", QuoteFormat::V4), ("quote-v5-td10", QuoteFormat::V5Td10), ("quote-v5-td15", QuoteFormat::V5Td15)];
-    for (name, quote) in formats {
+    let names = ["quote", "quote-v5-td10", "quote-v5-td15", "quote-v5-td15ex"];
+    for (name, quote) in names.into_iter().zip(QuoteFormat::ALL) {
         let td = site.boot(&TdConfig { quote, ..TdConfig::new(name, files::generate("emit")) })?;
         let mut evidence = td.evidence(&[0x5a; 64])?;
         site.stop(name)?;

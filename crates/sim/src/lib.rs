@@ -21,7 +21,8 @@
 //! A trust domain boots by the profile [`PROFILE`], a machine with a TPM like it, into PCRs. It measures with code of its own: this crate knows nothing of
 //! `sealwright-predict`, so that a prediction that comes true says something.
 //!
-//! [`csv`] is another vendor with machines of another kind: chips and guests of Hygon CSV under a root of its own.
+//! [`csv`] is another vendor with machines of another kind: chips and guests of Hygon CSV under a root of its own. [`az_vtpm`] puts Azure's paravisor
+//! and its vTPM on the hardware of SEV-SNP and TDX.
 //!
 //! ```
 //! use sealwright_evidence::Backend;
@@ -36,6 +37,7 @@
 #![forbid(unsafe_code)]
 
 mod address;
+pub mod az_vtpm;
 mod boot;
 mod client;
 pub mod csv;

@@ -3,12 +3,14 @@
 use crate::{
     Error,
     key::Key,
+    measured::sha384,
     tcb::{self, Enclave, Generation, QE_ATTRIBUTES},
     vendor::Vendor,
 };
 use aws_lc_rs::{
+    constant_time,
     digest::{SHA256, digest},
-    rand,
+    hmac, rand,
 };
 use rcgen::SerialNumber;
 use sealwright_wire::{
@@ -19,6 +21,7 @@ use sealwright_wire::{
         signed_bytes,
     },
     sgx::ReportBody,
+    tdx::{ReportMac, TdReport},
     time::UnixTime,
 };
 use std::sync::{Arc, PoisonError, RwLock};
@@ -102,6 +105,8 @@ pub(crate) struct Platform {
     instance: [u8; 16],
     td_qe: QuotingEnclave,
     sgx_qe: QuotingEnclave,
+    /// The processor's key for the authentication codes of its reports.
+    report_key: hmac::Key,
     installed: RwLock<Arc<Installed>>,
 }
 
@@ -112,7 +117,9 @@ impl Platform {
         let td_qe = QuotingEnclave::make(QeId::TdQe, 2, 6)?;
         let sgx_qe = QuotingEnclave::make(QeId::Qe, 1, 8)?;
         let installed = install(vendor, generation, now, &extension(ppid, instance, generation), &td_qe, &sgx_qe)?;
-        Ok(Self { ppid, instance, td_qe, sgx_qe, installed: RwLock::new(Arc::new(installed)) })
+        let report_key = hmac::Key::generate(hmac::HMAC_SHA256, &rand::SystemRandom::new());
+        let report_key = report_key.map_err(|_| Error::Crypto("draw random bytes"))?;
+        Ok(Self { ppid, instance, td_qe, sgx_qe, report_key, installed: RwLock::new(Arc::new(installed)) })
     }
 
     /// Installs the security versions of `generation`: a new certification key and certificate, for the same attestation keys.
@@ -138,6 +145,26 @@ impl Platform {
 
     pub(crate) fn sgx_enclave(&self) -> &Enclave {
         &self.sgx_qe.enclave
+    }
+
+    /// The authentication code of a report: over all of REPORTMACSTRUCT before it.
+    pub(crate) fn report_mac(&self, report: &ReportMac) -> [u8; 32] {
+        let mut mac = [0; 32];
+        mac.copy_from_slice(hmac::sign(&self.report_key, authenticated(report)).as_ref());
+        mac
+    }
+
+    /// Whether this platform made a report, as the quoting enclave asks the processor before it signs (EVERIFYREPORT2).
+    pub(crate) fn check_report(&self, report: &TdReport) -> Result<(), Error> {
+        let TdReport { mac, tee_tcb_info, reserved, td_info } = report;
+        let of_module = mac.tee_tcb_info_hash == sha384(&[tee_tcb_info.as_bytes()]).0;
+        let of_domain = mac.tee_info_hash == sha384(&[td_info.as_bytes()]).0;
+        let authentic = constant_time::verify_slices_are_equal(&mac.mac, &self.report_mac(mac)).is_ok();
+        if of_module && of_domain && authentic && *reserved == [0; 17] {
+            return Ok(());
+        }
+        let found = "one of another, or a changed one".to_owned();
+        Err(Error::Config { field: "TDREPORT", expected: "a report of this platform", found })
     }
 
     /// A quote of layout `version` over `body`.
@@ -179,6 +206,12 @@ impl Platform {
     fn installed(&self) -> Arc<Installed> {
         Arc::clone(&self.installed.read().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+/// What the authentication code of a report is over.
+fn authenticated(report: &ReportMac) -> &[u8] {
+    let bytes = report.as_bytes();
+    &bytes[..bytes.len() - report.mac.len()]
 }
 
 /// Certifies the platform at a generation. The certification key signs the two enclaves' reports and is gone.

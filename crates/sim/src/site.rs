@@ -4,7 +4,7 @@ use crate::{
     Error,
     platform::Platform,
     tcb::{self, Enclave as IntelEnclave, History, Lists},
-    td::{Domain, QuoteFormat, TdConfig},
+    td::{self, Domain, QuoteFormat, TdConfig},
     vendor::{Revocation, Vendor},
 };
 use sealwright_evidence::{Backend, Collected, Measurement};
@@ -14,6 +14,7 @@ use sealwright_wire::{
     collateral::{Bundle, QveBundle, TcbInfoId, TcbStatus},
     quote::Body,
     sgx,
+    tdx::TdReport,
     time::UnixTime,
 };
 use serde::{Deserialize, Serialize};
@@ -338,6 +339,19 @@ impl Site {
         self.0.platform.quote(format.version(), Body::Sgx(&report))
     }
 
+    /// A quote over a report of one of the site's machines ([`Td::td_report`]), as a host's quoting service makes it for whoever hands it one.
+    ///
+    /// # Errors
+    /// When this site's platform did not make the report, the layout has more than a report says (extended TDX 1.5), or the cryptographic library
+    /// fails.
+    pub fn quote_report(&self, report: &TdReport, format: QuoteFormat) -> Result<Vec<u8>, Error> {
+        td::sign(&self.0.platform, format, report, None)
+    }
+
+    pub(crate) fn clock(&self) -> Clock {
+        Arc::clone(&self.0.clock)
+    }
+
     /// Publishes anew after `change`; when anything fails, what was published before stays.
     fn publish_again(
         &self,
@@ -395,6 +409,16 @@ impl Td {
     /// The machine's name.
     pub fn machine(&self) -> &str {
         self.domain.name()
+    }
+
+    /// The site at which it runs.
+    pub const fn site(&self) -> &Site {
+        &self.site
+    }
+
+    /// A report over 64 bytes of the machine's choice (TDREPORT), which holds on its platform alone until it is made a quote.
+    pub fn td_report(&self, report_data: &[u8; 64]) -> TdReport {
+        self.domain.td_report(&self.site.0.platform, report_data)
     }
 
     pub(crate) fn collect(&self, report_data: &[u8; 64]) -> Result<Collected, Error> {

@@ -5,8 +5,8 @@ use crate::{
     boot::{self, Booted},
     files::BootFiles,
     measured::{Measured, sha384},
-    platform::Platform,
-    tcb::Generation,
+    platform::{Platform, random},
+    tcb::{FMSPC, Generation},
 };
 use sealwright_evidence::{Collected, Measurement};
 use sealwright_wire::{
@@ -14,11 +14,11 @@ use sealwright_wire::{
     aael::RuntimeEvent,
     quote::Body,
     tcg2::{AlgorithmId, event_type::EV_EVENT_TAG},
-    tdx::{ReportBody10, ReportBody15},
+    tdx::{ReportBody10, ReportBody15, ReportBody15Ex, ReportMac, TdInfo, TdReport, TeeTcbInfo},
 };
 use serde::{Deserialize, Serialize};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use zerocopy::FromZeros;
+use zerocopy::{FromZeros, IntoBytes};
 
 /// RAM of a machine unless its configuration says otherwise: 2 GiB.
 pub const DEFAULT_RAM: u64 = 2 << 30;
@@ -30,6 +30,8 @@ const XFAM: u64 = 0x0006_02e7;
 const SEPT_VE_DISABLE: u64 = 1 << 28;
 /// TDATTRIBUTES: DEBUG.
 const DEBUG: u64 = 1;
+/// VALID of TEE_TCB_INFO, as modules of TDX 1.5 have it.
+const TCB_INFO_VALID: u64 = 0x0003_01ff;
 const REGISTER_NAMES: [&str; 5] = ["mrtd", "rtmr0", "rtmr1", "rtmr2", "rtmr3"];
 
 /// Which layout a machine's quotes have.
@@ -45,6 +47,14 @@ pub enum QuoteFormat {
     /// Version 5 with the body of TDX 1.5, which also tells the platform's present security versions.
     #[serde(rename = "v5-td15")]
     V5Td15,
+    /// Version 5 with the body of extended TDX 1.5, which also tells the domain's identity and the platform at its launch.
+    #[serde(rename = "v5-td15ex")]
+    V5Td15Ex,
+}
+
+impl QuoteFormat {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::V4, Self::V5Td10, Self::V5Td15, Self::V5Td15Ex];
 }
 
 /// What to boot, and how.
@@ -86,6 +96,8 @@ pub(crate) struct Domain {
     quote: QuoteFormat,
     /// The security versions at its launch.
     launched: Generation,
+    /// What a report of extended TDX 1.5 calls it, for as long as it runs.
+    td_id: [u8; 32],
     measured: Mutex<Measured>,
 }
 
@@ -99,6 +111,7 @@ impl Domain {
             attributes: SEPT_VE_DISABLE | if config.debug { DEBUG } else { 0 },
             quote: config.quote,
             launched: generation,
+            td_id: random()?,
             measured: Mutex::new(measured),
         })
     }
@@ -121,8 +134,15 @@ impl Domain {
             let measured = self.lock();
             (*measured.rtmrs(), measured.log().to_vec())
         };
-        let quote = self.sign(platform, &self.report(&rtmrs, report_data))?;
-        Ok(Collected { quote, event_log: Some(log) })
+        let report = self.report(platform, &rtmrs, report_data);
+        let extension = (self.quote == QuoteFormat::V5Td15Ex).then(|| self.extension());
+        Ok(Collected { quote: sign(platform, self.quote, &report, extension)?, event_log: Some(log) })
+    }
+
+    /// TDREPORT (TDG.MR.REPORT): what the processor says to this domain alone.
+    pub(crate) fn td_report(&self, platform: &Platform, report_data: &[u8; 64]) -> TdReport {
+        let rtmrs = *self.lock().rtmrs();
+        self.report(platform, &rtmrs, report_data)
     }
 
     pub(crate) fn event_log(&self) -> Vec<u8> {
@@ -147,34 +167,83 @@ impl Domain {
         self.lock().extend(3, EV_EVENT_TAG, &[&data], &data)
     }
 
-    fn report(&self, rtmrs: &[Digest<48>; 4], report_data: &[u8; 64]) -> ReportBody10 {
-        let mut report = ReportBody10::new_zeroed();
-        report.tee_tcb_svn = self.launched.tee_tcb_svn();
-        report.mr_seam = module_measurement(self.launched);
-        report.td_attributes = self.attributes.to_le_bytes();
-        report.xfam = XFAM.to_le_bytes();
-        report.mr_td = self.mrtd.0;
-        report.rt_mr = rtmrs.map(|rtmr| rtmr.0);
-        report.report_data = *report_data;
-        report
+    fn report(&self, platform: &Platform, rtmrs: &[Digest<48>; 4], report_data: &[u8; 64]) -> TdReport {
+        let mut module = TeeTcbInfo::new_zeroed();
+        module.valid = TCB_INFO_VALID.to_le_bytes();
+        module.tee_tcb_svn = self.launched.tee_tcb_svn();
+        module.mr_seam = module_measurement(self.launched);
+        module.tee_tcb_svn2 = platform.generation().tee_tcb_svn();
+        let mut domain = TdInfo::new_zeroed();
+        domain.td_attributes = self.attributes.to_le_bytes();
+        domain.xfam = XFAM.to_le_bytes();
+        domain.mr_td = self.mrtd.0;
+        domain.rt_mr = rtmrs.map(|rtmr| rtmr.0);
+        let mut mac = ReportMac::new_zeroed();
+        mac.report_type.set(ReportMac::TYPE_TDX.into());
+        mac.cpu_svn = platform.generation().sgx_components();
+        mac.tee_tcb_info_hash = sha384(&[module.as_bytes()]).0;
+        mac.tee_info_hash = sha384(&[domain.as_bytes()]).0;
+        mac.report_data = *report_data;
+        mac.mac = platform.report_mac(&mac);
+        TdReport { mac, tee_tcb_info: module, reserved: [0; 17], td_info: domain }
     }
 
-    fn sign(&self, platform: &Platform, report: &ReportBody10) -> Result<Vec<u8>, Error> {
-        match self.quote {
-            QuoteFormat::V4 => platform.quote(4, Body::Td10(report)),
-            QuoteFormat::V5Td10 => platform.quote(5, Body::Td10(report)),
-            QuoteFormat::V5Td15 => {
-                let tee_tcb_svn2 = platform.generation().tee_tcb_svn();
-                let report = ReportBody15 { base: *report, tee_tcb_svn2, mr_service_td: [0; 48] };
-                platform.quote(5, Body::Td15(&report))
-            }
-        }
+    /// What extended TDX 1.5 adds. Neither service domains nor devices are bound to these domains, so that there is nothing to hash.
+    fn extension(&self) -> ReportBody15Ex {
+        let mut extension = ReportBody15Ex::new_zeroed();
+        extension.td_id = self.td_id;
+        extension.init_cpu_svn = self.launched.sgx_components();
+        extension.init_tee_tcb_svn = self.launched.tee_tcb_svn();
+        extension.init_tee_fmspc[..FMSPC.len()].copy_from_slice(&FMSPC);
+        extension
     }
 
     fn lock(&self) -> MutexGuard<'_, Measured> {
         // Registers and log change together within one call, so a panic elsewhere leaves nothing half done.
         self.measured.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The quote of a report that the platform made, in a layout; `extension` is what a body of extended TDX 1.5 says beside the report.
+pub(crate) fn sign(
+    platform: &Platform,
+    format: QuoteFormat,
+    report: &TdReport,
+    extension: Option<ReportBody15Ex>,
+) -> Result<Vec<u8>, Error> {
+    platform.check_report(report)?;
+    let base = body(report);
+    match format {
+        QuoteFormat::V4 => platform.quote(4, Body::Td10(&base.base)),
+        QuoteFormat::V5Td10 => platform.quote(5, Body::Td10(&base.base)),
+        QuoteFormat::V5Td15 => platform.quote(5, Body::Td15(&base)),
+        QuoteFormat::V5Td15Ex => {
+            let (field, expected) = ("quote layout", "one whose body has nothing that a TDREPORT does not say");
+            let extension =
+                extension.ok_or_else(|| Error::Config { field, expected, found: "v5-td15ex".to_owned() })?;
+            platform.quote(5, Body::Td15Ex(&ReportBody15Ex { base, ..extension }))
+        }
+    }
+}
+
+/// The body of a quote of TDX 1.5 as the quoting enclave takes it from a report; that of TDX 1.0 begins it.
+fn body(report: &TdReport) -> ReportBody15 {
+    let TdReport { mac, tee_tcb_info: module, td_info: domain, .. } = report;
+    let base = ReportBody10 {
+        tee_tcb_svn: module.tee_tcb_svn,
+        mr_seam: module.mr_seam,
+        mr_signer_seam: module.mr_signer_seam,
+        seam_attributes: module.seam_attributes,
+        td_attributes: domain.td_attributes,
+        xfam: domain.xfam,
+        mr_td: domain.mr_td,
+        mr_config_id: domain.mr_config_id,
+        mr_owner: domain.mr_owner,
+        mr_owner_config: domain.mr_owner_config,
+        rt_mr: domain.rt_mr,
+        report_data: mac.report_data,
+    };
+    ReportBody15 { base, tee_tcb_svn2: module.tee_tcb_svn2, mr_service_td: domain.serv_td_hash }
 }
 
 /// MRSEAM: every generation brings a TDX module of its own.

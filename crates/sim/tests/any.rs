@@ -205,6 +205,39 @@ fn a_log_that_would_not_be_looked_at_is_refused() {
     assert_eq!(error, Error::UnusedLog { kind: Kind::Snp, log: Log::Event });
 }
 
+/// What a TPM measured is in PCRs, and a trust domain has none: its log (TCG2, no CCEL) explains nothing there, and is not passed over.
+#[test]
+fn a_tpm_s_log_beside_a_trust_domain_s_quote_is_refused_by_name() {
+    use AlgorithmId as A;
+    let machine = |banks: &[A]| {
+        let site = tpm::Site::found(KeyKind::P256, fixed_clock(NOW)).unwrap();
+        let config = MachineConfig::new(files::generate("kernel"));
+        let banks = banks.to_vec();
+        site.machine(MachineConfig { firmware_banks: banks.clone(), banks, ..config }).unwrap()
+    };
+    let quote = td();
+    let supplied = quote.supplied();
+    let of_pcrs = ("malformed-event-log", "extends MR index 0, expected 1 to 4 for RTMR0 to RTMR3");
+    let of_others = ("event-log-no-bank", "event log: no sha384 bank");
+    for (banks, (code, said)) in [
+        (&[A::SHA1, A::SHA256, A::SHA384][..], of_pcrs),
+        (&[A::SHA384], of_pcrs),
+        (&[A::SHA256], of_others),
+        (&[A::SHA1, A::SHA256], of_others),
+    ] {
+        let machine = machine(banks);
+        let request = Request { event_log: Some(machine.event_log()), ..quote.request(&supplied) };
+        let error = request.verify(&quote.evidence).unwrap_err();
+        assert_eq!(error.simulated(), Some(true), "{banks:?}");
+        let Error::Refused { error, .. } = error else { panic!("{error}") };
+        assert_eq!((error.code(), error.claim()), (code, "event log"), "{banks:?}");
+        assert!(error.to_string().contains(said), "{banks:?}: {error}");
+        // With the kernel's list behind it no less.
+        let request = Request { ima: Some(machine.ima_list()), ..request };
+        assert!(matches!(request.verify(&quote.evidence), Err(Error::Refused { .. })), "{banks:?}");
+    }
+}
+
 #[test]
 fn a_second_piece_of_what_there_is_one_of_is_refused() {
     let files = csv();

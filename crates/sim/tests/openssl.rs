@@ -1,16 +1,17 @@
-//! A third party on the vendor's certificates and revocation lists: the openssl command line.
+//! A third party on the vendor's certificates and revocation lists, and on the links of a guest of Azure: the openssl command line.
 
 use sealwright_evidence::Backend;
 use sealwright_sim::{
-    Site, TdConfig, files,
-    snp::{Platform, Vendor},
+    Site, TdConfig, az_vtpm, files,
+    snp::{GuestConfig, Platform, Vendor},
     system_clock,
 };
 use sealwright_wire::{
     Tee,
     collateral::{encode_pem_chain, pem_chain},
+    hcl::{Report, RuntimeClaims},
     quote::Quote,
-    snp::{Product, SigningKey},
+    snp::{AttestationReport, Product, SigningKey},
 };
 use std::{
     fs,
@@ -179,13 +180,64 @@ fn openssl_accepts_the_chains_of_snp_and_sees_a_withdrawal() {
     }
 }
 
+/// Each link from the processor's key to the vTPM's quote, by openssl alone, and each broken by one bit.
+#[test]
+fn openssl_follows_a_guest_of_azure_from_the_processor_s_key_to_the_quote() {
+    let folder = tempfile::tempdir().unwrap();
+    let platform = Platform::build(&Vendor::found(system_clock(), Product::Milan).unwrap()).unwrap();
+    let guest = platform.launch(&GuestConfig::new([0x4e; 48])).unwrap();
+    let hardware = az_vtpm::Hardware::Snp { guest, version: 3 };
+    let guest = az_vtpm::Guest::boot(hardware, az_vtpm::GuestConfig::new(files::generate("kernel"))).unwrap();
+    let evidence = guest.evidence(b"challenge").unwrap();
+    let report = Report::parse(&evidence.hcl_report).unwrap();
+    let body: &AttestationReport = sealwright_wire::Reader::new(report.hardware_report).structure("report").unwrap();
+    let key = RuntimeClaims::parse(report.claims).unwrap().attestation_key().unwrap();
+    for (name, bytes) in [
+        ("vcek.der", evidence.vcek_der().unwrap().unwrap().as_slice()),
+        ("report", body.signed()),
+        ("report.sig", &der(&body.signature.to_be_bytes())),
+        ("claims", report.claims),
+        ("ak.der", &key),
+        ("quote", &evidence.tpm_quote.message),
+        ("quote.sig", &evidence.tpm_quote.signature),
+    ] {
+        fs::write(folder.path().join(name), bytes).unwrap();
+    }
+    let run =
+        |arguments: &[&str]| openssl(folder.path(), arguments).map(|output| (output.status.success(), text(&output)));
+    if run(&["x509", "-inform", "DER", "-in", "vcek.der", "-noout", "-pubkey", "-out", "vcek.pem"]).is_none() {
+        return;
+    }
+    let flipped = |name: &str| {
+        let mut bytes = fs::read(folder.path().join(name)).unwrap();
+        bytes[10] ^= 1;
+        fs::write(folder.path().join("flipped"), bytes).unwrap();
+    };
+    for (hash, key, form, signature, file) in
+        [("-sha384", "vcek.pem", "PEM", "report.sig", "report"), ("-sha256", "ak.der", "DER", "quote.sig", "quote")]
+    {
+        let verify = |file| run(&["dgst", hash, "-verify", key, "-keyform", form, "-signature", signature, file]);
+        let (accepted, said) = verify(file).unwrap();
+        assert!(accepted, "{file}: {said}");
+        flipped(file);
+        assert!(!verify("flipped").unwrap().0, "{file}");
+    }
+    let hash = |file| run(&["dgst", "-sha256", "-r", file]).unwrap().1[..64].to_owned();
+    let hex = |bytes: &[u8]| -> String { bytes.iter().map(|byte| format!("{byte:02x}")).collect() };
+    assert_eq!(hash("claims"), hex(&body.report_data[..32]));
+    assert_eq!(body.report_data[32..], [0; 32]);
+    flipped("claims");
+    assert_ne!(hash("flipped"), hex(&body.report_data[..32]));
+}
+
 /// The signature as openssl reads it: a DER sequence of two integers.
-fn der(signature: &[u8; 64]) -> Vec<u8> {
+fn der(signature: &[u8]) -> Vec<u8> {
     let integer = |half: &[u8]| {
         let digits = &half[half.iter().take_while(|byte| **byte == 0).count()..];
         let padded = [if digits[0] < 0x80 { &[][..] } else { &[0][..] }, digits].concat();
         [&[2, u8::try_from(padded.len()).unwrap()], padded.as_slice()].concat()
     };
-    let body = [integer(&signature[..32]), integer(&signature[32..])].concat();
+    let (r, s) = signature.split_at(signature.len() / 2);
+    let body = [integer(r), integer(s)].concat();
     [&[0x30, u8::try_from(body.len()).unwrap()], body.as_slice()].concat()
 }

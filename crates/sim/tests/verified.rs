@@ -11,6 +11,7 @@ use sealwright_wire::{
     aael::RuntimeEvent,
     quote::Quote,
     tcg2::{AlgorithmId, Log},
+    tdx::TdReport,
     time::UnixTime,
 };
 use std::{
@@ -20,10 +21,10 @@ use std::{
     },
     thread,
 };
+use zerocopy::{FromBytes, IntoBytes};
 
 const NOW: UnixTime = UnixTime(1_795_132_800);
 const DAY: u64 = 86_400;
-const FORMATS: [QuoteFormat; 3] = [QuoteFormat::V4, QuoteFormat::V5Td10, QuoteFormat::V5Td15];
 
 fn site() -> Site {
     Site::found(fixed_clock(NOW)).unwrap()
@@ -50,7 +51,7 @@ fn status(site: &Site, td: &Td) -> TcbStatus {
 #[test]
 fn quotes_of_every_layout_are_believed_under_the_sites_root() {
     let site = site();
-    for format in FORMATS {
+    for format in QuoteFormat::ALL {
         let td = boot(&site, format);
         let evidence = td.evidence(&[0x5a; 64]).unwrap();
         let facts = judge(&site, &evidence, NOW).unwrap();
@@ -133,24 +134,113 @@ fn a_record_changed_in_the_log_is_noticed() {
 fn every_byte_of_a_quote_counts() {
     let site = site();
     let collateral = Collateral::verify(&site.collateral(Tee::Tdx).unwrap(), &anchors(&site), NOW).unwrap();
-    let evidence = boot(&site, QuoteFormat::V5Td15).evidence(&[7; 64]).unwrap();
-    let genuine = Evidence::parse(&evidence.quote, None).unwrap();
-    verify(&genuine, &collateral, NOW).unwrap();
-    // All of the header, body and signatures, and samples of the certificates behind them.
-    let certificates = evidence.quote.windows(10).position(|window| window == b"-----BEGIN").unwrap();
-    for at in (0..certificates).chain((certificates..evidence.quote.len()).step_by(41)) {
-        let mut quote = evidence.quote.clone();
-        quote[at] ^= 1;
-        let refused =
-            Evidence::parse(&quote, None).map_or(true, |evidence| verify(&evidence, &collateral, NOW).is_err());
-        assert!(refused, "byte {at}");
+    for format in [QuoteFormat::V5Td15, QuoteFormat::V5Td15Ex] {
+        let evidence = boot(&site, format).evidence(&[7; 64]).unwrap();
+        let genuine = Evidence::parse(&evidence.quote, None).unwrap();
+        verify(&genuine, &collateral, NOW).unwrap();
+        // All of the header, body and signatures, and samples of the certificates behind them.
+        let certificates = evidence.quote.windows(10).position(|window| window == b"-----BEGIN").unwrap();
+        for at in (0..certificates).chain((certificates..evidence.quote.len()).step_by(41)) {
+            let mut quote = evidence.quote.clone();
+            quote[at] ^= 1;
+            let refused =
+                Evidence::parse(&quote, None).map_or(true, |evidence| verify(&evidence, &collateral, NOW).is_err());
+            assert!(refused, "byte {at} of {format:?}");
+        }
+    }
+}
+
+/// What the extended report of TDX 1.5 adds: who the domain is, and on what it was launched.
+#[test]
+fn an_extended_report_s_own_fields_are_facts_of_the_domain_and_of_its_launch() {
+    let site = site();
+    let domains = ["one", "another"].map(|name| {
+        let config = TdConfig { quote: QuoteFormat::V5Td15Ex, ..TdConfig::new(name, files::generate("kernel")) };
+        site.boot(&config).unwrap()
+    });
+    let facts = |td: &Td| judge(&site, &td.evidence(&[0; 64]).unwrap(), NOW).unwrap();
+    let claims = |td: &Td| facts(td).claims().tdx().unwrap().clone();
+    let launched = claims(&domains[0]);
+    let extended = launched.extended.clone().unwrap();
+    assert_eq!(launched.body, "td15ex");
+    assert_eq!(extended.init_tee_tcb_svn, launched.tee_tcb_svn);
+    assert_eq!(Some(extended.init_tee_tcb_svn), launched.tee_tcb_svn2);
+    assert_eq!(extended.init_tee_fmspc.0, [FMSPC.as_slice(), &[0; 6]].concat()[..]);
+    assert_eq!((extended.vm_id, extended.dev_info), (0, Digest([0; 48])), "no partition, no device");
+    assert_eq!(extended.init_service_td_hash, extended.cur_service_td_hash);
+    assert!(!launched.servtd_ext);
+    let other = claims(&domains[1]).extended.unwrap();
+    assert_ne!(extended.td_id, other.td_id, "two domains, and nothing else tells them apart");
+    assert_eq!(other.init_cpu_svn, extended.init_cpu_svn);
+
+    // The platform goes on, and what was true at the launch stays.
+    site.age_tcb().unwrap();
+    site.update_platform().unwrap();
+    let later = claims(&domains[0]);
+    assert_eq!(later.extended.as_ref(), Some(&extended));
+    assert_ne!(later.tee_tcb_svn2, Some(extended.init_tee_tcb_svn));
+    assert_eq!(facts(&domains[0]).tcb().unwrap().status, TcbStatus::TDRelaunchAdvised);
+
+    let json = serde_json::to_value(facts(&domains[0])).unwrap();
+    assert_eq!(json["tdx"]["td_id"], extended.td_id.to_string());
+    let without = boot(&site, QuoteFormat::V5Td15);
+    assert_eq!(claims(&without).extended, None);
+    assert!(serde_json::to_value(facts(&without)).unwrap()["tdx"].get("td_id").is_none());
+}
+
+/// A body has the length of its type: neither a shorter one nor a longer one is taken for another.
+#[test]
+fn a_body_that_calls_itself_another_is_refused() {
+    let site = site();
+    let formats = [QuoteFormat::V5Td10, QuoteFormat::V5Td15, QuoteFormat::V5Td15Ex];
+    let kinds = [(2_u16, 584_u32), (3, 648), (4, 885)];
+    for (format, own) in formats.into_iter().zip(kinds) {
+        let evidence = boot(&site, format).evidence(&[0; 64]).unwrap();
+        assert_eq!(evidence.quote[48..50], own.0.to_le_bytes(), "{format:?}");
+        for (kind, size) in kinds.into_iter().chain([(1, 384), (5, 885)]).filter(|other| *other != own) {
+            for size in [size, own.1] {
+                let mut quote = evidence.quote.clone();
+                quote[48..50].copy_from_slice(&kind.to_le_bytes());
+                quote[50..54].copy_from_slice(&size.to_le_bytes());
+                let refused = Evidence::parse(&quote, None)
+                    .map_or(true, |evidence| judge(&site, &collected(evidence.quote.raw), NOW).is_err());
+                assert!(refused, "{format:?} as {kind} of {size} bytes");
+            }
+        }
+    }
+}
+
+fn collected(quote: &[u8]) -> Collected {
+    Collected { quote: quote.to_vec(), event_log: None }
+}
+
+/// A quoting service takes a report from whoever brings it, and knows those of its platform.
+#[test]
+fn a_report_becomes_a_quote_on_its_own_platform_alone() {
+    let (here, there) = (site(), site());
+    let td = boot(&here, QuoteFormat::V4);
+    let report = td.td_report(&[0x5a; 64]);
+    for format in [QuoteFormat::V4, QuoteFormat::V5Td10, QuoteFormat::V5Td15] {
+        let quote = here.quote_report(&report, format).unwrap();
+        let facts = judge(&here, &collected(&quote), NOW).unwrap();
+        assert_eq!(facts.report_data(), [0x5a; 64], "{format:?}");
+    }
+    assert_eq!(here.quote_report(&report, QuoteFormat::V5Td15Ex).unwrap_err().code(), "bad-config");
+    assert_eq!(there.quote_report(&report, QuoteFormat::V4).unwrap_err().code(), "bad-config");
+    let bytes = report.as_bytes();
+    for at in 0..bytes.len() {
+        let mut changed = bytes.to_vec();
+        changed[at] ^= 1;
+        let changed = TdReport::read_from_bytes(&changed).unwrap();
+        assert_eq!(here.quote_report(&changed, QuoteFormat::V4).unwrap_err().code(), "bad-config", "byte {at}");
     }
 }
 
 #[test]
 fn a_tcb_recovery_makes_the_platform_out_of_date_until_it_is_updated_and_its_machines_rebooted() {
     let site = site();
-    let [td10, td15] = [QuoteFormat::V4, QuoteFormat::V5Td15].map(|format| boot(&site, format));
+    let [td10, td15, td15ex] =
+        [QuoteFormat::V4, QuoteFormat::V5Td15, QuoteFormat::V5Td15Ex].map(|format| boot(&site, format));
     let before = site.status();
     assert_eq!(site.age_tcb().unwrap(), before.evaluation_number + 1);
     let facts = judge(&site, &td10.evidence(&[0; 64]).unwrap(), NOW).unwrap();
@@ -158,21 +248,26 @@ fn a_tcb_recovery_makes_the_platform_out_of_date_until_it_is_updated_and_its_mac
     assert_eq!(facts.tcb().unwrap().evaluation_number, before.evaluation_number + 1);
     assert_eq!(facts.tcb().unwrap().advisories, ["SEALWRIGHT-SIM-SA-00003"]);
     assert_eq!(status(&site, &td15), TcbStatus::OutOfDate);
+    assert_eq!(status(&site, &td15ex), TcbStatus::OutOfDate);
     assert!(!site.status().platform_up_to_date);
 
     site.update_platform().unwrap();
     assert!(site.status().platform_up_to_date);
     assert_eq!(status(&site, &td10), TcbStatus::OutOfDate, "it was launched before the update, and cannot say more");
     assert_eq!(status(&site, &td15), TcbStatus::TDRelaunchAdvised, "TDX 1.5 tells launch and present apart");
-    site.stop(td15.machine()).unwrap();
-    assert_eq!(status(&site, &boot(&site, QuoteFormat::V5Td15)), TcbStatus::UpToDate);
+    assert_eq!(status(&site, &td15ex), TcbStatus::TDRelaunchAdvised, "so does its extension");
+    for (td, format) in [(td15, QuoteFormat::V5Td15), (td15ex, QuoteFormat::V5Td15Ex)] {
+        site.stop(td.machine()).unwrap();
+        assert_eq!(status(&site, &boot(&site, format)), TcbStatus::UpToDate);
+    }
 }
 
 /// All that TCB info can say of a platform, and what verifiers make of it.
 #[test]
 fn every_status_of_a_platform_is_reached() {
     let site = site();
-    let (td, first) = (boot(&site, QuoteFormat::V4), site.status().evaluation_number);
+    let tds = QuoteFormat::ALL.map(|format| boot(&site, format));
+    let first = site.status().evaluation_number;
     for (count, status) in (1..).zip(TcbStatus::ALL) {
         if matches!(status, TcbStatus::TDRelaunchAdvised | TcbStatus::TDRelaunchAdvisedConfigurationNeeded) {
             assert!(site.rate(status).is_err(), "{status}");
@@ -180,9 +275,12 @@ fn every_status_of_a_platform_is_reached() {
         }
         site.rate(status).unwrap();
         assert!(site.status().evaluation_number > first && site.status().evaluation_number <= first + count);
-        let facts = judge(&site, &td.evidence(&[0; 64]).unwrap(), NOW).unwrap();
-        let tcb = facts.tcb().unwrap();
-        assert_eq!((tcb.status, tcb.advisories.is_empty()), (status, status == TcbStatus::UpToDate), "{status}");
+        for td in &tds {
+            let facts = judge(&site, &td.evidence(&[0; 64]).unwrap(), NOW).unwrap();
+            let tcb = facts.tcb().unwrap();
+            let said = (tcb.status, tcb.advisories.is_empty());
+            assert_eq!(said, (status, status == TcbStatus::UpToDate), "{status} of {}", td.machine());
+        }
         let collateral = Collateral::verify(&site.collateral(Tee::Sgx).unwrap(), &anchors(&site), NOW).unwrap();
         for format in [SgxFormat::V3, SgxFormat::V4, SgxFormat::V5] {
             let quote = site.sgx_quote_as(format, &enclave(), &[0; 64]).unwrap();
@@ -196,18 +294,20 @@ fn every_status_of_a_platform_is_reached() {
 #[test]
 fn a_relaunch_is_advised_and_a_forgotten_platform_is_not_supported() {
     let site = site();
-    let td = boot(&site, QuoteFormat::V5Td15);
+    let tds = [QuoteFormat::V5Td15, QuoteFormat::V5Td15Ex].map(|format| boot(&site, format));
+    let old = boot(&site, QuoteFormat::V4);
     site.age_tcb().unwrap();
     site.update_platform().unwrap();
-    assert_eq!(status(&site, &td), TcbStatus::TDRelaunchAdvised);
+    tds.iter().for_each(|td| assert_eq!(status(&site, td), TcbStatus::TDRelaunchAdvised));
     site.rate(TcbStatus::ConfigurationNeeded).unwrap();
-    assert_eq!(status(&site, &td), TcbStatus::TDRelaunchAdvisedConfigurationNeeded);
-    let old = boot(&site, QuoteFormat::V4);
+    tds.iter().for_each(|td| assert_eq!(status(&site, td), TcbStatus::TDRelaunchAdvisedConfigurationNeeded));
     site.age_tcb().unwrap();
     assert_eq!(status(&site, &old), TcbStatus::OutOfDate);
     site.forget_old_levels().unwrap();
-    let error = judge(&site, &old.evidence(&[0; 64]).unwrap(), NOW).unwrap_err();
-    assert_eq!(error.code(), "tcb-not-supported", "{error}");
+    for td in tds.iter().chain([&old]) {
+        let error = judge(&site, &td.evidence(&[0; 64]).unwrap(), NOW).unwrap_err();
+        assert_eq!(error.code(), "tcb-not-supported", "{error}");
+    }
 }
 
 fn enclave() -> Enclave {

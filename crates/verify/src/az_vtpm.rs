@@ -47,6 +47,9 @@ pub enum Error {
         /// The type's name.
         found: &'static str,
     },
+    /// The hardware report is a trust domain's, which is evidence on its own machine alone.
+    #[error("HCL report is of tdx, and there is no quote of its TDREPORT")]
+    NoQuote,
     /// The verified hardware evidence is of another kind than the paravisor's report.
     #[error("hardware evidence is of {found}, the HCL report of {expected}")]
     OtherHardware {
@@ -84,6 +87,7 @@ impl Error {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::NoHardware { .. } => "hcl-no-hardware",
+            Self::NoQuote => "hcl-no-quote",
             Self::OtherHardware { .. } | Self::OtherReport { .. } => "hcl-other-hardware-report",
             Self::Vmpl { .. } => "hcl-vmpl",
             Self::Binding { .. } => "hcl-binding",
@@ -93,7 +97,7 @@ impl Error {
     /// What was being judged.
     pub const fn claim(&self) -> &'static str {
         match self {
-            Self::NoHardware { .. } | Self::OtherHardware { .. } => Part::HclReport.name(),
+            Self::NoHardware { .. } | Self::NoQuote | Self::OtherHardware { .. } => Part::HclReport.name(),
             Self::OtherReport { .. } | Self::Vmpl { .. } => "hardware report",
             Self::Binding { .. } => Part::RuntimeClaims.name(),
         }
@@ -103,6 +107,7 @@ impl Error {
     pub fn expected(&self) -> Option<String> {
         match self {
             Self::NoHardware { .. } => Some("snp or tdx".to_owned()),
+            Self::NoQuote => None,
             Self::OtherHardware { expected, .. } => Some((*expected).to_owned()),
             Self::OtherReport { expected, .. } => Some(expected.to_string()),
             Self::Vmpl { .. } => Some("0".to_owned()),
@@ -114,6 +119,7 @@ impl Error {
     pub fn actual(&self) -> Option<String> {
         match self {
             Self::NoHardware { found } | Self::OtherHardware { found, .. } => Some((*found).to_owned()),
+            Self::NoQuote => None,
             Self::OtherReport { found, .. } => Some(found.to_string()),
             Self::Vmpl { found } => Some(found.to_string()),
             Self::Binding { found, .. } => Some(found.clone()),
@@ -125,6 +131,9 @@ impl Error {
         match self {
             Self::NoHardware { .. } => {
                 "use a confidential VM: a trusted-launch VM has a vTPM, but no hardware vouches for it"
+            }
+            Self::NoQuote => {
+                "have the host's quoting service make a quote of the TDREPORT, and send it along (td_quote)"
             }
             Self::OtherHardware { .. } | Self::OtherReport { .. } => {
                 "verify the hardware report that the HCL report holds (TDX: the quote that was made for it)"

@@ -518,6 +518,67 @@ fn a_certificate_without_its_extensions_is_refused() {
     assert!(error.to_string().contains("no 1.3.6.1.4.1.3704.1.1"), "{error}");
 }
 
+/// An OID is compared whole: one that goes on behind AMD's, ends an arc before it, or has the same beginning in digits or in bytes is another's.
+#[test]
+fn an_oid_that_looks_like_amd_s_is_not_taken_for_it() {
+    for site in [Site::vcek(), Site::vlek(), Site::turin()] {
+        let (report, collateral) = (site.report(), site.collateral().unwrap());
+        let verify = |extensions: Vec<(ObjectIdentifier, Vec<u8>)>| {
+            let mut vek = site.vek.clone();
+            vek.extensions = extensions.into_iter().map(|(id, value)| (id, false, value)).collect();
+            let key = collateral.vek(&vek.der(&site.ca), at())?;
+            key.verify(&Report::parse(&report).unwrap(), at())
+        };
+        let genuine = site.extensions.to_extensions().unwrap();
+        let facts = verify(genuine.clone()).unwrap();
+        for (place, (id, value)) in genuine.iter().enumerate() {
+            for other in look_alikes(*id) {
+                let mut replaced = genuine.clone();
+                replaced[place].0 = other;
+                // Reserved versions may be absent, and Turin alone must have an FMC: there is nothing else that a certificate can do without.
+                let reserved = (4..=7).any(|spl| *id == spl_oid(spl));
+                match verify(replaced) {
+                    Ok(others) => assert!(reserved && others == facts, "{other} for {id}"),
+                    Err(error) => {
+                        assert!(!reserved, "{other} for {id}: {error}");
+                        assert!(["malformed-vek", "certificate-profile"].contains(&error.code()), "{other}: {error}");
+                    }
+                }
+                // Beside the genuine one, before it and behind it, it says nothing, whatever it says.
+                let mut lie = value.clone();
+                *lie.last_mut().unwrap() ^= 1;
+                for at in [0, genuine.len()] {
+                    let mut beside = genuine.clone();
+                    beside.insert(at, (other, lie.clone()));
+                    assert_eq!(verify(beside).unwrap(), facts, "{other} beside {id}");
+                }
+            }
+        }
+    }
+}
+
+/// spl_4 to spl_7.
+fn spl_oid(number: u32) -> ObjectIdentifier {
+    ObjectIdentifier::new(&format!("1.3.6.1.4.1.3704.1.3.{number}")).unwrap()
+}
+
+/// Longer by an arc or two, shorter by one, and with a last arc that begins like this one's.
+fn look_alikes(id: ObjectIdentifier) -> Vec<ObjectIdentifier> {
+    let text = id.to_string();
+    let (parent, last) = text.rsplit_once('.').unwrap();
+    let others = [
+        format!("{text}.1"),
+        format!("{text}.0"),
+        format!("{text}.1.1"),
+        parent.to_owned(),
+        format!("{text}0"),
+        format!("{parent}.1.{last}"),
+        text.replace(".3704.", ".37040."),
+        text.replace(".3704.", ".370."),
+    ];
+    others.iter().map(|text| ObjectIdentifier::new(text).unwrap()).collect()
+}
+
 #[test]
 fn product_names_are_of_the_root_s_product() {
     let site = Site::vcek();

@@ -292,7 +292,30 @@ pub struct VmConfiguration {
     pub vm_unique_id: Option<String>,
 }
 
+impl Jwk {
+    /// An RSA key of this name for one operation, from its big-endian numbers.
+    pub fn rsa(kid: &str, operation: &str, modulus: &[u8], exponent: u32) -> Self {
+        let exponent = exponent.to_be_bytes();
+        let zeros = exponent.iter().take_while(|byte| **byte == 0).count();
+        Self {
+            kid: kid.to_owned(),
+            key_ops: vec![operation.to_owned()],
+            kty: "RSA".to_owned(),
+            e: URL_SAFE_NO_PAD.encode(exponent.get(zeros..).unwrap_or_default()),
+            n: URL_SAFE_NO_PAD.encode(modulus),
+        }
+    }
+}
+
 impl RuntimeClaims {
+    /// Writes the claims, members in the order of the paravisor and nothing between them.
+    ///
+    /// # Errors
+    /// Never for text and bytes; the serialiser's signature has it.
+    pub fn to_json(&self) -> Result<String, Error> {
+        serde_json::to_string(self).map_err(|error| Error::json("runtime claims", &[], &error))
+    }
+
     /// Reads the claims. Only call it for claims that a verified hardware report binds.
     ///
     /// # Errors

@@ -3,9 +3,9 @@
 mod support;
 
 use proptest::prelude::*;
-use sealwright_wire::hcl::{self, Evidence, Header, Quote, Report, ReportType, RuntimeClaims};
+use sealwright_wire::hcl::{self, Evidence, Header, Jwk, Quote, Report, ReportType, RuntimeClaims};
 use sealwright_wire::tcg2::AlgorithmId;
-use sealwright_wire::tpm::Attest;
+use sealwright_wire::tpm::{Attest, Attributes, Key, Public};
 use std::fs;
 use std::path::Path;
 use zerocopy::FromZeros;
@@ -30,6 +30,7 @@ fn public_reports_are_read_and_written_back() {
         assert_eq!(claims.vm_configuration.secure_boot, Some(secure_boot), "{file}");
         assert_eq!(claims.vm_configuration.vm_unique_id.as_deref(), Some(id), "{file}");
         assert_eq!(claims.user_data, [0; 64], "{file}");
+        assert_eq!(claims.to_json().unwrap().as_bytes(), report.claims, "{file}: as the paravisor writes them");
         assert_eq!(claims.attestation_key().unwrap().len(), 294, "{file}: RSA 2048");
     }
 }
@@ -49,12 +50,23 @@ fn evidence_is_read_in_each_version() {
         assert_eq!(evidence.vcek.is_some(), report_type == ReportType::Snp, "{file}");
         assert_eq!(evidence.td_quote.is_some(), report_type == ReportType::Tdx, "{file}");
         let written = Evidence::from_json(evidence.to_json().unwrap().as_bytes()).unwrap();
-        assert_eq!(written, Evidence { version: 1, ..evidence }, "{file}");
+        assert_eq!(written.vcek_der().unwrap(), evidence.vcek_der().unwrap(), "{file}");
+        assert_eq!(written, Evidence { version: 1, vcek: written.vcek.clone(), ..evidence.clone() }, "{file}");
+        let old = Evidence::from_json(evidence.to_json_v0().unwrap().as_bytes()).unwrap();
+        assert_eq!(old.vcek_der().unwrap(), evidence.vcek_der().unwrap(), "{file}");
+        assert_eq!(old, Evidence { version: 0, vcek: old.vcek.clone(), ..evidence }, "{file}");
+    }
+    let json = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+    for file in ["az-snp-vtpm/evidence-v0.json", "az-tdx-vtpm/evidence-v0.json"] {
+        let text = String::from_utf8(read(&vectors, file)).unwrap();
+        let evidence = Evidence::from_json(text.as_bytes()).unwrap();
+        assert_eq!(json(&evidence.to_json_v0().unwrap()), json(&text), "{file}, as trustee writes it");
     }
     let text = String::from_utf8(read(&vectors, "az-snp-vtpm/evidence-v1.json")).unwrap();
-    let written = Evidence::from_json(text.as_bytes()).unwrap().to_json().unwrap();
-    let json = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
-    assert_eq!(json(&written), json(&text), "as trustee writes it");
+    let evidence = Evidence::from_json(text.as_bytes()).unwrap();
+    assert_eq!(json(&evidence.to_json().unwrap()), json(&text), "as trustee writes it");
+    let no_certificate = Evidence { vcek: Some("no base64!".into()), ..evidence };
+    assert!(no_certificate.to_json().is_err() && no_certificate.to_json_v0().is_err());
     assert!(Evidence::from_json(text.replace("\"version\": 1", "\"version\": 2").as_bytes()).is_err());
 }
 
@@ -149,6 +161,31 @@ fn claims_are_read_strictly_where_it_matters() {
     {
         let changed = claims.replacen(from, to, 1);
         assert!(RuntimeClaims::parse(changed.as_bytes()).unwrap().attestation_key().is_err(), "{to}");
+    }
+}
+
+/// A key in its JSON is the key that was written, without zeros that the exponent would begin with.
+#[test]
+fn a_key_is_written_as_it_is_read() {
+    for (exponent, text) in [(65_537, "AQAB"), (3, "Aw"), (0x8000_0001, "gAAAAQ")] {
+        let mut modulus = [0x5a; 256];
+        modulus[0] = 0xc3;
+        let keys = vec![Jwk::rsa("HCLAkPub", "sign", &modulus, exponent)];
+        assert_eq!(keys[0].e, text);
+        let claims = RuntimeClaims { keys, vm_configuration: Default::default(), user_data: vec![0xab; 64] };
+        let json = claims.to_json().unwrap();
+        assert!(json.ends_with(&format!("\"user-data\":\"{}\"}}", "AB".repeat(64))), "{json}");
+        let read = RuntimeClaims::parse(json.as_bytes()).unwrap();
+        assert_eq!(read, claims);
+        let area = Public {
+            name_alg: AlgorithmId::SHA256,
+            attributes: Attributes::ATTESTATION_KEY,
+            auth_policy: &[],
+            symmetric: None,
+            scheme: None,
+            key: Key::Rsa { bits: 2048, exponent, modulus: &modulus },
+        };
+        assert_eq!(read.attestation_key().unwrap(), area.key_info().unwrap());
     }
 }
 

@@ -5,7 +5,7 @@ use crate::{Error, platform::random};
 use sealwright_wire::snp::{
     AttestationReport, ECDSA_P384_SHA384, GuestPolicy, SignerInfo, SigningKey, VERSIONS, VMPL_HOST,
 };
-use std::fmt;
+use std::{fmt, sync::Arc};
 use zerocopy::FromZeros;
 
 /// What is given at the launch of a guest (56860, sections "SNP_LAUNCH_START" and "SNP_LAUNCH_FINISH").
@@ -95,7 +95,7 @@ impl GuestConfig {
 #[derive(Clone)]
 pub struct Guest {
     platform: Platform,
-    launched: AttestationReport,
+    launched: Arc<AttestationReport>,
 }
 
 impl Guest {
@@ -107,7 +107,7 @@ impl Guest {
         launched.launch_tcb = status.current.tcb.encode(platform.vendor().product());
         launched.launch_mit_vector.set(status.current.mit_vector);
         launched.encode().map_err(Error::file("guest"))?;
-        Ok(Self { platform: platform.clone(), launched })
+        Ok(Self { platform: platform.clone(), launched: Arc::new(launched) })
     }
 
     /// The platform on which it runs.
@@ -121,7 +121,7 @@ impl Guest {
     /// # Errors
     /// When the version is another or PLATFORM_INFO has a bit that is reserved, or the cryptographic library fails.
     pub fn report(&self, report_data: &[u8; 64], version: u32) -> Result<Vec<u8>, Error> {
-        let mut report = self.launched;
+        let mut report = *self.launched;
         report.version.set(version);
         report.report_data = *report_data;
         self.platform.sign(report)
@@ -133,7 +133,7 @@ impl Guest {
     /// # Errors
     /// As [`report`](Self::report).
     pub fn host_report(&self, version: u32) -> Result<Vec<u8>, Error> {
-        let mut report = self.launched;
+        let mut report = *self.launched;
         report.version.set(version);
         report.vmpl.set(VMPL_HOST);
         self.platform.sign(report)

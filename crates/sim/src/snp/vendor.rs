@@ -108,6 +108,10 @@ impl Vendor {
         Ok(Self(Arc::new(Inner { clock, product, ark, ask, asvk, published, veks: Mutex::default() })))
     }
 
+    pub(crate) fn clock(&self) -> Clock {
+        Arc::clone(&self.0.clock)
+    }
+
     /// The product line.
     pub fn product(&self) -> Product {
         self.0.product

@@ -6,7 +6,7 @@ use sealwright_wire::tcg2::AlgorithmId;
 
 /// A hash of PCR banks, names and signatures.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Hash {
+pub(crate) struct Hash {
     id: AlgorithmId,
     algorithm: &'static Algorithm,
 }
@@ -18,7 +18,7 @@ impl Hash {
     const SHA512: Self = Self { id: AlgorithmId::SHA512, algorithm: &SHA512 };
 
     /// The hash of this number, for the bank of which `field` speaks.
-    pub(super) fn of(field: &'static str, id: AlgorithmId) -> Result<Self, Error> {
+    pub(crate) fn of(field: &'static str, id: AlgorithmId) -> Result<Self, Error> {
         let known = [Self::SHA1, Self::SHA256, Self::SHA384, Self::SHA512].into_iter().find(|hash| hash.id == id);
         known.ok_or_else(|| Error::Config { field, expected: "sha1, sha256, sha384 or sha512", found: id.to_string() })
     }
@@ -33,7 +33,7 @@ impl Hash {
     }
 
     /// The digest of the parts in a row.
-    pub(super) fn digest(self, parts: &[&[u8]]) -> Vec<u8> {
+    pub(crate) fn digest(self, parts: &[&[u8]]) -> Vec<u8> {
         let mut hash = Context::new(self.algorithm);
         parts.iter().for_each(|part| hash.update(part));
         hash.finish().as_ref().to_vec()

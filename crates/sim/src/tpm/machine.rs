@@ -4,7 +4,7 @@ use super::{
     boot::{self, HCRTM_LOCALITY},
     hash::Hash,
     ima::{self, List},
-    key::{Key, Scheme},
+    key::{Key, KeyKind, Scheme},
     object::{AkTemplate, Object},
     pcr::{Pcrs, no_register},
     quote::{self, Quote},
@@ -32,6 +32,8 @@ pub struct MachineConfig {
     /// At which locality the firmware starts the TPM, which is what PCR 0 starts with: 0 or 3; or 4, where the processor measures the firmware
     /// before it starts the TPM (H-CRTM).
     pub startup_locality: u8,
+    /// The kind of its endorsement key: RSA or P-256.
+    pub ek: KeyKind,
     /// The attestation key that it makes.
     pub ak: AkTemplate,
     /// `firmwareVersion` of its TPM.
@@ -43,7 +45,7 @@ pub struct MachineConfig {
 }
 
 impl MachineConfig {
-    /// A machine with banks of SHA-1, SHA-256 and SHA-384 that its firmware measures in, and an ECDSA P-256 attestation key.
+    /// A machine with banks of SHA-1, SHA-256 and SHA-384 that its firmware measures in, and keys on P-256.
     pub fn new(files: BootFiles) -> Self {
         let banks = vec![AlgorithmId::SHA1, AlgorithmId::SHA256, AlgorithmId::SHA384];
         Self {
@@ -51,6 +53,7 @@ impl MachineConfig {
             firmware_banks: banks.clone(),
             banks,
             startup_locality: 0,
+            ek: KeyKind::P256,
             ak: AkTemplate::new(Scheme::EcdsaP256),
             firmware_version: FIRMWARE_VERSION,
             ima_padded: false,
@@ -102,10 +105,15 @@ impl Machine {
         certify: impl FnOnce(&Key) -> Result<Vec<Vec<u8>>, Error>,
     ) -> Result<Self, Error> {
         let (pcrs, ima) = start(&config)?;
-        let ek = Object::endorsement_key()?;
+        let ek = Object::endorsement_key(config.ek)?;
         let ak = Object::attestation_key(config.ak, &ek)?;
         let ek_certificate = certify(&ek.key)?;
         Ok(Self { config, ek, ek_certificate, ak, timer: Timer::new(clock), pcrs, ima })
+    }
+
+    /// A TPM that is a program, as a paravisor has one, and boots: no manufacturer certifies its keys.
+    pub(crate) fn virtual_one(config: MachineConfig, clock: Clock) -> Result<Self, Error> {
+        Self::make(config, clock, |_| Ok(Vec::new()))
     }
 
     /// TPM2_Quote under the attestation key: over the selected PCRs, as far as the TPM has them, and at most 66 bytes of the caller's.
@@ -177,7 +185,7 @@ impl Machine {
         self.ek.sized_area()
     }
 
-    /// The endorsement key's certificate and those above it in DER, the root's last.
+    /// The endorsement key's certificate and those above it in DER, the root's last; none of a virtual TPM.
     pub fn ek_certificate(&self) -> &[Vec<u8>] {
         &self.ek_certificate
     }

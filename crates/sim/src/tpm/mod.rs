@@ -37,6 +37,7 @@ mod quote;
 mod site;
 mod timer;
 
+pub(crate) use hash::Hash;
 pub use key::{KeyKind, Scheme};
 pub use machine::{Machine, MachineConfig};
 pub use object::AkTemplate;

@@ -53,9 +53,13 @@ pub(super) struct Object {
 }
 
 impl Object {
-    /// An endorsement key of the template L-2 (ECC P-256).
-    pub(super) fn endorsement_key() -> Result<Self, Error> {
-        let key = Key::generate(KeyKind::P256)?;
+    /// An endorsement key of the template L-1 (RSA 2048) or L-2 (ECC P-256), which differ in the key alone.
+    pub(super) fn endorsement_key(kind: KeyKind) -> Result<Self, Error> {
+        if kind == KeyKind::P384 {
+            let (field, expected) = ("endorsement key", "RSA 2048 or ECC P-256, which the low range of templates has");
+            return Err(Error::Config { field, expected, found: "ECC P-384".to_owned() });
+        }
+        let key = Key::generate(kind)?;
         let area = Public {
             name_alg: NAME_ALG.id(),
             attributes: EK_ATTRIBUTES,

@@ -43,16 +43,20 @@ impl Quote {
         signature.and_then(|signature| tools::plain_signature(&signature)).map_err(Error::tpm("TPMT_SIGNATURE"))
     }
 
-    /// As trustee's evidence under the key `ak_public`, which has places for the bank of SHA-256 alone.
-    pub(super) fn trustee(self, ak_public: Vec<u8>) -> Result<Evidence, Error> {
+    /// All PCRs of the bank of SHA-256, the one that trustee's evidence has places for.
+    pub(crate) fn sha256_pcrs(&self) -> Result<Vec<[u8; 32]>, Error> {
         let pcrs = (0..super::PCRS).map(|pcr| self.pcrs.get(AlgorithmId::SHA256, pcr)?.try_into().ok());
         let pcrs: Option<Vec<_>> = pcrs.collect();
-        let missing = || {
+        pcrs.ok_or_else(|| {
             let (field, expected) = ("PCR banks", "one of sha256");
             Error::Config { field, expected, found: "none".to_owned() }
-        };
-        let tpm_quote =
-            QuoteParts { signature: self.signature, message: self.message, pcrs: pcrs.ok_or_else(missing)? };
+        })
+    }
+
+    /// As trustee's evidence under the key `ak_public`.
+    pub(super) fn trustee(self, ak_public: Vec<u8>) -> Result<Evidence, Error> {
+        let pcrs = self.sha256_pcrs()?;
+        let tpm_quote = QuoteParts { signature: self.signature, message: self.message, pcrs };
         Ok(Evidence { ak_public, tpm_quote })
     }
 }

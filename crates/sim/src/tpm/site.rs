@@ -80,9 +80,12 @@ impl Site {
     /// When a file does not boot, a bank is not one that a TPM has, the attestation key is none that a TPM makes, or the cryptographic
     /// library fails.
     pub fn machine(&self, config: MachineConfig) -> Result<Machine, Error> {
+        let rsa = config.ek == KeyKind::Rsa;
         let certify = |key: &Key| {
             let mut params = self.leaf("Simulated TPM Endorsement Key", &EK_CERTIFICATE)?;
-            params.key_usages = vec![KeyUsagePurpose::KeyAgreement];
+            // By which its owner gives it a secret (EK Credential Profile, "Key Usage").
+            let usage = if rsa { KeyUsagePurpose::KeyEncipherment } else { KeyUsagePurpose::KeyAgreement };
+            params.key_usages = vec![usage];
             self.issue(&params, key)
         };
         Machine::make(config, self.clock.clone(), certify)

@@ -30,11 +30,18 @@ fn registers_start_as_the_profile_has_them() {
 fn endorsement_keys_have_policy_a() {
     let secret = Hash::SHA256.digest(&[&[0; 32], &0x0000_0151_u32.to_be_bytes(), &0x4000_000b_u32.to_be_bytes()]);
     assert_eq!(Hash::SHA256.digest(&[&secret]), object::EK_POLICY);
-    let machine = site().machine(MachineConfig::new(files::generate("ek"))).unwrap();
-    let area = machine.ek_public().unwrap();
-    let public = Public::parse(&area).unwrap();
-    assert!(public.attributes.restricted() && public.attributes.decrypt() && !public.attributes.sign());
-    assert_eq!(public.auth_policy, object::EK_POLICY);
+    for ek in [KeyKind::P256, KeyKind::Rsa] {
+        let machine = site().machine(MachineConfig { ek, ..MachineConfig::new(files::generate("ek")) }).unwrap();
+        let area = machine.ek_public().unwrap();
+        let public = Public::parse(&area).unwrap();
+        assert!(public.attributes.restricted() && public.attributes.decrypt() && !public.attributes.sign());
+        assert_eq!(public.auth_policy, object::EK_POLICY);
+        assert_eq!(
+            matches!(public.key, sealwright_wire::tpm::Key::Rsa { bits: 2048, exponent: 0, .. }),
+            ek == KeyKind::Rsa
+        );
+        assert_eq!(machine.ek_certificate().len(), 3);
+    }
 }
 
 #[test]
@@ -52,7 +59,8 @@ fn quotes_name_the_key_and_its_parents() {
 #[test]
 fn what_no_tpm_or_firmware_does_is_refused() {
     let site = site();
-    let wrong: [fn(&mut MachineConfig); 7] = [
+    let wrong: [fn(&mut MachineConfig); 8] = [
+        |config| config.ek = KeyKind::P384,
         |config| config.banks.push(AlgorithmId::SM3_256),
         |config| config.banks.push(AlgorithmId::SHA1),
         |config| config.firmware_banks = vec![AlgorithmId::SHA512],

@@ -8,7 +8,7 @@ use crate::{
     tpm::{self, AttestationKey},
 };
 use sealwright_wire::{
-    Error as WireError, Evidence,
+    Error as WireError, Evidence, Tee,
     cca::Store,
     collateral::encode_pem_chain,
     csv as csv_wire, hcl,
@@ -207,12 +207,18 @@ impl Request<'_> {
     /// The hardware's report first, then what hangs on it.
     fn az_vtpm(&self, json: &[u8]) -> Result<Facts, Error> {
         let evidence = hcl::Evidence::from_json(json).map_err(malformed(Part::HclReport))?;
-        let hardware = match &evidence.td_quote {
-            Some(quote) => self.without_logs().quote(quote)?,
-            None => {
-                let report = hcl::Report::parse(&evidence.hcl_report).map_err(malformed(Part::HclReport))?;
+        let report = hcl::Report::parse(&evidence.hcl_report).map_err(malformed(Part::HclReport))?;
+        let hardware = match (&evidence.td_quote, report.report_type.hardware()) {
+            (Some(quote), _) => self.without_logs().quote(quote)?,
+            (None, Some(Tee::Snp)) => {
                 let vcek = evidence.vcek_der().map_err(malformed(Part::Vcek))?;
                 self.without_logs().snp(report.hardware_report, vcek.as_deref())?
+            }
+            // Anything else in the place of an SEV-SNP report would be called a bad one of these.
+            (None, Some(_)) => return Err(VerifyError::from(az_vtpm::Error::NoQuote).into()),
+            (None, None) => {
+                let found = report.report_type.name();
+                return Err(VerifyError::from(az_vtpm::Error::NoHardware { found }).into());
             }
         };
         let root = hardware.anchor().clone();

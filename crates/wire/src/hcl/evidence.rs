@@ -1,6 +1,6 @@
 //! The report of a guest of Azure with its quote, as JSON.
 
-use crate::collateral::pem_chain;
+use crate::collateral::{encode_pem_chain, pem_chain};
 use crate::tcg2::AlgorithmId;
 use crate::tpm::{self, PcrValues};
 use crate::{Error, Reader};
@@ -83,14 +83,59 @@ impl Evidence {
         Ok(evidence)
     }
 
-    /// Writes evidence of version 1; its certificate must be base64 of DER.
+    /// Writes evidence of version 1: bytes in base64url or hex.
     ///
     /// # Errors
-    /// Never for bytes; the serialiser's signature has it.
+    /// When the certificate is none that [`Evidence::vcek_der`] reads.
     pub fn to_json(&self) -> Result<String, Error> {
-        let evidence = Self { version: 1, ..self.clone() };
-        serde_json::to_string(&evidence).map_err(|error| Error::json("vTPM evidence", &[], &error))
+        let vcek = self.vcek_der()?.map(|der| URL_SAFE.encode(der));
+        write(&Self { version: 1, vcek, ..self.clone() })
     }
+
+    /// Writes evidence of version 0, as older attesters do and without a word about its version: bytes as lists of numbers, the certificate in PEM.
+    /// That of TDX is known by its quote.
+    ///
+    /// # Errors
+    /// When the certificate is none that [`Evidence::vcek_der`] reads.
+    pub fn to_json_v0(&self) -> Result<String, Error> {
+        let Self { hcl_report, tpm_quote, td_quote, .. } = self;
+        let Quote { signature, message, pcrs } = tpm_quote;
+        let quote = QuoteV0 { signature, message, pcrs };
+        if let Some(td_quote) = td_quote {
+            return write(&TdxV0 { tpm_quote: quote, hcl_report, td_quote });
+        }
+        let vcek = self.vcek_der()?.map(|der| encode_pem_chain(&[der]));
+        write(&SnpV0 { quote, report: hcl_report, vcek })
+    }
+}
+
+/// Evidence of an SEV-SNP guest in version 0.
+#[derive(Serialize)]
+struct SnpV0<'a> {
+    quote: QuoteV0<'a>,
+    report: &'a [u8],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    vcek: Option<String>,
+}
+
+/// Evidence of a trust domain in version 0.
+#[derive(Serialize)]
+struct TdxV0<'a> {
+    tpm_quote: QuoteV0<'a>,
+    hcl_report: &'a [u8],
+    td_quote: &'a [u8],
+}
+
+/// A quote in version 0.
+#[derive(Serialize)]
+struct QuoteV0<'a> {
+    signature: &'a [u8],
+    message: &'a [u8],
+    pcrs: &'a [[u8; 32]],
+}
+
+fn write(evidence: &impl Serialize) -> Result<String, Error> {
+    serde_json::to_string(evidence).map_err(|error| Error::json("vTPM evidence", &[], &error))
 }
 
 impl Quote {
