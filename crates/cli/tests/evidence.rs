@@ -6,6 +6,10 @@ mod support;
 mod program;
 
 use program::sealwright;
+use sealwright_evidence::Backend;
+use sealwright_sim::{Site, TdConfig, files, fixed_clock};
+use sealwright_verify::TcbStatus;
+use sealwright_wire::{Tee, time::UnixTime};
 use serde_json::Value;
 
 #[test]
@@ -146,4 +150,38 @@ fn what_would_not_be_looked_at_is_refused() {
     let run = sealwright(&["verify", &tdx, "--collateral", &bundle, "--collateral", &bundle]);
     assert_eq!(run.code, 3, "{}", run.stdout);
     assert!(run.stderr.contains("a second one"), "{}", run.stderr);
+}
+
+/// What the vendor says of a platform, to the exit code.
+#[test]
+fn a_platform_at_every_status_is_accepted_or_not_as_the_page_says() {
+    const NOW: UnixTime = UnixTime(1_795_132_800);
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    // A relaunch is a verifier's own advice, see `sim/tests/verified.rs`.
+    let advised = [TcbStatus::TDRelaunchAdvised, TcbStatus::TDRelaunchAdvisedConfigurationNeeded];
+    for status in TcbStatus::ALL.into_iter().filter(|status| !advised.contains(status)) {
+        let site = Site::found(fixed_clock(NOW)).unwrap();
+        let td = site.boot(&TdConfig::new("td", files::generate("kernel"))).unwrap();
+        site.rate(status).unwrap();
+        std::fs::write(path("quote"), td.evidence(&[7; 64]).unwrap().quote).unwrap();
+        std::fs::write(path("root.der"), site.root()).unwrap();
+        std::fs::write(path("collateral.json"), site.collateral(Tee::Tdx).unwrap().to_json().unwrap()).unwrap();
+        let (quote, root, collateral, at) =
+            (path("quote"), path("root.der"), path("collateral.json"), NOW.0.to_string());
+        let words = ["verify", "--json", &quote, "--anchor", &root, "--collateral", &collateral, "--at", &at];
+        for (demand, accepted) in [
+            (&[][..], status != TcbStatus::Revoked),
+            (&["--require", "UpToDate"], status == TcbStatus::UpToDate),
+            (&["--require", "OutOfDateConfigurationNeeded"], status != TcbStatus::Revoked),
+        ] {
+            let run = sealwright(&[&words[..], demand].concat());
+            let printed = run.json();
+            assert_eq!((run.code, &printed["genuine"]), (i32::from(!accepted), &true.into()), "{status} {demand:?}");
+            assert_eq!(
+                (&printed["facts"]["tcb"]["status"], &printed["simulated"]),
+                (&status.name().into(), &true.into())
+            );
+        }
+    }
 }
