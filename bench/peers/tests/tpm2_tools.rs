@@ -1,12 +1,14 @@
 //! tpm2-tools and swtpm, unmodified, against `sealwright-verify` and `sealwright-sim`: quotes of our own making are accepted and refused by
-//! `tpm2_checkquote` as they are by us, simulated ones too, whose logs `tpm2_eventlog` replays to their registers, and quotes of a TPM that this
-//! project did not write are accepted by us. Skipped where the programs are not installed (Debian: `tpm2-tools`, `swtpm`). Where the two differ on
-//! purpose, the difference is stated here.
+//! `tpm2_checkquote` as they are by us, simulated ones too, and quotes of a TPM that this project did not write are accepted by us. Skipped where
+//! the programs are not installed (Debian: `tpm2-tools`, `swtpm`). Where the two differ on purpose, the difference is stated here. Logs are in
+//! `tpm2_eventlog.rs`.
 
 #[path = "../../../crates/verify/tests/machine/mod.rs"]
 mod machine;
+mod programs;
 
 use machine::{Ak, Kind, Machine, at};
+use programs::{folder, installed};
 use sealwright_sim::tpm::{self as sim, Scheme};
 use sealwright_sim::{files, fixed_clock};
 use sealwright_verify::tpm::{AttestationKey, Evidence};
@@ -18,26 +20,6 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
-
-/// Whether programs can be run; says so where not.
-fn installed(programs: &[&str]) -> bool {
-    let runs = |program: &&str| {
-        let version = Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
-        version.is_ok()
-    };
-    let missing: Vec<_> = programs.iter().filter(|program| !runs(program)).collect();
-    if !missing.is_empty() {
-        eprintln!("skipped: no {missing:?}");
-    }
-    missing.is_empty()
-}
-
-/// An empty folder of one test.
-fn folder(name: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("tpm2-tools-{name}-{}", std::process::id()));
-    fs::create_dir_all(&folder).unwrap();
-    folder
-}
 
 /// Whether `tpm2_checkquote` accepts the files of a quote.
 fn checkquote(folder: &Path, hash: AlgorithmId, nonce: &[u8]) -> bool {
@@ -171,29 +153,6 @@ fn the_simulator_s_quotes_are_accepted_and_changed_ones_refused() {
         file[first_digest] ^= 1;
         fs::write(folder.join("quote.pcrs"), file).unwrap();
         assert!(!checkquote(&folder, hash, b"challenge"), "{scheme:?}");
-    }
-    fs::remove_dir_all(folder).unwrap();
-}
-
-#[test]
-fn tpm2_eventlog_replays_the_simulator_s_log_to_its_registers() {
-    if !installed(&["tpm2_eventlog"]) {
-        return;
-    }
-    let folder = folder("log");
-    let site = sim::Site::found(sim::KeyKind::P256, fixed_clock(at())).unwrap();
-    let machine = site.machine(sim::MachineConfig::new(files::generate("peers"))).unwrap();
-    fs::write(folder.join("log"), machine.event_log()).unwrap();
-    let output = Command::new("tpm2_eventlog").current_dir(&folder).arg("log").output().unwrap();
-    let replayed = tools::read_yaml(&String::from_utf8(output.stdout).unwrap()).unwrap();
-    let held = machine.pcrs().unwrap();
-    for bank in [AlgorithmId::SHA1, AlgorithmId::SHA256, AlgorithmId::SHA384] {
-        for pcr in [0, 1, 2, 3, 4, 5, 6, 7, 9] {
-            assert!(
-                replayed.get(bank, pcr).is_some() && replayed.get(bank, pcr) == held.get(bank, pcr),
-                "{bank}:{pcr}"
-            );
-        }
     }
     fs::remove_dir_all(folder).unwrap();
 }

@@ -8,6 +8,7 @@ mod program;
 use program::{command, sealwright};
 use sealwright_wire::cel::{Encoding, Log as Cel, Record};
 use sealwright_wire::tcg2::{AlgorithmId, Log, Writer, event_type::*};
+use sealwright_wire::tcg12;
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
@@ -194,4 +195,46 @@ fn yaml_of_hostile_words_is_yaml_and_steers_no_terminal() {
         assert_eq!(text.matches("Event: \"ff73686f7274\"").count(), 4, "{text}");
         assert!(text.ends_with("pcrs:\n"), "what cannot be replayed has no registers: {text}");
     }
+}
+
+/// A log with a bank of SHA-1 and one of SHA-256, in which PCR 7 was extended twice, the second time in SHA-256 alone.
+fn of_a_bank_left_out() -> Vec<u8> {
+    let mut writer = Writer::new(0, &[AlgorithmId::SHA1, AlgorithmId::SHA256]).unwrap();
+    for pcr in [4, 7] {
+        writer.event(pcr, EV_SEPARATOR, &[&[1; 20], &[2; 32]], &[0; 4]).unwrap();
+    }
+    let mut log = writer.into_bytes();
+    log.extend([7, EV_SEPARATOR, 1].iter().flat_map(|number: &u32| number.to_le_bytes()));
+    log.extend(AlgorithmId::SHA256.0.to_le_bytes());
+    log.extend([3; 32]);
+    log.extend([4, 0, 0, 0, 0, 0, 0, 0]);
+    log
+}
+
+#[test]
+fn yaml_names_no_register_that_an_event_does_not_account_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log");
+    fs::write(&path, of_a_bank_left_out()).unwrap();
+    let text = String::from_utf8(yaml(&path, "efivar38", "1")).unwrap();
+    let (_, registers) = text.split_once("pcrs:\n").unwrap();
+    let named: Vec<_> = registers.lines().map(|line| line.split(" : ").next().unwrap().trim()).collect();
+    assert_eq!(named, ["sha1:", "4", "sha256:", "4", "7"], "{registers}");
+}
+
+#[test]
+fn records_of_tpm_1_2_with_a_type_that_nobody_named_are_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log");
+    let mut writer = tcg12::Writer::default();
+    writer.event(0, EV_S_CRTM_VERSION, &[1; 20], b"1").unwrap().event(8, 0x1305, &[2; 20], b"2").unwrap();
+    fs::write(&path, writer.as_bytes()).unwrap();
+    let shown = sealwright(&["eventlog", "show", "--json", path.to_str().unwrap()]);
+    assert_eq!((shown.code, shown.json()["log"].as_str()), (0, Some("event log of TPM 1.2, sha1")), "{}", shown.stderr);
+    assert_eq!(shown.json()["events"][1]["type"], "0x1305");
+    let text = String::from_utf8(yaml(&path, "efivar38", "1")).unwrap();
+    assert!(text.contains("  EventType: Unknown event type\n"), "{text}");
+    fs::write(&path, [0; 64]).unwrap();
+    let none = sealwright(&["eventlog", "show", path.to_str().unwrap()]);
+    assert!(none.code == 3 && none.stderr.contains("no records"), "{}", none.stderr);
 }

@@ -252,10 +252,15 @@ impl<'a> SpecId<'a> {
         let mut ahead = reader.clone();
         let mr_index = ahead.u32("header MR index")?;
         let event_type = ahead.u32("header event type")?;
-        ahead.array::<20>("header digest")?;
+        let digest_at = ahead.offset();
+        let digest = ahead.array::<20>("header digest")?;
         let len = ahead.len32("header event size")?;
         if event_type != event_type::EV_NO_ACTION || !ahead.rest().starts_with(SPEC_ID) {
             return Ok(None);
+        }
+        if let Some(place) = digest.iter().position(|byte| *byte != 0) {
+            let found = format_args!("0x{:02x}", digest.get(place).copied().unwrap_or_default());
+            return Err(Error::unexpected("header digest", digest_at.saturating_add(place), "20 bytes of zero", found));
         }
         let mut event = ahead.sub("TCG_EfiSpecIDEvent", len)?;
         event.array::<16>("TCG_EfiSpecIDEvent.signature")?;

@@ -106,6 +106,16 @@ fn a_header_whose_length_leaves_out_its_vendor_info_is_read_by_its_own_lengths()
 }
 
 #[test]
+fn a_header_whose_digest_is_not_zero_is_refused_with_the_place() {
+    for place in 8..28 {
+        let mut bytes = sample();
+        bytes[place] ^= 0x40;
+        let error = Log::parse(&bytes).unwrap_err().to_string();
+        assert_eq!(error, format!("header digest at byte {place}: expected 20 bytes of zero, found 0x40"));
+    }
+}
+
+#[test]
 fn written_events_are_read_back() {
     let area = sample();
     let log = Log::parse(&area).unwrap();

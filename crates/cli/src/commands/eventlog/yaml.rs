@@ -272,6 +272,8 @@ impl Yaml {
         let Ok(replayed) = replay::replay_parsed(log) else { return };
         let counts = |event: &Event<'_>| log.spec_id().is_some() || event.event_type != EV_NO_ACTION;
         let locality = log.events().find_map(|event| event.startup_locality()).unwrap_or(0);
+        let extended: Vec<_> =
+            log.events().filter(|event| event.event_type != EV_NO_ACTION).map(|event| event.mr_index).collect();
         for bank in BANKS.into_iter().filter(|bank| log.banks().iter().any(|of_log| of_log.algorithm() == *bank)) {
             let mut used = [false; MAX_REGISTERS as usize];
             for event in log.events().filter(|event| counts(event) && event.digests.get(bank).is_some()) {
@@ -279,18 +281,24 @@ impl Yaml {
                     *used = true;
                 }
             }
-            if used.contains(&true) {
+            let untouched = |pcr| {
+                let mut zero = vec![0; bank.digest_size().unwrap_or_default()];
+                if let (0, Some(last)) = (pcr, zero.last_mut()) {
+                    *last = locality;
+                }
+                zero
+            };
+            // Where an event leaves the bank out, nobody knows what its register holds.
+            let value = |pcr| match replayed.register(pcr, bank) {
+                Some(register) => Some(register.value().to_vec()),
+                None => (!extended.contains(&pcr)).then(|| untouched(pcr)),
+            };
+            let used = (0u32..).zip(used).filter(|(_, used)| *used);
+            let values: Vec<_> = used.filter_map(|(pcr, _)| Some((pcr, value(pcr)?))).collect();
+            if !values.is_empty() {
                 self.line(format_args!("  {bank}:"));
             }
-            for (pcr, _) in (0u32..).zip(used).filter(|(_, used)| *used) {
-                let untouched = || {
-                    let mut zero = vec![0; bank.digest_size().unwrap_or_default()];
-                    if let (0, Some(last)) = (pcr, zero.last_mut()) {
-                        *last = locality;
-                    }
-                    zero
-                };
-                let value = replayed.register(pcr, bank).map_or_else(untouched, |register| register.value().to_vec());
+            for (pcr, value) in values {
                 self.line(format_args!("    {pcr:<2} : 0x{}", hex::encode(value)));
             }
         }
