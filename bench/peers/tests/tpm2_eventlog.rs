@@ -531,7 +531,7 @@ fn the_simulator_s_log_is_replayed_to_its_registers_and_printed_alike() {
     let site = sim::Site::found(sim::KeyKind::P256, clock).unwrap();
     let machine = site.machine(sim::MachineConfig::new(files::generate("peers"))).unwrap();
     let log = machine.event_log();
-    let replayed = tools::read_yaml(&tool.prints(&folder, &log, "1").unwrap()).unwrap();
+    let replayed = tools::read_yaml(&tool.prints(&folder, log, "1").unwrap()).unwrap();
     let held = machine.pcrs().unwrap();
     for bank in [AlgorithmId::SHA1, AlgorithmId::SHA256, AlgorithmId::SHA384] {
         for pcr in [0, 1, 2, 3, 4, 5, 6, 7, 9] {
@@ -541,6 +541,6 @@ fn the_simulator_s_log_is_replayed_to_its_registers_and_printed_alike() {
             );
         }
     }
-    assert_eq!(tool.fate(&folder, &log, "1"), Fate::Alike);
+    assert_eq!(tool.fate(&folder, log, "1"), Fate::Alike);
     fs::remove_dir_all(folder).unwrap();
 }
