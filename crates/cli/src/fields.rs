@@ -1,13 +1,15 @@
 //! Named values in the order of their format: what `inspect` and its kin print, as text or JSON.
 
 use sealwright_appraise::Plain;
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::Number;
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 /// A value that can be printed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) enum Value {
     /// A word, a number, a digest in hex.
     Text(String),
@@ -19,10 +21,35 @@ pub(crate) enum Value {
     List(Vec<Value>),
     /// Named values.
     Fields(Fields),
+    /// Values in a row, none of which fits behind a name, each made when it is printed.
+    Rows(Rows),
+}
+
+/// What is read from a log of any length, a record a row. The rows are not kept, because they are up to a hundred times as long as what they are read
+/// from: each time that they are printed they are read again, one at a time.
+#[derive(Clone, Debug)]
+pub(crate) struct Rows {
+    bytes: Arc<Vec<u8>>,
+    count: usize,
+    read: ReadRows,
+}
+
+/// Reads rows from bytes that are known to hold them.
+pub(crate) type ReadRows = for<'b> fn(&'b [u8]) -> Box<dyn Iterator<Item = Value> + 'b>;
+
+impl Rows {
+    /// The rows, `count` in number, that `read` finds in `bytes`.
+    pub(crate) fn new(bytes: impl Into<Vec<u8>>, count: usize, read: ReadRows) -> Self {
+        Self { bytes: Arc::new(bytes.into()), count, read }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = Value> {
+        (self.read)(&self.bytes)
+    }
 }
 
 /// Named values, in order.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Fields(Vec<(Cow<'static, str>, Value)>);
 
 impl Fields {
@@ -66,6 +93,10 @@ impl Fields {
                     writeln!(f, "{:indent$}{name}", "")?;
                     list.iter().try_for_each(|item| item.print_item(f, indent + 2))?;
                 }
+                Value::Rows(rows) if rows.count > 0 => {
+                    writeln!(f, "{:indent$}{name}", "")?;
+                    rows.iter().try_for_each(|row| row.print_item(f, indent + 2))?;
+                }
                 short => writeln!(f, "{:indent$}{name:width$}  {short}", "")?,
             }
         }
@@ -80,6 +111,7 @@ impl Value {
             Self::Text(_) | Self::Number(_) | Self::Flag(_) => true,
             Self::List(list) => list.iter().all(|item| matches!(item, Self::Text(text) if text.len() < 32)),
             Self::Fields(_) => false,
+            Self::Rows(rows) => rows.count == 0,
         }
     }
 
@@ -112,6 +144,8 @@ impl fmt::Display for Value {
                 f.write_str(&items.join(", "))
             }
             Self::Fields(fields) => fields.print(f, 0),
+            Self::Rows(rows) if rows.count == 0 => f.write_str("none"),
+            Self::Rows(rows) => rows.iter().try_for_each(|row| row.print_item(f, 0)),
         }
     }
 }
@@ -132,6 +166,7 @@ impl Serialize for Value {
             Self::Flag(flag) => serializer.serialize_bool(*flag),
             Self::List(list) => list.serialize(serializer),
             Self::Fields(fields) => fields.serialize(serializer),
+            Self::Rows(rows) => serializer.collect_seq(rows.iter()),
         }
     }
 }
@@ -163,9 +198,86 @@ impl From<serde_json::Value> for Value {
     }
 }
 
+impl From<Rows> for Value {
+    fn from(rows: Rows) -> Self {
+        Self::Rows(rows)
+    }
+}
+
 impl From<bool> for Value {
     fn from(flag: bool) -> Self {
         Self::Flag(flag)
+    }
+}
+
+/// A value as JSON says it, with an object's members by their names, and without those that are null. Lists of anything but texts become
+/// [`Rows`].
+pub(crate) struct Told(pub(crate) Option<Value>);
+
+impl<'de> Deserialize<'de> for Told {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ReadTold)
+    }
+}
+
+struct ReadTold;
+
+impl<'de> Visitor<'de> for ReadTold {
+    type Value = Told;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<Told, E> {
+        Ok(Told(None))
+    }
+
+    fn visit_bool<E>(self, flag: bool) -> Result<Told, E> {
+        Ok(Told(Some(Value::Flag(flag))))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Told, E> {
+        Ok(Told(Some(Value::Number(number.into()))))
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Told, E> {
+        Ok(Told(Some(Value::Number(number.into()))))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Told, E> {
+        Ok(Told(Some(text.into())))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Told, A::Error> {
+        let (mut texts, mut rows, mut count) = (Vec::new(), Vec::new(), 0usize);
+        while let Some(Told(element)) = elements.next_element()? {
+            match element {
+                Some(text @ Value::Text(_)) if count == 0 => texts.push(text),
+                row => {
+                    let row = row.unwrap_or_else(|| "null".into());
+                    for row in texts.drain(..).chain([row]) {
+                        serde_json::to_writer(&mut rows, &row).map_err(A::Error::custom)?;
+                        rows.push(b'\n');
+                        count += 1;
+                    }
+                }
+            }
+        }
+        let read: ReadRows = |rows| {
+            let rows = serde_json::Deserializer::from_slice(rows).into_iter::<Told>();
+            Box::new(rows.map_while(Result::ok).filter_map(|Told(row)| row))
+        };
+        Ok(Told(Some(if count == 0 { Value::List(texts) } else { Rows::new(rows, count, read).into() })))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Told, A::Error> {
+        let mut fields: Vec<(Cow<'static, str>, Value)> = Vec::new();
+        while let Some((name, Told(value))) = members.next_entry::<String, Told>()? {
+            fields.extend(value.map(|value| (Cow::Owned(name), value)));
+        }
+        fields.sort_by(|(one, _), (other, _)| one.cmp(other));
+        Ok(Told(Some(Fields(fields).into())))
     }
 }
 
@@ -217,6 +329,33 @@ mod tests {
         let fields = Fields::new().with("name\u{200b}", "a\u{1b}[2Jb");
         assert_eq!(fields.to_string(), "name\\u{200b}  a\\u{1b}[2Jb\n");
         assert_eq!(serde_json::to_string(&fields).unwrap(), "{\"name\u{200b}\":\"a\\u001b[2Jb\"}");
+    }
+
+    #[test]
+    fn rows_are_printed_as_the_list_of_them_is() {
+        fn read(bytes: &[u8]) -> Box<dyn Iterator<Item = Value> + '_> {
+            Box::new(bytes.iter().map(|byte| Fields::new().with("byte", *byte).into()))
+        }
+        for bytes in [&b"ab"[..], b""] {
+            let rows = Fields::new().with("n", 1u8).with("all", Rows::new(bytes, bytes.len(), read)).with("kind", "x");
+            let list = Fields::new().with("n", 1u8).with("all", read(bytes).collect::<Vec<_>>()).with("kind", "x");
+            assert_eq!(rows.to_string(), list.to_string());
+            let json = |fields: &Fields| serde_json::to_string_pretty(fields).unwrap();
+            assert_eq!(json(&rows), json(&list));
+        }
+    }
+
+    #[test]
+    fn a_document_is_printed_by_its_names_without_what_is_null() {
+        let text = r#"{"z":[{"b":1,"a":null,"c":[true]},{"a":"x"}],"n":null,"m":[7,8],"words":["a","b"],"a":{"y":-1},"none":[]}"#;
+        let document: serde_json::Value = serde_json::from_str(text).unwrap();
+        let Told(read) = serde_json::from_str(text).unwrap();
+        let json = serde_json::to_string(&read).unwrap();
+        assert_eq!(json, r#"{"a":{"y":-1},"m":[7,8],"none":[],"words":["a","b"],"z":[{"b":1,"c":[true]},{"a":"x"}]}"#);
+        let mut known = document;
+        known.as_object_mut().unwrap().remove("n");
+        known["z"][0].as_object_mut().unwrap().remove("a");
+        assert_eq!(read.unwrap().to_string(), Value::from(known).to_string());
     }
 
     #[test]

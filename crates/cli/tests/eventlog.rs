@@ -11,7 +11,9 @@ use sealwright_wire::tcg2::{AlgorithmId, Log, Writer, event_type::*};
 use sealwright_wire::tcg12;
 use serde_json::Value;
 use std::fs;
+use std::io::Read;
 use std::path::Path;
+use std::process::Stdio;
 
 fn json(path: &Path) -> Value {
     serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
@@ -237,4 +239,48 @@ fn records_of_tpm_1_2_with_a_type_that_nobody_named_are_shown() {
     fs::write(&path, [0; 64]).unwrap();
     let none = sealwright(&["eventlog", "show", path.to_str().unwrap()]);
     assert!(none.code == 3 && none.stderr.contains("no records"), "{}", none.stderr);
+}
+
+/// The most memory that the program has held when it has printed its first mebibyte, in bytes. It waits there, because nobody reads on.
+fn held(args: &[&str]) -> usize {
+    let mut child = command().args(args).stdout(Stdio::piped()).spawn().unwrap();
+    let mut printed = vec![0; 1 << 20];
+    child.stdout.as_mut().unwrap().read_exact(&mut printed).unwrap();
+    let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let most = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    most.trim().trim_end_matches(" kB").parse::<usize>().unwrap() << 10
+}
+
+#[test]
+fn printing_a_log_of_the_smallest_records_costs_at_most_sixteen_times_its_length() {
+    let firmware = |times: usize| {
+        let spec_id = [b"Spec ID Event03\0", &[0, 0, 0, 0, 0, 2, 0, 2, 1, 0, 0, 0, 0x77, 0x77, 1, 0, 0][..]].concat();
+        let header = [&[0, 0, 0, 0, 3, 0, 0, 0][..], &[0; 20], &[33, 0, 0, 0], &spec_id].concat();
+        let record = [0, 0, 0, 0, 5, 0, 0, 0, 1, 0, 0, 0, 0x77, 0x77, 1, 0, 0, 0, 0];
+        [header, record.repeat(times)].concat()
+    };
+    let list = |times| format!("0 {} n \n", "0".repeat(40)).repeat(times).into_bytes();
+    let canonical = |times| [&[0x9f][..], &[0xa3, 1, 0, 3, 0xa0, 4, 0].repeat(times), &[0xff]].concat();
+    let folder = tempfile::tempdir().unwrap();
+    let (long, short) = (folder.path().join("long"), folder.path().join("short"));
+    let (long_log, short_log) = (long.to_str().unwrap(), short.to_str().unwrap());
+    let all: [&[&str]; 5] = [
+        &["eventlog", "show"],
+        &["eventlog", "show", "--json"],
+        &["inspect"],
+        &["inspect", "--json"],
+        &["eventlog", "show", "--format", "yaml"],
+    ];
+    let logs: [(&dyn Fn(usize) -> Vec<u8>, _); 3] = [(&firmware, 5), (&list, 4), (&canonical, 4)];
+    for (log, commands) in logs {
+        let bytes = log(200_000);
+        fs::write(&long, &bytes).unwrap();
+        fs::write(&short, log(16_000)).unwrap();
+        for command in &all[..commands] {
+            let more = held(&[command, &[long_log][..]].concat()) - held(&[command, &[short_log][..]].concat());
+            assert!(more <= 16 * bytes.len(), "{command:?}: {more} bytes for {}", bytes.len());
+        }
+    }
 }

@@ -204,8 +204,8 @@ impl History {
 fn components(svns: [u8; 16], words: &[(usize, &str, Option<&str>)]) -> [Component; 16] {
     let mut components = svns.map(|svn| Component::new(u16::from(svn)));
     for (index, category, kind) in words {
-        components[*index].category = Some((*category).to_owned());
-        components[*index].kind = kind.map(str::to_owned);
+        components[*index].category = Some((*category).into());
+        components[*index].kind = kind.map(Into::into);
     }
     components
 }

@@ -5,6 +5,9 @@
 use crate::{Error, Kind};
 use minicbor::{Decoder, Encoder, data::Type};
 
+/// The most levels of arrays and maps that are passed over.
+const MAX_DEPTH: usize = 32;
+
 /// A cursor over borrowed CBOR; offsets count from the start of the outermost input.
 #[derive(Clone, Debug)]
 pub(crate) struct Cbor<'a> {
@@ -71,9 +74,9 @@ impl<'a> Cbor<'a> {
         self.read(field, Decoder::tag).map(|tag| tag.as_u64())
     }
 
-    /// Passes over one item, however deep.
+    /// Passes over one item, of at most [`MAX_DEPTH`] levels.
     pub(crate) fn skip(&mut self, field: &'static str) -> Result<(), Error> {
-        self.read(field, Decoder::skip)
+        self.read(field, skip)
     }
 
     /// What `read` finds, or nothing where the item is null.
@@ -190,6 +193,53 @@ impl<'a> Cbor<'a> {
 
     fn malformed(&self, field: &'static str, error: &minicbor::decode::Error) -> Error {
         Error::unexpected(field, self.offset(), "CBOR of this profile", error)
+    }
+}
+
+/// Passes over one item of at most [`MAX_DEPTH`] levels. `Decoder::skip` has no such limit, and keeps 16 bytes on a stack that doubles for each
+/// byte that opens an array of indefinite length.
+pub(crate) fn skip(decoder: &mut Decoder<'_>) -> Result<(), minicbor::decode::Error> {
+    use minicbor::decode::Error;
+    // How many items are left in each array or map that the place is in; none is known of those of indefinite length.
+    let (mut left, mut depth) = ([None::<u64>; MAX_DEPTH], 0usize);
+    loop {
+        let kind = decoder.datatype()?;
+        let inside = depth.checked_sub(1).and_then(|place| left.get_mut(place));
+        match (kind, inside) {
+            (Type::Tag, _) => {
+                decoder.tag()?;
+                continue;
+            }
+            (Type::Break, Some(None)) => {
+                decoder.set_position(decoder.position().saturating_add(1));
+                depth = depth.saturating_sub(1);
+            }
+            (Type::Break, _) => return Err(Error::message("an end of nothing").at(decoder.position())),
+            (_, inside) => {
+                if let Some(Some(items)) = inside {
+                    *items = items.saturating_sub(1);
+                }
+                let items = match kind {
+                    Type::Array | Type::ArrayIndef => Some(decoder.array()?),
+                    Type::Map | Type::MapIndef => Some(decoder.map()?.map(|pairs| pairs.saturating_mul(2))),
+                    _ => None,
+                };
+                match items {
+                    Some(items) => {
+                        let place = left.get_mut(depth).ok_or_else(|| Error::message("nested too deep"))?;
+                        *place = items;
+                        depth = depth.saturating_add(1);
+                    }
+                    None => decoder.skip()?,
+                }
+            }
+        }
+        while depth.checked_sub(1).and_then(|place| left.get(place)) == Some(&Some(0)) {
+            depth = depth.saturating_sub(1);
+        }
+        if depth == 0 {
+            return Ok(());
+        }
     }
 }
 

@@ -164,13 +164,15 @@ impl<'a> Record<'a> {
     }
 }
 
-/// A whole log.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A whole log, checked to its last byte.
+///
+/// [`Log::parse`] reads every record once and keeps none; [`Log::records`] then reads them again, one at a time. A record in memory is up to
+/// twenty times as long as the shortest one in a log.
+#[derive(Clone, Copy, Debug)]
 pub struct Log<'a> {
-    /// How it was encoded.
-    pub encoding: Encoding,
-    /// Its records in order.
-    pub records: Vec<Record<'a>>,
+    bytes: &'a [u8],
+    encoding: Encoding,
+    records: usize,
 }
 
 impl<'a> Log<'a> {
@@ -187,13 +189,36 @@ impl<'a> Log<'a> {
             let found = hex::encode(log.get(..8).unwrap_or(log));
             return Err(Error::unexpected("canonical event log", 0, "TLV, JSON, a JSON sequence or CBOR", found));
         };
-        let records = match encoding {
-            Encoding::Tlv => tlv::records(log)?,
-            Encoding::Json => json::array(log)?,
-            Encoding::JsonSeq => json::sequence(log)?,
-            Encoding::Cbor => cbor::records(log)?,
-        };
-        Ok(Self { encoding, records })
+        if encoding == Encoding::Json {
+            json::check_array(log)?;
+        }
+        let mut reading = Reading::new(encoding, log)?;
+        let mut records = 0usize;
+        while reading.record()?.is_some() {
+            records = records.saturating_add(1);
+        }
+        Ok(Self { bytes: log, encoding, records })
+    }
+
+    /// What it was read from.
+    pub fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// How it was encoded.
+    pub fn encoding(&self) -> Encoding {
+        self.encoding
+    }
+
+    /// How many records it has.
+    pub fn record_count(&self) -> usize {
+        self.records
+    }
+
+    /// Its records in order.
+    pub fn records(&self) -> Records<'a> {
+        // The same bytes were read by `parse`, so that this does not fail.
+        Records(Reading::new(self.encoding, self.bytes).ok())
     }
 
     /// Writes records in an encoding.
@@ -206,6 +231,48 @@ impl<'a> Log<'a> {
             Encoding::Json => json::encode_array(records),
             Encoding::JsonSeq => json::encode_sequence(records),
             Encoding::Cbor => cbor::encode(records),
+        }
+    }
+}
+
+/// Iterates over the records of a log.
+#[derive(Clone, Debug)]
+pub struct Records<'a>(Option<Reading<'a>>);
+
+impl<'a> Iterator for Records<'a> {
+    type Item = Record<'a>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.as_mut()?.record().ok()?
+    }
+}
+
+/// A place between two records.
+#[derive(Clone, Debug)]
+enum Reading<'a> {
+    Tlv(tlv::Reading<'a>),
+    Array(json::Array<'a>),
+    Sequence(json::Sequence<'a>),
+    Cbor(cbor::Reading<'a>),
+}
+
+impl<'a> Reading<'a> {
+    fn new(encoding: Encoding, log: &'a [u8]) -> Result<Self, Error> {
+        Ok(match encoding {
+            Encoding::Tlv => Self::Tlv(tlv::Reading::new(log)),
+            Encoding::Json => Self::Array(json::Array::new(log)),
+            Encoding::JsonSeq => Self::Sequence(json::Sequence::new(log)),
+            Encoding::Cbor => Self::Cbor(cbor::Reading::new(log)?),
+        })
+    }
+
+    /// The next record; `None` where the log ends as it should.
+    fn record(&mut self) -> Result<Option<Record<'a>>, Error> {
+        match self {
+            Self::Tlv(reading) => reading.record(),
+            Self::Array(reading) => reading.record(),
+            Self::Sequence(reading) => reading.record(),
+            Self::Cbor(reading) => reading.record(),
         }
     }
 }

@@ -26,6 +26,10 @@ use serde_json::value::RawValue;
 
 /// Largest bundle or signed document that is read, in bytes. Real bundles have under 20 KB.
 pub const MAX_JSON: usize = 4 << 20;
+/// The most levels that a document may rate, and the most identities of modules. Real ones have about twenty.
+pub const MAX_LEVELS: usize = 1024;
+/// The most advisories of a level. Real ones have up to about twenty.
+pub const MAX_ADVISORIES: usize = 256;
 
 /// Everything beside the quote that its verification needs: certificates, revocation lists and two signed documents.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

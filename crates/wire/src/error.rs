@@ -1,6 +1,9 @@
 //! What is wrong with the bytes, and where.
 
-use std::fmt;
+use std::fmt::{self, Write};
+
+/// The most characters of what was found that an error holds.
+const MAX_FOUND: usize = 80;
 
 /// Bytes that are not what their format demands: which field, at which offset, and why.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -49,11 +52,12 @@ pub enum Kind {
 impl Error {
     /// A value that the format does not allow at this place.
     pub fn unexpected(field: &'static str, offset: usize, expected: &'static str, found: impl fmt::Display) -> Self {
-        let mut found = found.to_string();
-        if let Some((end, _)) = found.char_indices().nth(80) {
-            found.truncate(end);
-            found.push('…');
+        let mut short = Short { text: String::new(), left: MAX_FOUND };
+        // An error of the writer says that there was more.
+        if write!(short, "{found}").is_err() {
+            short.text.push('…');
         }
+        let found = short.text;
         Self { field, offset, kind: Kind::Unexpected { expected, found } }
     }
 
@@ -75,6 +79,22 @@ impl Error {
     pub fn at(mut self, base: usize) -> Self {
         self.offset = self.offset.saturating_add(base);
         self
+    }
+}
+
+/// The beginning of a text, which ends the writing of the rest: what is found may be as long as the input, and longer once it is escaped.
+struct Short {
+    text: String,
+    left: usize,
+}
+
+impl Write for Short {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let end = text.char_indices().nth(self.left).map(|(end, _)| end);
+        let taken = end.and_then(|end| text.get(..end)).unwrap_or(text);
+        self.text.push_str(taken);
+        self.left = self.left.saturating_sub(taken.chars().count());
+        end.map_or(Ok(()), |_| Err(fmt::Error))
     }
 }
 

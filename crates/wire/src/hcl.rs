@@ -18,7 +18,7 @@ pub use evidence::{Evidence, Quote};
 
 use crate::tcg2::AlgorithmId;
 use crate::tpm;
-use crate::{Error, Reader, Tee};
+use crate::{Error, Reader, Tee, json};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::Error as _;
@@ -32,6 +32,8 @@ pub const SIGNATURE: [u8; 4] = *b"HCLA";
 pub const HARDWARE_REPORT: usize = 1184;
 /// The most claims that are read, in bytes.
 pub const MAX_CLAIMS: usize = 64 << 10;
+/// The most keys of the runtime claims, and the most operations of a key. Real ones have two keys.
+const MAX_KEYS: usize = 16;
 
 /// The header: `IgvmAttestationReportHeader`.
 #[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned, Clone, Copy, Debug, PartialEq, Eq)]
@@ -239,6 +241,7 @@ fn check_size(field: &'static str, at: usize, stated: u32, wanted: usize) -> Res
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RuntimeClaims {
     /// Attestation key (`HCLAkPub`), endorsement key (`HCLEkPub`), perhaps others.
+    #[serde(deserialize_with = "json::at_most::<_, _, MAX_KEYS>")]
     pub keys: Vec<Jwk>,
     /// How the VM is set up.
     #[serde(rename = "vm-configuration")]
@@ -254,6 +257,7 @@ pub struct Jwk {
     /// Its name.
     pub kid: String,
     /// What it is for: `sign` or `encrypt`.
+    #[serde(deserialize_with = "json::at_most::<_, _, MAX_KEYS>")]
     pub key_ops: Vec<String>,
     /// `RSA`.
     pub kty: String,

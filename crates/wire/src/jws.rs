@@ -12,7 +12,7 @@ use serde::{
     de::{DeserializeSeed, MapAccess, SeqAccess, Visitor},
 };
 use serde_json::{Map, Value, map::Entry};
-use std::fmt;
+use std::{cell::Cell, fmt};
 
 /// The longest compact JWS that is read, in characters. Proxies cut HTTP headers well below this.
 pub const MAX_COMPACT: usize = 128 * 1024;
@@ -22,6 +22,24 @@ pub const MAX_HEADER: usize = 16 * 1024;
 pub const MAX_SIGNATURE: usize = 1024;
 /// How deep arrays and objects may nest in a header or a claim set.
 pub const MAX_DEPTH: usize = 32;
+
+/// What the values of any object may cost in memory, in bytes. To it comes so much for each byte of its text: a document of nothing but the
+/// smallest objects would take a hundred times its length.
+const COST_BASE: usize = 4 << 10;
+/// For each byte of a claim set, which is held once.
+const COST_OF_CLAIMS: usize = 10;
+/// For each byte of a header, whose members are sorted out, and for that are there twice.
+const COST_OF_HEADER: usize = 4;
+/// How many elements an array has places for from its first on.
+const FIRST_ELEMENTS: usize = 4;
+/// For an element behind these: an array grows by doubling.
+const COST_OF_ELEMENT: usize = 2 * size_of::<Value>();
+/// For an object: a node of a tree, with places for eleven members.
+const COST_OF_OBJECT: usize = 640;
+/// How many members an object's first node has places for.
+const NODE: usize = 11;
+/// For a member behind these: nodes are half full.
+const COST_OF_MEMBER: usize = 128;
 
 /// The JOSE header (RFC 7515, section 4.1), with the members that nobody here knows kept in [`Header::other`].
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -83,7 +101,7 @@ impl Header {
         if json.len() > MAX_HEADER {
             return Err(Error::too_long(FIELD, 0, MAX_HEADER, json.len()));
         }
-        let members = strict_object(FIELD, json)?;
+        let members = object_within(FIELD, json, COST_OF_HEADER)?;
         if members.contains_key("crit") {
             return Err(Error::unexpected(FIELD, 0, "no critical extension", "a member `crit`"));
         }
@@ -206,12 +224,18 @@ pub fn decode_base64url(field: &'static str, text: &str, limit: usize) -> Result
 /// The JSON object (RFC 8259) in `json`, read so that two readers cannot understand it differently.
 ///
 /// # Errors
-/// When the bytes are no JSON object and nothing else, nest deeper than [`MAX_DEPTH`], or name a member twice at any
-/// depth.
+/// When the bytes are no JSON object and nothing else, nest deeper than [`MAX_DEPTH`], name a member twice at any
+/// depth, or consist of so many small values that they would take more than about ten times their length in memory.
 pub fn strict_object(field: &'static str, json: &[u8]) -> Result<Map<String, Value>, Error> {
+    object_within(field, json, COST_OF_CLAIMS)
+}
+
+/// As [`strict_object`], with another price of a byte.
+fn object_within(field: &'static str, json: &[u8], per_byte: usize) -> Result<Map<String, Value>, Error> {
     const OBJECT: &str = "a JSON object that names no member twice";
     let mut deserializer = serde_json::Deserializer::from_slice(json);
-    let value = Strict { depth: MAX_DEPTH }
+    let left = Cell::new(json.len().saturating_mul(per_byte).saturating_add(COST_BASE));
+    let value = Strict { depth: MAX_DEPTH, left: &left }
         .deserialize(&mut deserializer)
         .and_then(|value| deserializer.end().map(|()| value))
         .map_err(|error| Error::unexpected(field, 0, OBJECT, error))?;
@@ -225,18 +249,28 @@ pub fn strict_object(field: &'static str, json: &[u8]) -> Result<Map<String, Val
 
 /// Reads any JSON value, refusing what `serde_json::Value` would silently mend: members that come twice.
 #[derive(Clone, Copy)]
-struct Strict {
+struct Strict<'b> {
     depth: usize,
+    /// What values may still cost, in bytes.
+    left: &'b Cell<usize>,
 }
 
-impl Strict {
+impl Strict<'_> {
+    fn pay<E: serde::de::Error>(self, cost: usize) -> Result<(), E> {
+        let left = self.left.get().checked_sub(cost);
+        self.left.set(left.unwrap_or_default());
+        left.map(|_| ()).ok_or_else(|| E::custom("more small values than its length allows"))
+    }
+
     fn inner<E: serde::de::Error>(self) -> Result<Self, E> {
         let depth = self.depth.checked_sub(1);
-        depth.map(|depth| Self { depth }).ok_or_else(|| E::custom(format_args!("nested deeper than {MAX_DEPTH}")))
+        depth
+            .map(|depth| Self { depth, ..self })
+            .ok_or_else(|| E::custom(format_args!("nested deeper than {MAX_DEPTH}")))
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Strict {
+impl<'de> DeserializeSeed<'de> for Strict<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
@@ -244,7 +278,7 @@ impl<'de> DeserializeSeed<'de> for Strict {
     }
 }
 
-impl<'de> Visitor<'de> for Strict {
+impl<'de> Visitor<'de> for Strict<'_> {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -283,6 +317,11 @@ impl<'de> Visitor<'de> for Strict {
         let inner = self.inner()?;
         let mut array = Vec::new();
         while let Some(element) = elements.next_element_seed(inner)? {
+            match array.len() {
+                0 => self.pay(FIRST_ELEMENTS.saturating_mul(size_of::<Value>()))?,
+                elements if elements >= FIRST_ELEMENTS => self.pay(COST_OF_ELEMENT)?,
+                _ => {}
+            }
             array.push(element);
         }
         Ok(Value::Array(array))
@@ -292,6 +331,11 @@ impl<'de> Visitor<'de> for Strict {
         let inner = self.inner()?;
         let mut object = Map::new();
         while let Some(name) = members.next_key::<String>()? {
+            match object.len() {
+                0 => self.pay(COST_OF_OBJECT)?,
+                members if members >= NODE => self.pay(COST_OF_MEMBER)?,
+                _ => {}
+            }
             match object.entry(name) {
                 Entry::Vacant(place) => {
                     place.insert(members.next_value_seed(inner)?);

@@ -20,6 +20,7 @@ mod cbor;
 mod digest;
 mod error;
 mod evidence;
+mod json;
 mod reader;
 
 pub mod aael;

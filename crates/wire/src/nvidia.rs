@@ -32,6 +32,8 @@ pub const DMTF: u8 = 0x01;
 pub const SIGNATURE_LEN: usize = 96;
 /// The longest report that is read, in bytes; those of Hopper have about 4 KiB.
 pub const MAX_REPORT: usize = 64 << 10;
+/// The most fields of opaque data that are accepted. There are 36 types.
+pub const MAX_FIELDS: usize = 128;
 
 /// GET_MEASUREMENTS (DSP0274 table 42), 37 bytes.
 #[repr(C)]

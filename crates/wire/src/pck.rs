@@ -5,7 +5,7 @@
 
 use crate::Error;
 use der::asn1::{AnyRef, ObjectIdentifier, OctetStringRef};
-use der::{Decode, Encode, Sequence, Tag};
+use der::{Decode, Encode, Reader, Sequence, SliceReader, Tag};
 
 /// OID of the extension, 1.2.840.113741.1.13.1.
 pub const SGX_EXTENSION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113741.1.13.1");
@@ -91,9 +91,15 @@ struct Entries<'a> {
 
 impl<'a> Entries<'a> {
     fn read(parent: ObjectIdentifier, der: &'a [u8]) -> Result<Self, Error> {
-        let list = Vec::<Entry<'a>>::from_der(der).map_err(malformed)?;
-        if list.len() > MAX_PAIRS {
-            return Err(Error::too_long(FIELD, 0, MAX_PAIRS, list.len()));
+        let sequence = AnyRef::from_der(der).map_err(malformed)?;
+        der::Tagged::tag(&sequence).assert_eq(Tag::Sequence).map_err(malformed)?;
+        let mut reader = SliceReader::new(sequence.value()).map_err(malformed)?;
+        let mut list = Vec::new();
+        while !reader.is_finished() {
+            if list.len() == MAX_PAIRS {
+                return Err(Error::too_long(FIELD, 0, MAX_PAIRS, MAX_PAIRS.saturating_add(1)));
+            }
+            list.push(Entry::decode(&mut reader).map_err(malformed)?);
         }
         let repeated =
             list.iter().enumerate().find(|(at, entry)| list.iter().take(*at).any(|other| other.id == entry.id));

@@ -27,7 +27,7 @@
 //! extends it at run time is told, event by event, by the log that verification replays.
 
 use crate::time::UnixTime;
-use crate::{Digest, Tee};
+use crate::{Digest, Tee, json};
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::BTreeMap;
@@ -284,15 +284,16 @@ pub struct Parts {
     /// The environment that the values are for.
     pub tee: Tee,
     /// What was assumed, by name.
-    #[serde(deserialize_with = "each_name_once")]
+    #[serde(deserialize_with = "each_name_once::<_, _, MAX_PROFILE>")]
     pub profile: BTreeMap<String, String>,
     /// What was measured.
+    #[serde(deserialize_with = "json::at_most::<_, _, MAX_ENTRIES>")]
     pub inputs: Vec<Input>,
     /// Per claim, the values of which one must be seen.
-    #[serde(deserialize_with = "each_name_once")]
+    #[serde(deserialize_with = "claims")]
     pub values: BTreeMap<String, Vec<Value>>,
     /// Which events come from a log instead of a file.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "json::at_most::<_, _, MAX_ENTRIES>")]
     pub taken_from_log: Vec<String>,
     /// The last moment at which the values hold.
     #[serde(default)]
@@ -415,19 +416,27 @@ impl<'de> Deserialize<'de> for ReferenceValues {
     }
 }
 
-/// A JSON object in which no name comes twice: readers would differ on which one counts.
-fn each_name_once<'de, D, T>(deserializer: D) -> Result<BTreeMap<String, T>, D::Error>
+/// The values of each claim.
+fn claims<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, Vec<Value>>, D::Error> {
+    #[derive(Deserialize)]
+    struct Values(#[serde(deserialize_with = "json::at_most::<_, _, MAX_ENTRIES>")] Vec<Value>);
+    let claims = each_name_once::<_, Values, MAX_ENTRIES>(deserializer)?;
+    Ok(claims.into_iter().map(|(claim, Values(values))| (claim, values)).collect())
+}
+
+/// A JSON object of at most `LIMIT` members in which no name comes twice: readers would differ on which one counts.
+fn each_name_once<'de, D, T, const LIMIT: usize>(deserializer: D) -> Result<BTreeMap<String, T>, D::Error>
 where
     D: Deserializer<'de>,
     T: Deserialize<'de>,
 {
-    struct Members<T>(PhantomData<T>);
+    struct Members<T, const LIMIT: usize>(PhantomData<T>);
 
-    impl<'de, T: Deserialize<'de>> Visitor<'de> for Members<T> {
+    impl<'de, T: Deserialize<'de>, const LIMIT: usize> Visitor<'de> for Members<T, LIMIT> {
         type Value = BTreeMap<String, T>;
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("an object")
+            write!(f, "an object of at most {LIMIT} members")
         }
 
         fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
@@ -436,13 +445,16 @@ where
                 if map.contains_key(&name) {
                     return Err(serde::de::Error::custom(format_args!("duplicate name {name:?}")));
                 }
+                if map.len() == LIMIT {
+                    return Err(serde::de::Error::invalid_length(LIMIT.saturating_add(1), &self));
+                }
                 map.insert(name, value);
             }
             Ok(map)
         }
     }
 
-    deserializer.deserialize_map(Members(PhantomData))
+    deserializer.deserialize_map(Members::<T, LIMIT>(PhantomData))
 }
 
 fn check_values(tee: Tee, values: &BTreeMap<String, Vec<Value>>) -> Result<(), Error> {

@@ -1,7 +1,7 @@
 mod yaml;
 
 use crate::args::{EventLogCommand, EventLogReplay, EventLogShow, LogFormat, nonsense};
-use crate::fields::{Fields, Value};
+use crate::fields::{Fields, Told};
 use crate::inspect::{AnyLog, MAX_FILE, decoded, is_tdx, register_name};
 use crate::output::{Outcome, Output};
 use anyhow::{Context, Result, bail};
@@ -42,7 +42,7 @@ fn show(args: &EventLogShow, output: Output) -> Result<Outcome> {
         let AnyLog::Firmware(log) = &log else {
             bail!("{shown} is no firmware's log but a {}, which tpm2_eventlog does not print", log.kind())
         };
-        output.bytes(&yaml::document(log, args.tpm2_tools, args.eventlog_version))?;
+        output.stream(|out| yaml::document(out, log, args.tpm2_tools, args.eventlog_version))?;
         return Ok(Outcome::Yes);
     }
     let fields = match &log {
@@ -62,22 +62,10 @@ fn boot(log: &AnyLog<'_>, firmware: &Log<'_>) -> Result<Fields> {
     };
     // Without a quote: what the log tells if its registers are what it replays to.
     let registers: Vec<_> = (0..replay::MAX_REGISTERS).collect();
-    let boot = serde_json::to_value(Boot::read(firmware, *bank, &registers))?;
-    Ok(Fields::new().with("log", log.kind()).with("bank", bank.to_string()).with("boot", without_nulls(boot)))
-}
-
-/// What is not known is left out.
-fn without_nulls(value: serde_json::Value) -> Value {
-    match value {
-        serde_json::Value::Object(members) => Value::Fields(
-            members
-                .into_iter()
-                .filter(|(_, value)| !value.is_null())
-                .fold(Fields::new(), |fields, (name, value)| fields.with(name, without_nulls(value))),
-        ),
-        serde_json::Value::Array(items) => Value::List(items.into_iter().map(without_nulls).collect()),
-        other => other.into(),
-    }
+    let boot = serde_json::to_vec(&Boot::read(firmware, *bank, &registers))?;
+    // What is not known is left out.
+    let Told(boot) = serde_json::from_slice(&boot)?;
+    Ok(Fields::new().with("log", log.kind()).with("bank", bank.to_string()).with_some("boot", boot))
 }
 
 fn replay(args: &EventLogReplay, output: Output) -> Result<Outcome> {
@@ -130,8 +118,8 @@ fn replayed(log: &AnyLog<'_>, bytes: &[u8], tdx: bool, ima: Option<&Path>) -> Re
     let mut replayed = match log {
         AnyLog::Firmware(log) => replay::replay_parsed(log)?,
         AnyLog::Canonical(log) => replay::replay_cel(log)?,
-        AnyLog::Ima(_, entries) => {
-            let mut replayed = Replay::of_banks(ima_banks(entries));
+        AnyLog::Ima(list) => {
+            let mut replayed = Replay::of_banks(ima_banks(list.first().as_ref()));
             replayed.join_ima(bytes)?;
             replayed
         }
@@ -143,8 +131,8 @@ fn replayed(log: &AnyLog<'_>, bytes: &[u8], tdx: bool, ima: Option<&Path>) -> Re
 }
 
 /// The usual banks; that of the list's own digests alone where the kernel names registers of a trust domain.
-fn ima_banks(entries: &[sealwright_wire::ima::Entry<'_>]) -> Vec<AlgorithmId> {
-    let size = entries.first().map_or(20, |entry| entry.template_digest.len());
+fn ima_banks(first: Option<&sealwright_wire::ima::Entry<'_>>) -> Vec<AlgorithmId> {
+    let size = first.map_or(20, |entry| entry.template_digest.len());
     let of_size = |bank: &AlgorithmId| Hash::of(*bank).is_some_and(|hash| hash.size() == size);
     match size {
         20 => IMA_BANKS.to_vec(),

@@ -1,7 +1,7 @@
 //! A log of any kind: which it is, and its records.
 
 use super::log;
-use crate::fields::Fields;
+use crate::fields::{Fields, Rows, Value};
 use anyhow::{Context, Result, bail};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -19,9 +19,29 @@ pub(crate) enum AnyLog<'a> {
     /// A firmware's: TCG2, CCEL or TPM 1.2.
     Firmware(Log<'a>),
     /// The kernel's list of IMA.
-    Ima(Form, Vec<Entry<'a>>),
+    Ima(List<'a>),
     /// A canonical event log.
     Canonical(cel::Log<'a>),
+}
+
+/// A list of IMA of which every entry was read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct List<'a> {
+    bytes: &'a [u8],
+    form: Form,
+    entries: usize,
+}
+
+impl<'a> List<'a> {
+    fn parse(form: Form, bytes: &'a [u8]) -> Result<Self, sealwright_wire::Error> {
+        let entries = ima::entries(bytes)?.try_fold(0usize, |count, entry| entry.map(|_| count + 1))?;
+        Ok(Self { bytes, form, entries })
+    }
+
+    /// The first entry.
+    pub(crate) fn first(&self) -> Option<Entry<'a>> {
+        ima::entries(self.bytes).ok()?.next()?.ok()
+    }
 }
 
 impl<'a> AnyLog<'a> {
@@ -42,8 +62,7 @@ impl<'a> AnyLog<'a> {
             return Ok(found);
         }
         if let Some(form) = Form::of(bytes).filter(|_| !bytes.is_empty()) {
-            let entries: Result<Vec<_>, _> = ima::entries(bytes)?.collect();
-            return Ok(Self::Ima(form, entries.context("IMA list")?));
+            return Ok(Self::Ima(List::parse(form, bytes).context("IMA list")?));
         }
         match Log::parse(bytes) {
             // Whoever calls it a log is believed as far as its records go: types have numbers that nobody named.
@@ -61,12 +80,12 @@ impl<'a> AnyLog<'a> {
             return None;
         }
         if let Some(form) = Form::of(bytes)
-            && let Ok(entries) = ima::entries(bytes).ok()?.collect()
+            && let Ok(list) = List::parse(form, bytes)
         {
-            return Some(Self::Ima(form, entries));
+            return Some(Self::Ima(list));
         }
         if let Ok(log) = cel::Log::parse(bytes) {
-            return (!log.records.is_empty()).then_some(Self::Canonical(log));
+            return (log.record_count() > 0).then_some(Self::Canonical(log));
         }
         // Nothing tells these records from other bytes but that they end where the file does, and name registers that there are.
         let log = Log::parse(bytes).ok().filter(|log| log.event_count() > 0)?;
@@ -83,9 +102,9 @@ impl<'a> AnyLog<'a> {
                 format!("{}, of a trust domain", log::kind(log))
             }
             Self::Firmware(log) => log::kind(log),
-            Self::Ima(Form::Ascii, _) => "IMA measurement list".to_owned(),
-            Self::Ima(Form::Binary { .. }, _) => "IMA measurement list, binary".to_owned(),
-            Self::Canonical(log) => format!("canonical event log, {}", log.encoding.name()),
+            Self::Ima(List { form: Form::Ascii, .. }) => "IMA measurement list".to_owned(),
+            Self::Ima(List { form: Form::Binary { .. }, .. }) => "IMA measurement list, binary".to_owned(),
+            Self::Canonical(log) => format!("canonical event log, {}", log.encoding().name()),
         }
     }
 
@@ -93,14 +112,12 @@ impl<'a> AnyLog<'a> {
     pub(crate) fn fields(&self) -> Fields {
         match self {
             Self::Firmware(log) => log::events(log),
-            Self::Ima(_, entries) => {
-                let lines: Vec<_> = entries.iter().map(ima_entry).collect();
-                Fields::new().with("entries", entries.len()).with("list", lines)
+            Self::Ima(List { bytes, entries, .. }) => {
+                Fields::new().with("entries", *entries).with("list", Rows::new(*bytes, *entries, ima_entries))
             }
             Self::Canonical(log) => {
-                let records: Vec<_> =
-                    log.records.iter().enumerate().map(|(place, record)| canonical(place, record)).collect();
-                Fields::new().with("records", log.records.len()).with("events", records)
+                let rows = Rows::new(log.bytes(), log.record_count(), canonical_records);
+                Fields::new().with("records", log.record_count()).with("events", rows)
             }
         }
     }
@@ -117,6 +134,11 @@ pub(crate) fn decoded(bytes: Vec<u8>) -> Vec<u8> {
     STANDARD.decode(joined).unwrap_or(bytes)
 }
 
+/// The entries of a list that was read before.
+fn ima_entries(bytes: &[u8]) -> Box<dyn Iterator<Item = Value> + '_> {
+    Box::new(ima::entries(bytes).into_iter().flatten().map_while(Result::ok).map(|entry| ima_entry(&entry).into()))
+}
+
 fn ima_entry(entry: &Entry<'_>) -> Fields {
     Fields::new()
         .with("pcr", entry.pcr)
@@ -128,6 +150,12 @@ fn ima_entry(entry: &Entry<'_>) -> Fields {
         )
         .with_some("path", entry.path().map(|path| String::from_utf8_lossy(path).into_owned()))
         .with("violation", entry.is_violation())
+}
+
+/// The records of a log that was read before.
+fn canonical_records(bytes: &[u8]) -> Box<dyn Iterator<Item = Value> + '_> {
+    let records = cel::Log::parse(bytes).into_iter().flat_map(|log| log.records()).enumerate();
+    Box::new(records.map(|(place, record)| canonical(place, &record).into()))
 }
 
 fn canonical(place: usize, record: &Record<'_>) -> Fields {

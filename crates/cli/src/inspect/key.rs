@@ -2,13 +2,15 @@
 
 use super::Inspected;
 use crate::fields::{Fields, Value};
-use anyhow::Result;
+use anyhow::{Context, Result, bail};
 use sealwright_verify::pem;
 use sealwright_wire::cca::Store;
 use serde_json::{Map, Value as Json};
 use x509_cert::der::{Decode, asn1::ObjectIdentifier};
 use x509_cert::spki::SubjectPublicKeyInfoRef;
 
+/// The largest keys in JSON that are read, in bytes: values in memory take up to a hundred times the length of their text.
+const MAX_KEYS: usize = 256 << 10;
 /// Members of a JSON Web Key that are secret (RFC 7518, section 6).
 const SECRET: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 
@@ -35,14 +37,18 @@ pub(super) fn public(der: &[u8]) -> Option<Result<Inspected>> {
 }
 
 /// A JSON Web Key, or a set of them (RFC 7517, sections 4 and 5).
-pub(super) fn web(document: &Map<String, Json>) -> Option<Inspected> {
-    if document.get("kty").is_some_and(Json::is_string) {
-        let (kind, fields) = web_key(document);
-        return Some(Inspected::new(kind, fields));
+pub(super) fn web(text: &[u8]) -> Result<Inspected> {
+    if text.len() > MAX_KEYS {
+        bail!("keys of over {MAX_KEYS} bytes");
     }
-    let keys = document.get("keys")?.as_array()?;
+    let document: Map<String, Json> = serde_json::from_slice(text)?;
+    if document.get("kty").is_some_and(Json::is_string) {
+        let (kind, fields) = web_key(&document);
+        return Ok(Inspected::new(kind, fields));
+    }
+    let keys = document.get("keys").and_then(Json::as_array).context("a document of no known kind")?;
     let keys: Option<Vec<_>> = keys.iter().map(|key| key.as_object().map(|key| web_key(key).1)).collect();
-    Some(Inspected::new("JSON Web Key Set", Fields::new().with("keys", keys?)))
+    Ok(Inspected::new("JSON Web Key Set", Fields::new().with("keys", keys.context("a key that is no object")?)))
 }
 
 fn web_key(key: &Map<String, Json>) -> (&'static str, Fields) {

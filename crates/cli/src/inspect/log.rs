@@ -1,6 +1,6 @@
 //! Event logs, record by record.
 
-use crate::fields::Fields;
+use crate::fields::{Fields, Rows, Value};
 use sealwright_wire::aael::RuntimeEvent;
 use sealwright_wire::acpi::Ccel;
 use sealwright_wire::tcg2::event_type::{self, EV_NO_ACTION};
@@ -30,13 +30,18 @@ pub(super) fn kind(log: &Log<'_>) -> String {
 
 /// The log's header and records.
 pub(crate) fn events(log: &Log<'_>) -> Fields {
-    let tdx = is_tdx(log);
-    let records: Vec<_> = log.events().map(|event| record(tdx, &event)).collect();
     Fields::new()
         .with("records", log.event_count())
         .with("bytes_used", log.used().len())
         .with("padding", format!("{:?}", log.padding()))
-        .with("events", records)
+        .with("events", Rows::new(log.used(), log.event_count(), records))
+}
+
+/// The records of a log that was read before.
+fn records(bytes: &[u8]) -> Box<dyn Iterator<Item = Value> + '_> {
+    let log = Log::parse(bytes).ok();
+    let tdx = log.as_ref().is_some_and(is_tdx);
+    Box::new(log.into_iter().flat_map(|log| log.events()).map(move |event| record(tdx, &event).into()))
 }
 
 /// A log with one SHA-384 bank whose events extend MR indexes 1 to 4 is a trust domain's.

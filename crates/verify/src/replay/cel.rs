@@ -21,10 +21,10 @@ impl Replay {
     /// # Errors
     /// When a record names a PCR that no machine has.
     pub fn join_cel(&mut self, log: &Log<'_>) -> Result<(), Error> {
-        for record in &log.records {
+        for record in log.records() {
             record.digests.iter().for_each(|(algorithm, _)| self.add_bank(*algorithm));
         }
-        for (place, record) in log.records.iter().enumerate().filter(|(_, record)| record.extends()) {
+        for (place, record) in log.records().enumerate().filter(|(_, record)| record.extends()) {
             let Register::Pcr(mr_index) = record.register else {
                 self.nv_records = self.nv_records.saturating_add(1);
                 continue;

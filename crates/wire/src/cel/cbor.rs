@@ -4,14 +4,15 @@ use super::{
     Content, Record, Register, Systemd, TYPE_IMA_TEMPLATE, TYPE_PCCLIENT_STD, add_digest, no_encoding, one_register,
     type_name, type_number,
 };
-use crate::Error;
 use crate::tcg2::{AlgorithmId, event_type};
+use crate::{Error, Kind, cbor};
 use minicbor::data::Type;
 use minicbor::{Decoder, Encoder};
 use std::borrow::Cow;
 
 /// The most members of a map that is looked through; records have six.
 const MAX_MEMBERS: usize = 64;
+const FIELD: &str = "canonical event log";
 
 fn wrong(field: &'static str, decoder: &Decoder<'_>, error: &minicbor::decode::Error) -> Error {
     Error::unexpected(field, decoder.position(), "CBOR of its kind", error)
@@ -67,36 +68,48 @@ fn more(field: &'static str, decoder: &mut Decoder<'_>, count: Option<u64>, seen
         return Ok((seen as u64) < count);
     }
     match decoder.datatype() {
-        Ok(Type::Break) => decoder.skip().map(|()| false).map_err(|error| wrong(field, decoder, &error)),
+        Ok(Type::Break) => {
+            decoder.set_position(decoder.position().saturating_add(1));
+            Ok(false)
+        }
         Ok(_) => Ok(true),
         Err(error) => Err(wrong(field, decoder, &error)),
     }
 }
 
 fn skip(decoder: &mut Decoder<'_>) -> Result<(), Error> {
-    decoder.skip().map_err(|error| wrong("CEL member", decoder, &error))
+    cbor::skip(decoder).map_err(|error| wrong("CEL member", decoder, &error))
 }
 
-pub(super) fn records(log: &[u8]) -> Result<Vec<Record<'_>>, Error> {
-    let mut decoder = Decoder::new(log);
-    let mut records = Vec::new();
-    let array = matches!(decoder.datatype(), Ok(Type::Array | Type::ArrayIndef));
-    let count = if array {
-        decoder.array().map_err(|error| wrong("canonical event log", &decoder, &error))?
-    } else {
-        Some(u64::MAX)
-    };
-    while (array || decoder.position() < log.len()) && more("canonical event log", &mut decoder, count, records.len())?
-    {
-        records.push(record(&mut decoder)?);
+/// A place between two records.
+#[derive(Clone, Debug)]
+pub(super) struct Reading<'a> {
+    decoder: Decoder<'a>,
+    /// Records one after another, in no array.
+    bare: bool,
+    count: Option<u64>,
+    seen: usize,
+}
+
+impl<'a> Reading<'a> {
+    pub(super) fn new(log: &'a [u8]) -> Result<Self, Error> {
+        let mut decoder = Decoder::new(log);
+        let bare = !matches!(decoder.datatype(), Ok(Type::Array | Type::ArrayIndef));
+        let count = if bare { None } else { decoder.array().map_err(|error| wrong(FIELD, &decoder, &error))? };
+        Ok(Self { decoder, bare, count, seen: 0 })
     }
-    match log.len().saturating_sub(decoder.position()) {
-        0 => Ok(records),
-        left => Err(Error {
-            field: "canonical event log",
-            offset: decoder.position(),
-            kind: crate::Kind::Trailing { left },
-        }),
+
+    pub(super) fn record(&mut self) -> Result<Option<Record<'a>>, Error> {
+        let left = self.decoder.input().len().saturating_sub(self.decoder.position());
+        let another = if self.bare { left > 0 } else { more(FIELD, &mut self.decoder, self.count, self.seen)? };
+        if another {
+            self.seen = self.seen.saturating_add(1);
+            return record(&mut self.decoder).map(Some);
+        }
+        match self.decoder.input().len().saturating_sub(self.decoder.position()) {
+            0 => Ok(None),
+            left => Err(Error { field: FIELD, offset: self.decoder.position(), kind: Kind::Trailing { left } }),
+        }
     }
 }
 

@@ -1,11 +1,13 @@
 //! JSON (CEL 1.0, section 5.2), and the sequence of it that systemd appends to (RFC 7464).
 
-use super::{Content, RECORD_SEPARATOR, Record, Register, Systemd, add_digest, no_encoding, one_register};
-use crate::Error;
+use super::{Content, MAX_DIGESTS, RECORD_SEPARATOR, Record, Register, Systemd, add_digest, no_encoding, one_register};
 use crate::tcg2::{AlgorithmId, event_type};
+use crate::{Error, json};
+use serde::de::{Deserializer, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
+use std::fmt;
 
 /// A record to be written.
 #[derive(Serialize)]
@@ -30,7 +32,7 @@ struct Read<'a> {
     pcr: Option<u32>,
     #[serde(default)]
     nv_index: Option<u32>,
-    #[serde(borrow)]
+    #[serde(borrow, deserialize_with = "json::at_most::<_, _, MAX_DIGESTS>")]
     digests: Vec<JsonDigest<'a>>,
     #[serde(borrow)]
     content_type: Cow<'a, str>,
@@ -83,24 +85,87 @@ struct JsonSystemd<'a> {
     event_type: Option<Cow<'a, str>>,
 }
 
-pub(super) fn array(log: &[u8]) -> Result<Vec<Record<'_>>, Error> {
-    let records: Vec<&RawValue> = from_json("canonical event log", log, 0)?;
-    // Raw values lie in the log: how far their text is from its beginning is their offset.
-    let offset = |raw: &RawValue| (raw.get().as_ptr() as usize).saturating_sub(log.as_ptr() as usize);
-    records.into_iter().map(|raw| record(raw.get().as_bytes(), offset(raw))).collect()
+/// Whether the log is an array, whatever of.
+pub(super) fn check_array(log: &[u8]) -> Result<(), Error> {
+    from_json::<Values>("canonical event log", log, 0).map(|Values| ())
 }
 
-/// Records each behind a record separator. One that is cut short is refused: where something was lost, registers cannot be explained.
-pub(super) fn sequence(log: &[u8]) -> Result<Vec<Record<'_>>, Error> {
-    let mut records = Vec::new();
-    let mut offset = 0usize;
-    for text in log.split(|byte| *byte == RECORD_SEPARATOR) {
-        if !text.trim_ascii().is_empty() {
-            records.push(record(text, offset)?);
-        }
-        offset = offset.saturating_add(text.len()).saturating_add(1);
+/// An array of values of which none is kept.
+struct Values;
+
+impl<'de> Deserialize<'de> for Values {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(Self)
     }
-    Ok(records)
+}
+
+impl<'de> Visitor<'de> for Values {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a sequence")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Self, A::Error> {
+        while elements.next_element::<&RawValue>()?.is_some() {}
+        Ok(self)
+    }
+}
+
+/// A place in an array before a record.
+#[derive(Clone, Debug)]
+pub(super) struct Array<'a> {
+    log: &'a [u8],
+    place: usize,
+}
+
+impl<'a> Array<'a> {
+    /// The beginning of an array that [`check_array`] has seen.
+    pub(super) fn new(log: &'a [u8]) -> Self {
+        let bracket = log.iter().position(|byte| *byte == b'[');
+        Self { log, place: bracket.map_or(log.len(), |place| place.saturating_add(1)) }
+    }
+
+    pub(super) fn record(&mut self) -> Result<Option<Record<'a>>, Error> {
+        let rest = self.log.get(self.place..).unwrap_or_default();
+        let gap = rest.iter().take_while(|byte| byte.is_ascii_whitespace() || **byte == b',').count();
+        let (at, rest) = (self.place.saturating_add(gap), rest.get(gap..).unwrap_or_default());
+        if rest.is_empty() || rest.starts_with(b"]") {
+            return Ok(None);
+        }
+        let raw = <&RawValue>::deserialize(&mut serde_json::Deserializer::from_slice(rest))
+            .map_err(|error| Error::json("canonical event log", rest, &error).at(at))?;
+        self.place = at.saturating_add(raw.get().len());
+        record(raw.get().as_bytes(), at).map(Some)
+    }
+}
+
+/// A place in a sequence, whose records are each behind a record separator. One that is cut short is refused: where something was lost,
+/// registers cannot be explained.
+#[derive(Clone, Debug)]
+pub(super) struct Sequence<'a> {
+    rest: &'a [u8],
+    offset: usize,
+}
+
+impl<'a> Sequence<'a> {
+    pub(super) fn new(log: &'a [u8]) -> Self {
+        Self { rest: log, offset: 0 }
+    }
+
+    pub(super) fn record(&mut self) -> Result<Option<Record<'a>>, Error> {
+        while !self.rest.is_empty() {
+            let end = self.rest.iter().position(|byte| *byte == RECORD_SEPARATOR).unwrap_or(self.rest.len());
+            let (text, behind) = self.rest.split_at_checked(end).unwrap_or((self.rest, &[]));
+            let at = self.offset;
+            self.rest = behind.get(1..).unwrap_or_default();
+            self.offset = at.saturating_add(end).saturating_add(1);
+            if !text.trim_ascii().is_empty() {
+                return record(text, at).map(Some);
+            }
+        }
+        Ok(None)
+    }
 }
 
 fn from_json<'a, T: Deserialize<'a>>(field: &'static str, text: &'a [u8], base: usize) -> Result<T, Error> {

@@ -45,13 +45,21 @@ fn number32(value: &Reader<'_>, field: &'static str) -> Result<u32, Error> {
     u32::try_from(long).map_err(|_| Error::unexpected(field, value.offset(), "32 bits", long))
 }
 
-pub(super) fn records(log: &[u8]) -> Result<Vec<Record<'_>>, Error> {
-    let mut reader = Reader::new(log);
-    let mut records = Vec::new();
-    while !reader.is_empty() {
-        records.push(record(&mut reader)?);
+/// A place between two records.
+#[derive(Clone, Debug)]
+pub(super) struct Reading<'a>(Reader<'a>);
+
+impl<'a> Reading<'a> {
+    pub(super) fn new(log: &'a [u8]) -> Self {
+        Self(Reader::new(log))
     }
-    Ok(records)
+
+    pub(super) fn record(&mut self) -> Result<Option<Record<'a>>, Error> {
+        if self.0.is_empty() {
+            return Ok(None);
+        }
+        record(&mut self.0).map(Some)
+    }
 }
 
 fn record<'a>(reader: &mut Reader<'a>) -> Result<Record<'a>, Error> {

@@ -1,7 +1,7 @@
 //! QE identity: what the quoting enclave's own report must show.
 
-use super::{TcbStatus, hex_upper, parse_document};
-use crate::{Error, time::UnixTime};
+use super::{MAX_ADVISORIES, MAX_LEVELS, TcbStatus, hex_upper, parse_document};
+use crate::{Error, json, time::UnixTime};
 use serde::{Deserialize, Serialize};
 
 /// Identity of a quoting enclave (PCS API v4, "Enclave Identity V2").
@@ -36,6 +36,7 @@ pub struct QeIdentity {
     /// ISVPRODID.
     pub isvprodid: u16,
     /// The levels, highest first.
+    #[serde(deserialize_with = "json::at_most::<_, _, MAX_LEVELS>")]
     pub tcb_levels: Vec<QeTcbLevel>,
 }
 
@@ -76,6 +77,7 @@ pub struct QeTcbLevel {
     pub tcb_status: TcbStatus,
     /// Advisories that apply.
     #[serde(rename = "advisoryIDs", default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(deserialize_with = "json::at_most::<_, _, MAX_ADVISORIES>")]
     pub advisory_ids: Vec<String>,
 }
 

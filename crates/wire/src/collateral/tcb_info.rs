@@ -1,6 +1,7 @@
 //! TCB info: which security versions of one kind of platform are how good.
 
-use super::{TcbStatus, hex_upper, parse_document};
+use super::{MAX_ADVISORIES, MAX_LEVELS, TcbStatus, hex_upper, parse_document};
+use crate::json::{self, Object};
 use crate::{Error, time::UnixTime};
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -33,8 +34,10 @@ pub struct TcbInfo {
     pub tdx_module: Option<TdxModule>,
     /// TDX modules by major version (TDX only).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(deserialize_with = "json::at_most::<_, _, MAX_LEVELS>")]
     pub tdx_module_identities: Vec<TdxModuleIdentity>,
     /// The levels; a verifier takes the highest that the platform meets.
+    #[serde(deserialize_with = "json::at_most::<_, _, MAX_LEVELS>")]
     pub tcb_levels: Vec<TcbLevel>,
 }
 
@@ -80,6 +83,7 @@ pub struct TdxModuleIdentity {
     #[serde(with = "hex_upper")]
     pub attributes_mask: [u8; 8],
     /// The levels, highest first.
+    #[serde(deserialize_with = "json::at_most::<_, _, MAX_LEVELS>")]
     pub tcb_levels: Vec<TdxModuleLevel>,
 }
 
@@ -95,6 +99,7 @@ pub struct TdxModuleLevel {
     pub tcb_status: TcbStatus,
     /// Advisories that apply.
     #[serde(rename = "advisoryIDs", default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(deserialize_with = "json::at_most::<_, _, MAX_ADVISORIES>")]
     pub advisory_ids: Vec<String>,
 }
 
@@ -117,6 +122,7 @@ pub struct TcbLevel {
     pub tcb_status: TcbStatus,
     /// Advisories that apply.
     #[serde(rename = "advisoryIDs", default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(deserialize_with = "json::at_most::<_, _, MAX_ADVISORIES>")]
     pub advisory_ids: Vec<String>,
 }
 
@@ -133,16 +139,31 @@ pub struct Tcb {
 }
 
 /// One security version of a level.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Component {
     /// At least this.
     pub svn: u16,
     /// Who can update it: `BIOS`, `OS/VMM`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub category: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub category: Option<Box<str>>,
     /// What it is: `Early Microcode Update`, `TDX Module`.
-    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
-    pub kind: Option<String>,
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    pub kind: Option<Box<str>>,
+}
+
+impl<'de> Deserialize<'de> for Component {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Raw {
+            svn: u16,
+            #[serde(default)]
+            category: Option<Box<str>>,
+            #[serde(rename = "type", default)]
+            kind: Option<Box<str>>,
+        }
+        let Raw { svn, category, kind } = Raw::deserialize(Object(deserializer))?;
+        Ok(Self { svn, category, kind })
+    }
 }
 
 impl Component {
@@ -229,7 +250,7 @@ impl RawTcb {
 
 impl<'de> Deserialize<'de> for Tcb {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut raw = RawTcb::deserialize(deserializer)?;
+        let mut raw = RawTcb::deserialize(Object(deserializer))?;
         let listed = raw.sgxtcbcomponents.take();
         let sgxtcbcomponents = listed
             .or_else(|| raw.named_components())

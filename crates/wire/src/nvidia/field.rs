@@ -1,6 +1,6 @@
 //! OpaqueData of a report: fields of type (2 bytes), size (2 bytes), data.
 
-use super::u16_len;
+use super::{MAX_FIELDS, u16_len};
 use crate::{Error, Reader};
 
 macro_rules! kinds {
@@ -139,6 +139,9 @@ pub(super) fn fields<'a>(mut opaque: Reader<'a>) -> Result<Vec<Field<'a>>, Error
     let mut fields: Vec<Field<'a>> = Vec::new();
     while !opaque.is_empty() {
         let at = opaque.offset();
+        if fields.len() == MAX_FIELDS {
+            return Err(Error::too_long("OpaqueData", at, MAX_FIELDS, MAX_FIELDS.saturating_add(1)));
+        }
         let kind = FieldKind::from_number(opaque.u16("DataType")?);
         if fields.iter().any(|other| other.kind == kind) {
             return Err(Error::unexpected("DataType", at, "each type once", kind.number()));

@@ -1,12 +1,13 @@
 //! TPM evidence as JSON.
 
 use super::{Attest, PcrValues, Signature};
-use crate::{Error, tcg2::AlgorithmId};
+use crate::{Error, json, tcg2::AlgorithmId};
 use base64::Engine;
 use base64::alphabet::{STANDARD, URL_SAFE};
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig, general_purpose};
-use serde::de::Error as _;
+use serde::de::{Error as _, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::fmt;
 
 /// The largest evidence that is read, in bytes.
 const MAX_JSON: usize = 1 << 20;
@@ -100,35 +101,44 @@ mod base64_text {
     }
 }
 
-/// Bytes as text of one encoding, or as the list of numbers of older attesters.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum TextOrNumbers {
-    Text(String),
-    Numbers(Vec<u8>),
+/// Bytes as text of one encoding, which the function knows, or as the list of numbers of older attesters.
+struct TextOrNumbers(fn(&str) -> Option<Vec<u8>>, &'static str);
+
+impl<'de> Visitor<'de> for TextOrNumbers {
+    type Value = Vec<u8>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} or a list of numbers", self.1)
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Vec<u8>, E> {
+        self.0(text).ok_or_else(|| E::custom(format_args!("expected {}", self.1)))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut numbers: A) -> Result<Vec<u8>, A::Error> {
+        let mut bytes = Vec::new();
+        while let Some(number) = numbers.next_element()? {
+            bytes.push(number);
+        }
+        Ok(bytes)
+    }
 }
 
 /// Hex, or a list of numbers.
 pub(crate) fn hex_or_numbers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
-    match TextOrNumbers::deserialize(deserializer)? {
-        TextOrNumbers::Text(text) => hex::decode(text).map_err(|_| D::Error::custom("expected hex digits")),
-        TextOrNumbers::Numbers(bytes) => Ok(bytes),
-    }
+    deserializer.deserialize_any(TextOrNumbers(|text| hex::decode(text).ok(), "hex digits"))
 }
 
 /// Base64, or a list of numbers.
 pub(crate) fn base64_or_numbers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
-    match TextOrNumbers::deserialize(deserializer)? {
-        TextOrNumbers::Text(text) => decode_base64(&text).ok_or_else(|| D::Error::custom("expected base64")),
-        TextOrNumbers::Numbers(bytes) => Ok(bytes),
-    }
+    deserializer.deserialize_any(TextOrNumbers(decode_base64, "base64"))
 }
 
 /// 24 values of 32 bytes.
 pub(crate) fn pcr_list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<[u8; 32]>, D::Error> {
     #[derive(Deserialize)]
     struct Value(#[serde(deserialize_with = "hex_or_numbers")] Vec<u8>);
-    let values = Vec::<Value>::deserialize(deserializer)?;
+    let values: Vec<Value> = json::at_most::<_, _, PCRS>(deserializer)?;
     let values: Option<Vec<_>> = values.into_iter().map(|Value(value)| value.try_into().ok()).collect();
     let values = values.filter(|values| values.len() == PCRS);
     values.ok_or_else(|| D::Error::custom("expected 24 PCRs of 32 bytes"))

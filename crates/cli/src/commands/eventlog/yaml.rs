@@ -10,7 +10,8 @@ use sealwright_appraise::is_plain;
 use sealwright_verify::replay::{self, MAX_REGISTERS};
 use sealwright_wire::tcg2::{AlgorithmId, Event, Log, SpecId, event_type::*};
 use sealwright_wire::uefi::{DevicePath, FileNames, FirmwareBlob, ImageLoad, PartitionTable};
-use std::fmt::{Display, Write};
+use std::fmt::Display;
+use std::io;
 
 /// The order of banks in the tool's list of registers.
 const BANKS: [AlgorithmId; 5] =
@@ -20,9 +21,9 @@ const HEX_MAX: usize = 1024;
 /// The types that the tool has no name for, though the specification has.
 const UNKNOWN_THERE: [u32; 7] = [0x13, 0x8000_0000, 0x8000_000d, 0x8000_00e1, 0x8000_00e2, 0x8000_00e3, 0x8000_00e4];
 
-/// The whole document.
-pub(super) fn document(log: &Log<'_>, build: Tpm2Tools, version: u8) -> Vec<u8> {
-    let mut yaml = Yaml { text: String::new(), build, version };
+/// Writes the whole document, an event at a time.
+pub(super) fn document(out: &mut dyn io::Write, log: &Log<'_>, build: Tpm2Tools, version: u8) -> io::Result<()> {
+    let mut yaml = Yaml { out, written: Ok(()), build, version };
     yaml.line(format_args!("---\nversion: {version}\nevents:"));
     if let Some(spec_id) = log.spec_id() {
         yaml.spec_id(spec_id);
@@ -31,24 +32,27 @@ pub(super) fn document(log: &Log<'_>, build: Tpm2Tools, version: u8) -> Vec<u8> 
         yaml.event(log, &event);
     }
     yaml.registers(log);
-    yaml.text.into_bytes()
+    yaml.written
 }
 
-struct Yaml {
-    text: String,
+struct Yaml<'w> {
+    out: &'w mut dyn io::Write,
+    /// The first error of writing, behind which nothing is written.
+    written: io::Result<()>,
     build: Tpm2Tools,
     version: u8,
 }
 
-impl Yaml {
+impl Yaml<'_> {
     fn line(&mut self, line: impl Display) {
         self.put(line);
-        self.text.push('\n');
+        self.put('\n');
     }
 
     fn put(&mut self, text: impl Display) {
-        // Writing into a string does not fail.
-        let _ = write!(self.text, "{text}");
+        if self.written.is_ok() {
+            self.written = write!(self.out, "{text}");
+        }
     }
 
     fn spec_id(&mut self, spec_id: &SpecId<'_>) {
@@ -132,12 +136,12 @@ impl Yaml {
         self.put("    ");
         for character in String::from_utf8_lossy(text).chars() {
             match character {
-                '\n' | '\t' => self.text.push(character),
-                _ if is_plain(character) => self.text.push(character),
-                _ => self.text.extend(character.escape_debug()),
+                '\n' | '\t' => self.put(character),
+                _ if is_plain(character) => self.put(character),
+                _ => self.put(character.escape_debug()),
             }
         }
-        self.text.push('\n');
+        self.put('\n');
         true
     }
 
@@ -181,9 +185,9 @@ impl Yaml {
     fn plain(&mut self, text: &str) {
         for character in text.chars() {
             if is_plain(character) {
-                self.text.push(character);
+                self.put(character);
             } else {
-                self.text.extend(character.escape_debug());
+                self.put(character.escape_debug());
             }
         }
     }
@@ -248,7 +252,7 @@ impl Yaml {
             '\x07' => self.put("\\a"),
             '\x08' => self.put("\\b"),
             '\t' if leading => self.put("\\t"),
-            '\t' => self.text.push('\t'),
+            '\t' => self.put('\t'),
             '\x0b' => self.put("\\v"),
             '\x0c' => self.put("\\f"),
             '\n' => self.put("\\n"),
@@ -257,7 +261,7 @@ impl Yaml {
             '\\' => self.put("\\\\"),
             '"' => self.put("\\\""),
             ' ' if leading => self.put("\\x20"),
-            _ if is_plain(character) => self.text.push(character),
+            _ if is_plain(character) => self.put(character),
             _ => match u32::from(character) {
                 code @ ..=0xff => self.put(format_args!("\\x{code:02x}")),
                 code @ 0x100..=0xffff => self.put(format_args!("\\u{code:04x}")),

@@ -5,6 +5,7 @@ use super::{Authority, Boot, BootOption, Image, Key, MeasuredFile, Numbering, Se
 use crate::hash::{Hash, sha256};
 use sealwright_wire::tcg2::{AlgorithmId, Content, Event, Grub, Guid, UefiVariable, event_type};
 use sealwright_wire::uefi::{self, FileNames, LoadOption, SignatureList};
+use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) struct Reading {
     boot: Boot,
@@ -14,7 +15,6 @@ pub(super) struct Reading {
     contradicted: bool,
     /// The name of a section whose contents come next.
     section: Option<String>,
-    initrd_commands: Vec<String>,
     linux_initrds: Vec<MeasuredFile>,
 }
 
@@ -27,7 +27,6 @@ impl Reading {
             separated: false,
             contradicted: false,
             section: None,
-            initrd_commands: Vec::new(),
             linux_initrds: Vec::new(),
         }
     }
@@ -85,9 +84,6 @@ impl Reading {
             Content::PartitionTable(table) => self.boot.disk = Some(table.disk().to_string()),
             Content::Grub(Grub::Command, text) => {
                 let text = String::from_utf8_lossy(text).into_owned();
-                if let Some(files) = text.strip_prefix("initrd ") {
-                    self.initrd_commands.extend(files.split_ascii_whitespace().map(str::to_owned));
-                }
                 self.boot.commands.push(text);
             }
             Content::Grub(Grub::KernelCommandLine, text) => {
@@ -191,23 +187,32 @@ impl Reading {
         if self.contradicted {
             self.boot.secure_boot = None;
         }
-        let named = |files: &[MeasuredFile], path: &str| files.iter().rev().find(|file| file.path == path).cloned();
-        let files = &self.boot.files;
+        // Of files of one name the last. Sorted, because a log may name as many files as it has.
+        let files: BTreeMap<_, _> = self.boot.files.iter().map(|file| (file.path.as_str(), file)).collect();
+        let named = |path: &str| files.get(path).map(|file| (*file).clone());
         // The boot loader's command line begins with the kernel's path, which it read as a file.
-        let from_loader = self.boot.command_lines.iter().rev().find_map(|line| named(files, line.split(' ').next()?));
-        let from_loader = from_loader.or_else(|| named(files, "grub_linuxefi Kernel"));
+        let from_loader = self.boot.command_lines.iter().rev().find_map(|line| named(line.split(' ').next()?));
+        let from_loader = from_loader.or_else(|| named("grub_linuxefi Kernel"));
         let from_firmware = || {
             let image = self.boot.images.iter().rev().find(|image| image.kind == "application")?;
             let path = image.device_path.clone().unwrap_or_default();
             Some(MeasuredFile { record: image.record, path, digest: image.digest.clone() })
         };
-        let read = self.initrd_commands.iter().filter_map(|path| named(files, path));
-        let read: Vec<_> = read.chain(named(files, "grub_linuxefi Initrd")).collect();
+        let mut read = initrds(&files, &self.boot.commands);
+        read.extend(named("grub_linuxefi Initrd"));
         let kernel = from_loader.or_else(from_firmware);
         self.boot.kernel = kernel;
         self.boot.initrds = if self.linux_initrds.is_empty() { read } else { self.linux_initrds };
         self.boot
     }
+}
+
+/// The files that GRUB's commands name as initrds, each once however often it is named: a name is shorter than what is told of a file.
+fn initrds(files: &BTreeMap<&str, &MeasuredFile>, commands: &[String]) -> Vec<MeasuredFile> {
+    let paths = commands.iter().filter_map(|command| command.strip_prefix("initrd "));
+    let named = paths.flat_map(str::split_ascii_whitespace).filter_map(|path| files.get(path));
+    let mut told = BTreeSet::new();
+    named.filter(|file| told.insert(file.record)).map(|file| (*file).clone()).collect()
 }
 
 /// The keys and hashes of a database; `None` when it is damaged, so that half of it is not taken for the whole.
@@ -223,6 +228,8 @@ fn signatures(data: &[u8]) -> Option<Vec<Key>> {
             uefi::CERT_X509_SHA256 => ("x509-sha256".to_owned(), false),
             other => (other.to_string(), true),
         };
+        // A key in memory is up to thirteen times as long as in the list: no room for twice as many.
+        keys.reserve(list.signatures().count());
         for signature in list.signatures() {
             let digest = if hashed { sha256(&[signature.data]).to_string() } else { hex::encode(signature.data) };
             keys.push(Key { owner: signature.owner.to_string(), kind: kind.clone(), digest });

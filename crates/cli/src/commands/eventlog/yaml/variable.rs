@@ -7,7 +7,7 @@ use sealwright_wire::uefi::{DevicePath, LoadOption, Signature, SignatureList, ut
 /// The head of `UEFI_VARIABLE_DATA`: GUID, u64 length of the name in characters, u64 length of the data.
 const HEAD: usize = 32;
 
-impl Yaml {
+impl Yaml<'_> {
     /// A variable. The tool goes on where the data is shorter than stated; so does this.
     pub(super) fn variable(&mut self, event: &Event<'_>) -> bool {
         let Some((head, rest)) = event.data.split_first_chunk::<HEAD>() else { return false };
@@ -22,7 +22,7 @@ impl Yaml {
         self.line(format_args!("    UnicodeNameLength: {name_len}\n    VariableDataLength: {data_len}"));
         self.put("    UnicodeName: ");
         self.plain(&name);
-        self.text.push('\n');
+        self.put('\n');
         let stated = usize::try_from(data_len).ok().and_then(|len| data.get(..len)).unwrap_or(data);
         let structured = self.version == 2 && self.structured(event.event_type, &name, stated);
         if !structured && !stated.is_empty() {
