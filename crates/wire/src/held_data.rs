@@ -100,40 +100,36 @@ struct RuntimeData {
     _data_type: Option<String>,
 }
 
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Document {
-    Generated(Generated),
-    Preview(PreviewRequest),
-    Request(AttestSgxEnclaveRequest),
-}
-
 impl HeldData {
-    /// Reads either document.
+    /// Reads any of the documents.
     ///
     /// # Errors
-    /// When it is over 1 MiB, or JSON of neither schema.
+    /// When it is over 1 MiB, or JSON of none of the schemas.
     pub fn from_json(json: &[u8]) -> Result<Self, Error> {
         const FIELD: &str = "quote with held data";
         if json.len() > MAX_JSON {
             return Err(Error::too_long(FIELD, 0, MAX_JSON, json.len()));
         }
-        let document = serde_json::from_slice(json).map_err(|error| Error::json(FIELD, json, &error))?;
-        let (quote, data, stated) = match document {
-            Document::Generated(document) => {
-                let stated = Stated {
-                    mr_enclave: document.mr_enclave_hex,
-                    mr_signer: document.mr_signer_hex,
-                    product_id: u128::from_le_bytes(document.product_id_hex),
-                    security_version: document.security_version,
-                };
-                (document.quote_hex, document.enclave_held_data_hex, Some(stated))
-            }
-            Document::Preview(request) => (request.quote, request.enclave_held_data, None),
-            Document::Request(request) => (request.quote, request.runtime_data.data, None),
+        // One after the other: serde would keep a value of any shape until it knows which document it is of.
+        if let Ok(request) = serde_json::from_slice::<PreviewRequest>(json) {
+            return Ok(Self::new(request.quote, request.enclave_held_data, None));
+        }
+        if let Ok(request) = serde_json::from_slice::<AttestSgxEnclaveRequest>(json) {
+            return Ok(Self::new(request.quote, request.runtime_data.data, None));
+        }
+        let document: Generated = serde_json::from_slice(json).map_err(|error| Error::json(FIELD, json, &error))?;
+        let stated = Stated {
+            mr_enclave: document.mr_enclave_hex,
+            mr_signer: document.mr_signer_hex,
+            product_id: u128::from_le_bytes(document.product_id_hex),
+            security_version: document.security_version,
         };
+        Ok(Self::new(document.quote_hex, document.enclave_held_data_hex, Some(stated)))
+    }
+
+    fn new(quote: Vec<u8>, data: Vec<u8>, stated: Option<Stated>) -> Self {
         let quote = open_enclave_quote(&quote).map(<[u8]>::to_vec).unwrap_or(quote);
-        Ok(Self { quote, data, stated })
+        Self { quote, data, stated }
     }
 }
 

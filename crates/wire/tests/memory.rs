@@ -120,6 +120,7 @@ const WITHOUT_FILES: &[&str] = &[
     "reference",
     "sealed",
     "sealed prelude",
+    "sev CA",
     "sgx",
     "snp bundle",
     "snp VEK",

@@ -1,9 +1,9 @@
 //! Every parser of the crate, under its name.
 
 use sealwright_wire::{
-    Error, Evidence, aael, acpi, cca, cel, collateral, cose, csv, hcl, ima, jws,
+    Error, Evidence, aael, acpi, cca, cel, collateral, cose, csv, hcl, held_data, ima, jws,
     kbs::{self, Message},
-    nitro, nvidia, pck, quote, ratls, receipt, reference, sealed, sgx, snp, tcg2, tcg12, tdx, time, tpm, uefi,
+    nitro, nvidia, pck, quote, ratls, receipt, reference, sealed, sev, sgx, snp, tcg2, tcg12, tdx, time, tpm, uefi,
 };
 use zerocopy::FromBytes;
 
@@ -64,6 +64,8 @@ pub(crate) const PARSERS: &[(&str, Parser)] = &[
     ("evidence", |bytes| Evidence::parse(bytes, None).is_ok()),
     ("hcl", |bytes| hcl::Report::parse(bytes).is_ok()),
     ("hcl claims", |bytes| hcl::RuntimeClaims::parse(bytes).is_ok_and(|claims| claims.attestation_key().is_ok())),
+    ("hcl quote", |bytes| hcl::Quote::parse(bytes).is_ok_and(|quote| quote.values().is_ok())),
+    ("held data", |bytes| held_data::HeldData::from_json(bytes).is_ok()),
     ("hcl evidence", |bytes| {
         hcl::Evidence::from_json(bytes).is_ok_and(|it| it.vcek_der().is_ok() && it.tpm_quote.values().is_ok())
     }),
@@ -94,6 +96,8 @@ pub(crate) const PARSERS: &[(&str, Parser)] = &[
     ("reference", |bytes| reference::ReferenceValues::from_json(bytes).is_ok()),
     ("sealed", |bytes| sealed::SealedFile::parse(bytes).is_ok_and(|file| file.chunks().count() > 0)),
     ("sealed prelude", |bytes| sealed::Prelude::parse(bytes).is_ok()),
+    ("sev CA", |bytes| sev::CaCertificate::parse(bytes).is_ok()),
+    ("sev certificate", |bytes| sev::Certificate::parse(bytes).is_ok()),
     ("sgx", |bytes| sgx::Report::parse(bytes).is_ok()),
     ("snp", |bytes| snp::Report::parse(bytes).is_ok()),
     ("snp bundle", |bytes| snp::Bundle::from_json(bytes).is_ok()),
