@@ -185,3 +185,48 @@ fn a_platform_at_every_status_is_accepted_or_not_as_the_page_says() {
         }
     }
 }
+
+/// As mail, tickets and JSON carry files: everything beside the evidence may be text, as the evidence may.
+#[test]
+fn files_beside_the_evidence_may_be_hex_or_base64_in_lines() {
+    use base64::{Engine, engine::general_purpose::STANDARD};
+    let Some(vectors) = support::vectors() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let in_lines =
+        |text: String| text.as_bytes().chunks(60).map(|line| [line, b"\r\n"].concat()).collect::<Vec<_>>().concat();
+    let boot = vectors.join("tpm-quote/qemu-swtpm/ng");
+    for (name, form) in [("hex", hex::encode as fn(Vec<u8>) -> String), ("base64", |bytes| STANDARD.encode(bytes))] {
+        let text = |path: &std::path::Path| {
+            let written = folder.path().join(format!("{name}-{}", path.file_name().unwrap().to_str().unwrap()));
+            std::fs::write(&written, in_lines(form(std::fs::read(path).unwrap()))).unwrap();
+            written.to_str().unwrap().to_owned()
+        };
+        let [quote, signature, pcrs, log, ima] =
+            ["quote.msg", "quote.sig", "quote.pcrs", "binary_bios_measurements", "ima_binary"]
+                .map(|file| text(&boot.join(file)));
+        let key = boot.join("ak.pub").to_str().unwrap().to_owned();
+        let run = sealwright(&[
+            "verify",
+            "--json",
+            &quote,
+            "--at",
+            "1750414560",
+            "--anchor",
+            &key,
+            "--signature",
+            &signature,
+            "--pcrs",
+            &pcrs,
+            "--event-log",
+            &log,
+            "--ima",
+            &ima,
+        ]);
+        assert_eq!(run.code, 0, "{name}: {}{}", run.stdout, run.stderr);
+        assert_eq!(run.json()["facts"]["log"]["ima_lines"], 54);
+        let report = text(&vectors.join("csv/csv-rs/report.cert"));
+        let hsk_cek = text(&vectors.join("csv/csv-rs/hsk_cek.cert"));
+        let run = sealwright(&["verify", &report, "--at", "1750414560", "--collateral", &hsk_cek]);
+        assert_eq!(run.code, 0, "{name}: {}{}", run.stdout, run.stderr);
+    }
+}

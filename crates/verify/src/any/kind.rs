@@ -166,11 +166,24 @@ fn looks_like_csv(bytes: &[u8]) -> bool {
     report.tee_info().sig_usage.get() == csv::Usage::PEK.0 || report.plain_signer().is_ok()
 }
 
-/// Bytes written as hex digits, as some tools store quotes.
+/// Bytes written as hex digits, perhaps in lines, as some tools store quotes.
 pub fn hex_text(bytes: &[u8]) -> Option<Vec<u8>> {
-    let text = bytes.trim_ascii();
-    let text = text.strip_prefix(b"0x").unwrap_or(text);
+    let text = in_one_line(bytes);
+    let text = text.strip_prefix(b"0x").unwrap_or(&text);
     (!text.is_empty()).then(|| hex::decode(text).ok()).flatten()
+}
+
+/// What bytes are that may be written as hex or base64. Neither logs nor collateral nor signatures are such a text themselves; PEM, whose dashes are
+/// letters of base64url, is told before.
+pub(super) fn decoded(bytes: &[u8]) -> Cow<'_, [u8]> {
+    if bytes.trim_ascii_start().starts_with(b"-----") {
+        return Cow::Borrowed(bytes);
+    }
+    hex_text(bytes).or_else(|| base64_text(bytes)).map_or(Cow::Borrowed(bytes), Cow::Owned)
+}
+
+fn in_one_line(text: &[u8]) -> Vec<u8> {
+    text.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect()
 }
 
 /// Whether a certificate holds evidence, good or bad. Under one identifier stands a quote in certificates of Intel's SDK from before the profile,
@@ -193,7 +206,7 @@ fn pem_text(bytes: &[u8]) -> Option<Vec<u8>> {
 
 /// Bytes written in base64 of either alphabet, perhaps in lines.
 fn base64_text(bytes: &[u8]) -> Option<Vec<u8>> {
-    let text: Vec<u8> = bytes.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
+    let text = in_one_line(bytes);
     if text.is_empty() {
         return None;
     }

@@ -1,6 +1,6 @@
 //! Each kind of evidence, with what its verification takes.
 
-use super::{Error, Kind, Log, Missing, Request, Root};
+use super::{Error, Kind, Log, Missing, Request, Root, kind::decoded};
 use crate::{
     Anchor, AnchorId, AnchorKind, Anchors, Collateral, Error as VerifyError, Facts, Part, az_vtpm,
     cca::{self, Enrolled},
@@ -25,6 +25,20 @@ impl Request<'_> {
     /// # Errors
     /// As [`Request::verify`].
     pub fn verify_as(&self, kind: Kind, evidence: &[u8]) -> Result<Facts, Error> {
+        let [event_log, ima, signature, pcrs] =
+            [self.event_log, self.ima, self.signature, self.pcrs].map(|beside| beside.map(decoded));
+        let request = Request {
+            event_log: event_log.as_deref(),
+            ima: ima.as_deref(),
+            signature: signature.as_deref(),
+            pcrs: pcrs.as_deref(),
+            ..self.clone()
+        };
+        request.judge(kind, evidence)
+    }
+
+    /// With everything in its own bytes.
+    fn judge(&self, kind: Kind, evidence: &[u8]) -> Result<Facts, Error> {
         self.check_logs(kind)?;
         match kind {
             Kind::Quote => self.quote(evidence),

@@ -1,6 +1,6 @@
 //! What came along with evidence: collateral, certificates and revocation lists, in whatever form their vendors hand them out.
 
-use super::{Error, Kind, Missing, intel::Document};
+use super::{Error, Kind, Missing, intel::Document, kind::decoded};
 use crate::pem;
 use sealwright_wire::{
     Error as WireError,
@@ -34,11 +34,12 @@ pub struct Supplied {
 
 impl Supplied {
     /// Adds what one file holds: Intel's or AMD's collateral (JSON), Intel's TCB info or QE identity (JSON), certificates (PEM, DER), a revocation
-    /// list (PEM, DER), a host's SEV-SNP certificate table, or Hygon's HSK and CEK.
+    /// list (PEM, DER), a host's SEV-SNP certificate table, or Hygon's HSK and CEK; or the same in hex or base64.
     ///
     /// # Errors
     /// When it is none of these, is malformed, or there is one already where evidence has one alone.
     pub fn add(&mut self, bytes: &[u8]) -> Result<(), NotCollateral> {
+        let bytes = &*decoded(bytes);
         let text = bytes.trim_ascii_start();
         if text.starts_with(b"{") {
             return self.add_json(text);
