@@ -142,6 +142,11 @@ fn escaped(text: &str) -> String {
     text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
 }
 
+/// Makes another digit of a digit in hex.
+pub(crate) fn another_digit(digit: &mut u8) {
+    *digit = if *digit == b'0' { b'1' } else { b'0' };
+}
+
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     DAY, NOW, Vendor,
-    canned::{Answer, Answers, Canned, hex},
+    canned::{Answer, Answers, Canned, another_digit, hex},
     client, local, serving, support,
 };
 use sealwright_collateral::{
@@ -144,8 +144,7 @@ async fn hostile_answers_are_refused_each_with_its_reason() {
             "a changed signature",
             |a| {
                 let at = a.qe_identity.body.len() - 3;
-                // Another digit, and a digit still.
-                a.qe_identity.body[at] = if a.qe_identity.body[at] == b'0' { b'1' } else { b'0' };
+                another_digit(&mut a.qe_identity.body[at]);
             },
             "collateral-signature",
         ),

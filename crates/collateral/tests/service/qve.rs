@@ -2,7 +2,7 @@
 
 use crate::{
     DAY, NOW, Vendor,
-    canned::{Answer, Canned, hex},
+    canned::{Answer, Canned, another_digit, hex},
     client,
     keeping::UPKEEP,
     server::get,
@@ -117,7 +117,7 @@ async fn what_does_not_hold_is_refused_each_with_its_reason_and_nothing_is_kept(
         ("no chain", |s, _| s.identity.headers.clear(), "collateral-service-malformed"),
         ("an endless document", |s, _| s.identity.body = vec![b' '; 2 << 20], "collateral-service-too-long"),
         ("a changed document", |s, _| change(&mut s.identity.body, b"isvprodid"), "collateral-signature"),
-        ("a changed list", |s, _| *s.root_crl.body.last_mut().unwrap() ^= 1, "collateral-signature"),
+        ("a changed list", |s, _| another_digit(s.root_crl.body.last_mut().unwrap()), "collateral-signature"),
         (
             "the identity of the quoting enclave",
             |s, vendor| {
