@@ -1,7 +1,7 @@
 //! Certificates of AMD SEV from before SEV-SNP: a platform's (OCA, PEK, PDH, CEK) and AMD's own (ARK, ASK). Guests of SEV-SNP are vouched for by
 //! X.509 certificates alone: these are read so that whoever has them is told what they are.
 //!
-//! Source: AMD, Secure Encrypted Virtualization API, 55766, appendix B ("SEV Certificate Format", "CA Certificate Format").
+//! Source: AMD, Secure Encrypted Virtualization API, 55766, its appendices on the formats of certificates.
 
 use crate::{Error, Reader};
 use zerocopy::{

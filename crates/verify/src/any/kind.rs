@@ -64,7 +64,8 @@ impl Kind {
         }
     }
 
-    /// The kind of these very bytes. What begins like a kind and is damaged is of that kind: its parser says what is wrong.
+    /// The kind of these very bytes. Where the beginning of damaged evidence tells its kind, it is of that kind, and its parser says what is wrong; kinds
+    /// that nothing but their parser tells are of none then.
     pub fn of(bytes: &[u8]) -> Option<Self> {
         match bytes {
             [0xff, 0x54, 0x43, 0x47, ..] => Some(Self::Tpm),
