@@ -181,6 +181,8 @@ fn what_could_not_be_done_is_a_json_document_too() {
     assert_eq!(run.code, 3);
     assert!(run.json()["error"].as_str().unwrap().contains("/no/such/file"));
     let file = tempfile::NamedTempFile::new().unwrap();
+    // How a quote begins.
+    std::fs::write(file.path(), [4, 0, 2, 0]).unwrap();
     let path = file.path().to_str().unwrap();
     let run = sealwright(&["verify", "--json", path, "--collateral", path]);
     assert_eq!(run.code, 3);

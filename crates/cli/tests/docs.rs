@@ -12,7 +12,7 @@ use std::path::Path;
 const PAGES: [&str; 3] = ["inspect.md", "verify.md", "eventlog.md"];
 
 /// The files as the pages name them, and where they are among the vectors.
-const FILES: [(&str, &str); 10] = [
+const FILES: [(&str, &str); 14] = [
     ("tdx_quote", "quote/tdx/dcap-qvl-tdx-quote/tdx_quote"),
     ("collateral.json", "quote/tdx/dcap-qvl-tdx-quote/collateral.json"),
     ("report_milan.hex", "snp/sev/report_milan.hex"),
@@ -22,6 +22,10 @@ const FILES: [(&str, &str); 10] = [
     ("gramine-cert.pem", "ratls/gramine-cert.pem"),
     ("ccel_data.bin", "eventlog/ccel/evidence-api/ccel_data.bin"),
     ("ima_log.bin", "eventlog/ccel/evidence-api/ima_log.bin"),
+    ("hcl-report.bin", "vtpm/az-snp-vtpm/hcl-report.bin"),
+    ("tpm-quote-v1.json", "vtpm/az-snp-vtpm/tpm-quote-v1.json"),
+    ("vcek.pem", "vtpm/az-snp-vtpm/vcek.pem"),
+    ("tdreport_for_test.dat", "quote/tdx/tdreport/tdreport_for_test.dat"),
     ("quote.bin", "eventlog/ccel/evidence-api/quote.bin"),
 ];
 

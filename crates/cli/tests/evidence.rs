@@ -45,7 +45,7 @@ fn what_is_of_no_kind_is_a_no_that_says_so() {
     for bytes in [&b""[..], b"root:x:0:0", br#"{"a": 1}"#, &[0; 64]] {
         std::fs::write(file.path(), bytes).unwrap();
         let run = sealwright(&["verify", "--json", file.path().to_str().unwrap()]);
-        assert_eq!((run.code, &run.json()["reason"]["code"]), (1, &"malformed-evidence".into()), "{bytes:?}");
+        assert_eq!((run.code, &run.json()["reason"]["code"]), (1, &"not-evidence".into()), "{bytes:?}");
     }
 }
 

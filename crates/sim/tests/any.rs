@@ -4,11 +4,11 @@
 use sealwright_evidence::Backend;
 use sealwright_sim::{
     Site, TdConfig, csv, files, fixed_clock, snp,
-    tpm::{self, KeyKind, MachineConfig},
+    tpm::{self, KeyKind, MachineConfig, Scheme},
 };
 use sealwright_verify::{
     TcbStatus,
-    any::{Error, Kind, Log, Missing, NotCollateral, Request, Root, Supplied, Verdict},
+    any::{Beside, Error, Kind, Missing, NotCollateral, Request, Root, Supplied, Verdict},
 };
 use sealwright_wire::{
     Tee,
@@ -202,7 +202,61 @@ fn a_log_that_would_not_be_looked_at_is_refused() {
     let supplied = files.supplied();
     let with_log = Request { event_log: Some(b"log"), ..files.request(&supplied) };
     let error = with_log.verify(&files.evidence).unwrap_err();
-    assert_eq!(error, Error::UnusedLog { kind: Kind::Snp, log: Log::Event });
+    assert_eq!(error, Error::Unused { kind: Kind::Snp, beside: Beside::EventLog });
+}
+
+/// Whatever is given beside evidence has its say, or is refused by name.
+#[test]
+fn a_file_that_evidence_is_not_verified_with_is_refused() {
+    let given = |beside: Beside, request: &mut Request<'_>| match beside {
+        Beside::EventLog => request.event_log = Some(b"file"),
+        Beside::Ima => request.ima = Some(b"file"),
+        Beside::Signature => request.signature = Some(b"file"),
+        Beside::Pcrs => request.pcrs = Some(b"file"),
+        Beside::Key => request.key = Some(b"file"),
+        Beside::VtpmQuote => request.vtpm_quote = Some(b"file"),
+        Beside::TdQuote => request.td_quote = Some(b"file"),
+    };
+    let of_tpms = [Beside::Signature, Beside::Pcrs, Beside::Key];
+    let of_azure = [Beside::VtpmQuote, Beside::TdQuote];
+    let logs = [Beside::EventLog, Beside::Ima];
+    for (files, unused) in [
+        (td(), [&of_tpms[..], &of_azure].concat()),
+        (snp(), [&of_tpms[..], &of_azure, &logs].concat()),
+        (csv(), [&of_tpms[..], &of_azure, &logs[1..]].concat()),
+        (tpm(), of_azure.to_vec()),
+    ] {
+        let supplied = files.supplied();
+        for beside in unused {
+            let mut request = files.request(&supplied);
+            given(beside, &mut request);
+            let error = request.verify(&files.evidence).unwrap_err();
+            assert_eq!(error, Error::Unused { kind: files.kind, beside });
+        }
+    }
+}
+
+/// A plain signature says neither scheme nor hash: it is taken for what tpm2-tools sign with unless they are told otherwise.
+#[test]
+fn signatures_as_tpm2_quote_writes_them_plain_are_read() {
+    for scheme in Scheme::ALL {
+        let site = tpm::Site::found(KeyKind::P256, fixed_clock(NOW)).unwrap();
+        let mut config = MachineConfig::new(files::generate("kernel"));
+        config.ak.scheme = scheme;
+        let machine = site.machine(config).unwrap();
+        let quote = machine.quote(&[PcrSelection::new(AlgorithmId::SHA256, 0..24)], b"challenge").unwrap();
+        let (pcrs, key) = (quote.pcr_file().unwrap(), machine.ak_key_info().unwrap());
+        let (supplied, plain) = (Supplied::default(), quote.plain_signature().unwrap());
+        let request = Request {
+            roots: vec![Root { name: "ak", bytes: &key }],
+            signature: Some(&plain),
+            pcrs: Some(&pcrs),
+            ..Request::new(&supplied, NOW)
+        };
+        let facts = request.verify(&quote.message);
+        let by_default = matches!(scheme, Scheme::RsaSsa | Scheme::EcdsaP256);
+        assert_eq!(facts.is_ok(), by_default, "{scheme:?}: {facts:?}");
+    }
 }
 
 /// What a TPM measured is in PCRs, and a trust domain has none: its log (TCG2, no CCEL) explains nothing there, and is not passed over.

@@ -13,6 +13,12 @@ use sealwright_wire::{Error as WireError, time::UnixTime};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// The bytes are of no kind of evidence.
+    #[error("no evidence of a kind that can be verified, but {found}")]
+    NotEvidence {
+        /// What they are instead, as far as that is known.
+        found: String,
+    },
     /// A part is not in its format.
     #[error("{part} cannot be read: {source}")]
     Malformed {
@@ -238,6 +244,7 @@ impl Error {
             | Self::Revoked { part, .. }
             | Self::CollateralMismatch { part, .. }
             | Self::NotSupported { part, .. } => part.name(),
+            Self::NotEvidence { .. } => "evidence",
             Self::UntrustedRoot { .. } => Part::RootCa.name(),
             Self::QeVendor { .. } | Self::CertificationData { .. } | Self::OtherPlatform { .. } => Part::Quote.name(),
             Self::TdxModule { .. } => "TDX module",
@@ -291,6 +298,7 @@ impl Error {
             Self::Ratls(error) => error.expected(),
             Self::HeldData(error) => Some(error.expected()),
             Self::Csv(reason) => reason.expected(),
+            Self::NotEvidence { .. } => Some("a quote, report, document, token or certificate of a TEE".to_owned()),
             Self::Malformed { .. } | Self::UnexpectedLog { .. } => None,
         }
     }
@@ -299,7 +307,8 @@ impl Error {
     pub fn actual(&self) -> Option<String> {
         match self {
             Self::UntrustedRoot { found, sha256, .. } => Some(format!("{found} with key SHA-256 {sha256}")),
-            Self::Profile { found, .. }
+            Self::NotEvidence { found }
+            | Self::Profile { found, .. }
             | Self::Issuer { found, .. }
             | Self::QeVendor { found, .. }
             | Self::CollateralMismatch { found, .. }

@@ -20,7 +20,7 @@ mod cbor;
 mod digest;
 mod error;
 mod evidence;
-mod json;
+pub mod json;
 mod reader;
 
 pub mod aael;

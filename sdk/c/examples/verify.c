@@ -89,6 +89,8 @@ static setter *setter_of(const char *option)
         { "--signature", sealwright_request_set_signature },
         { "--pcrs", sealwright_request_set_pcrs },
         { "--key", sealwright_request_set_key },
+        { "--vtpm-quote", sealwright_request_set_vtpm_quote },
+        { "--td-quote", sealwright_request_set_td_quote },
     };
     for (size_t i = 0; i < sizeof OPTIONS / sizeof *OPTIONS; i++)
         if (strcmp(option, OPTIONS[i].option) == 0)

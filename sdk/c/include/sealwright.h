@@ -85,8 +85,8 @@ enum {
     SEALWRIGHT_NOT_A_STATUS = 5,
     /* The evidence cannot be judged without something that was not given; the message names it. */
     SEALWRIGHT_MISSING = 6,
-    /* A log was given for evidence that has no registers for it: it must not seem to have been looked at. */
-    SEALWRIGHT_UNUSED_LOG = 7,
+    /* Something was given that evidence of this kind is not verified with, such as a log for its registers: it must not seem to have been looked at. */
+    SEALWRIGHT_UNUSED = 7,
     /* What was named to be trusted is not what this kind of evidence stands on. */
     SEALWRIGHT_NOT_A_ROOT = 8,
     /* The request cannot be judged for another reason. */
@@ -151,7 +151,7 @@ SEALWRIGHT_MUST_USE
 sealwright_result sealwright_request_set_ima(
     sealwright_request *request, const void *data, size_t length, char **message);
 
-/* The signature of a TPM's quote (TPMT_SIGNATURE). */
+/* The signature of a TPM's quote (TPMT_SIGNATURE, or as `tpm2_quote -f plain` writes it). */
 SEALWRIGHT_MUST_USE
 sealwright_result sealwright_request_set_signature(
     sealwright_request *request, const void *data, size_t length, char **message);
@@ -164,6 +164,19 @@ sealwright_result sealwright_request_set_pcrs(
 /* The attestation key of a TPM's quote, where several keys are named as roots; it must be one of them. */
 SEALWRIGHT_MUST_USE
 sealwright_result sealwright_request_set_key(
+    sealwright_request *request, const void *data, size_t length, char **message);
+
+/*
+ * The vTPM's quote beside a report of Azure's paravisor (HCL): with its signature and PCRs (JSON, or as the crates az-*-vtpm keep it), or
+ * TPMS_ATTEST, whose signature and PCRs are then set apart.
+ */
+SEALWRIGHT_MUST_USE
+sealwright_result sealwright_request_set_vtpm_quote(
+    sealwright_request *request, const void *data, size_t length, char **message);
+
+/* The trust domain's quote beside a report of Azure's paravisor (HCL) that is of TDX. */
+SEALWRIGHT_MUST_USE
+sealwright_result sealwright_request_set_td_quote(
     sealwright_request *request, const void *data, size_t length, char **message);
 
 /* Believes a chain of AMD's without the revocation list of its root. A list that is among the collateral is checked all the same. */
@@ -194,10 +207,10 @@ typedef struct sealwright_verdict sealwright_verdict;
 const char *sealwright_kind(const void *evidence, size_t length);
 
 /*
- * Verifies evidence: bytes, or their text in hex, base64 or PEM. What is of no kind is taken for an Intel quote, whose parser says why it is none.
+ * Verifies evidence: bytes, or their text in hex, base64 or PEM. What is of no kind is refused by a verdict, as `not-evidence`.
  *
  * SEALWRIGHT_OK puts a verdict into `*verdict`, be it yes or no. Every other result puts NULL there, and says what is wrong with the request:
- * SEALWRIGHT_MISSING, SEALWRIGHT_UNUSED_LOG, SEALWRIGHT_NOT_A_ROOT, SEALWRIGHT_UNUSABLE; what a setter had refused; or an argument.
+ * SEALWRIGHT_MISSING, SEALWRIGHT_UNUSED, SEALWRIGHT_NOT_A_ROOT, SEALWRIGHT_UNUSABLE; what a setter had refused; or an argument.
  *
  * What was passed in bounds the memory that it takes. The request is only read.
  */

@@ -142,6 +142,30 @@ pub unsafe extern "C" fn sealwright_request_set_key(
     unsafe { keep(request, data, length, message, |request| &mut request.key) }
 }
 
+/// The vTPM's quote beside an HCL report.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sealwright_request_set_vtpm_quote(
+    request: *mut Request,
+    data: *const c_void,
+    length: usize,
+    message: *mut *mut c_char,
+) -> i32 {
+    // SAFETY: the pointers are as the module says.
+    unsafe { keep(request, data, length, message, |request| &mut request.vtpm_quote) }
+}
+
+/// The trust domain's quote beside an HCL report.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sealwright_request_set_td_quote(
+    request: *mut Request,
+    data: *const c_void,
+    length: usize,
+    message: *mut *mut c_char,
+) -> i32 {
+    // SAFETY: the pointers are as the module says.
+    unsafe { keep(request, data, length, message, |request| &mut request.td_quote) }
+}
+
 /// Believes a chain of AMD's without the revocation list of its root.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealwright_request_allow_missing_amd_crl(

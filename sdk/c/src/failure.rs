@@ -17,7 +17,7 @@ pub(crate) enum Code {
     NotCollateral = 4,
     NotAStatus = 5,
     Missing = 6,
-    UnusedLog = 7,
+    Unused = 7,
     NotARoot = 8,
     Unusable = 9,
     Internal = 10,
@@ -50,7 +50,7 @@ impl From<any::Error> for Failure {
     fn from(error: any::Error) -> Self {
         let code = match &error {
             any::Error::Missing { .. } => Code::Missing,
-            any::Error::UnusedLog { .. } => Code::UnusedLog,
+            any::Error::Unused { .. } => Code::Unused,
             any::Error::Root { .. } => Code::NotARoot,
             _ => Code::Unusable,
         };
@@ -77,8 +77,7 @@ mod tests {
     #[test]
     fn the_header_numbers_results_as_the_library_does() {
         use Code::{
-            Internal, Length, Missing, NotARoot, NotAStatus, NotCollateral, NotUtf8, NullArgument, Ok, Unusable,
-            UnusedLog,
+            Internal, Length, Missing, NotARoot, NotAStatus, NotCollateral, NotUtf8, NullArgument, Ok, Unusable, Unused,
         };
         let ours = [
             Ok,
@@ -88,7 +87,7 @@ mod tests {
             NotCollateral,
             NotAStatus,
             Missing,
-            UnusedLog,
+            Unused,
             NotARoot,
             Unusable,
             Internal,

@@ -19,7 +19,7 @@ macro_rules! terminated {
     };
 }
 
-terminated!(Quote, Snp, Csv, Tpm, TpmJson, TpmQuote, AzVtpm, Nitro, Cca, Nvidia, Ratls, HeldData);
+terminated!(Quote, Snp, Csv, Tpm, TpmJson, TpmQuote, AzVtpm, HclReport, Nitro, Cca, Nvidia, Ratls, HeldData);
 
 // At compile time, where a place that is not there does not compile.
 #[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects)]

@@ -204,7 +204,7 @@ struct Case(Value);
 
 impl Case {
     /// The members that name files, and what the example calls them.
-    const FILES: [(&str, &str); 7] = [
+    const FILES: [(&str, &str); 9] = [
         ("collateral", "--collateral"),
         ("anchors", "--anchor"),
         ("event_log", "--event-log"),
@@ -212,6 +212,8 @@ impl Case {
         ("signature", "--signature"),
         ("pcrs", "--pcrs"),
         ("key", "--key"),
+        ("vtpm_quote", "--vtpm-quote"),
+        ("td_quote", "--td-quote"),
     ];
 
     /// A member's one text, or its list of them.
@@ -249,6 +251,7 @@ impl Case {
         let roots: Vec<_> = names.zip(read("anchors")).collect();
         let (event_log, ima, key) = (one("event_log"), one("ima"), one("key"));
         let (signature, pcrs) = (one("signature"), one("pcrs"));
+        let (vtpm_quote, td_quote) = (one("vtpm_quote"), one("td_quote"));
         let mut request = Request {
             roots: roots.iter().map(|(name, bytes)| Root { name, bytes }).collect(),
             event_log: event_log.as_deref(),
@@ -256,6 +259,8 @@ impl Case {
             signature: signature.as_deref(),
             pcrs: pcrs.as_deref(),
             key: key.as_deref(),
+            vtpm_quote: vtpm_quote.as_deref(),
+            td_quote: td_quote.as_deref(),
             ..Request::new(&supplied, UnixTime(self.at()))
         };
         let mut demanded = None;

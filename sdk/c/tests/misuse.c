@@ -47,6 +47,8 @@ static setter *const SETTERS[] = {
     sealwright_request_set_signature,
     sealwright_request_set_pcrs,
     sealwright_request_set_key,
+    sealwright_request_set_vtpm_quote,
+    sealwright_request_set_td_quote,
 };
 
 /* A request of which `fail` failed refuses to verify, with that failure. */
@@ -138,7 +140,7 @@ static void what_is_missing(void)
     HOLDS(verdict == NULL);
     GIVES(SEALWRIGHT_OK, sealwright_request_set_ima(request, NOISE, sizeof NOISE, &message));
     GIVES(SEALWRIGHT_MISSING, sealwright_verify(request, QUOTE, sizeof QUOTE, &verdict, &message));
-    GIVES(SEALWRIGHT_UNUSED_LOG, sealwright_verify(request, SNP, sizeof SNP, &verdict, &message));
+    GIVES(SEALWRIGHT_UNUSED, sealwright_verify(request, SNP, sizeof SNP, &verdict, &message));
     sealwright_request_free(request);
 }
 

@@ -2,7 +2,7 @@
 
 use pyo3::PyErr;
 use sealwright_verify::TcbStatus;
-use sealwright_verify::any::{self, Error, Log, Missing};
+use sealwright_verify::any::{self, Beside, Error, Missing};
 
 /// Python's class, which is defined in Python.
 mod python {
@@ -25,12 +25,25 @@ impl RequestError {
 impl From<Error> for RequestError {
     fn from(error: Error) -> Self {
         let argument = match &error {
-            Error::Missing { missing: Missing::Signature, .. } => "signature",
-            Error::Missing { missing: Missing::Pcrs, .. } => "pcrs",
-            Error::Missing { missing: Missing::AttestationKey, .. } | Error::Root { .. } => "roots",
-            Error::Missing { missing: Missing::EventLog, .. } | Error::UnusedLog { log: Log::Event, .. } => "event_log",
-            Error::Missing { .. } => "collateral",
-            Error::UnusedLog { log: Log::Ima, .. } => "ima",
+            Error::Missing { missing, .. } => match missing {
+                Missing::Signature => "signature",
+                Missing::Pcrs => "pcrs",
+                Missing::AttestationKey => "roots",
+                Missing::EventLog => "event_log",
+                Missing::VtpmQuote => "vtpm_quote",
+                Missing::TdQuote => "td_quote",
+                _ => "collateral",
+            },
+            Error::Unused { beside, .. } => match beside {
+                Beside::EventLog => "event_log",
+                Beside::Ima => "ima",
+                Beside::Signature => "signature",
+                Beside::Pcrs => "pcrs",
+                Beside::Key => "key",
+                Beside::VtpmQuote => "vtpm_quote",
+                Beside::TdQuote => "td_quote",
+            },
+            Error::Root { .. } => "roots",
             _ => "evidence",
         };
         Self::new(argument, error.to_string())

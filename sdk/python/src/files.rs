@@ -14,6 +14,8 @@ pub(crate) struct Files {
     pub(crate) signature: Option<PyBackedBytes>,
     pub(crate) pcrs: Option<PyBackedBytes>,
     pub(crate) key: Option<PyBackedBytes>,
+    pub(crate) vtpm_quote: Option<PyBackedBytes>,
+    pub(crate) td_quote: Option<PyBackedBytes>,
 }
 
 impl Files {
@@ -37,6 +39,8 @@ impl Files {
             signature: self.signature.as_deref(),
             pcrs: self.pcrs.as_deref(),
             key: self.key.as_deref(),
+            vtpm_quote: self.vtpm_quote.as_deref(),
+            td_quote: self.td_quote.as_deref(),
             ..Request::new(supplied, at)
         })
     }

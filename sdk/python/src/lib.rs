@@ -38,7 +38,7 @@ fn kind(py: Python<'_>, evidence: PyBackedBytes) -> Option<&'static str> {
 
 /// The verdict on evidence as JSON.
 #[pyfunction]
-#[pyo3(signature = (evidence, *, collateral, roots, at, event_log, ima, signature, pcrs, key, require, without_crl, max_age))]
+#[pyo3(signature = (evidence, *, collateral, roots, at, event_log, ima, signature, pcrs, key, vtpm_quote, td_quote, require, without_crl, max_age))]
 #[allow(clippy::too_many_arguments)] // Python names them
 fn verify(
     py: Python<'_>,
@@ -51,11 +51,13 @@ fn verify(
     signature: Option<PyBackedBytes>,
     pcrs: Option<PyBackedBytes>,
     key: Option<PyBackedBytes>,
+    vtpm_quote: Option<PyBackedBytes>,
+    td_quote: Option<PyBackedBytes>,
     require: Option<String>,
     without_crl: bool,
     max_age: Option<u64>,
 ) -> PyResult<String> {
-    let files = Files { collateral, roots, event_log, ima, signature, pcrs, key };
+    let files = Files { collateral, roots, event_log, ima, signature, pcrs, key, vtpm_quote, td_quote };
     let verdict = py.detach(move || -> Result<Verdict, RequestError> {
         let demanded = require.as_deref().map(error::demand).transpose()?;
         let supplied = files.supplied()?;

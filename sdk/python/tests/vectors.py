@@ -34,6 +34,8 @@ class Case:
     pcrs: Optional[str] = None
     event_log: Optional[str] = None
     ima: Optional[str] = None
+    vtpm_quote: Optional[str] = None
+    td_quote: Optional[str] = None
     words: List[str] = field(default_factory=list)
     tee: Optional[str] = None
     facts: Dict[str, Any] = field(default_factory=dict)
@@ -51,6 +53,8 @@ class Case:
             "pcrs": self.pcrs and read(self.pcrs),
             "event_log": self.event_log and read(self.event_log),
             "ima": self.ima and read(self.ima),
+            "vtpm_quote": self.vtpm_quote and read(self.vtpm_quote),
+            "td_quote": self.td_quote and read(self.td_quote),
         }
         words = iter(self.words)
         for word in words:

@@ -2,7 +2,7 @@
 
 use js_sys::{Array, Date, Object, Reflect, Uint8Array};
 use sealwright_verify::TcbStatus;
-use sealwright_verify::any::{self, Log, Missing, Request, Root, Supplied};
+use sealwright_verify::any::{self, Beside, Missing, Request, Root, Supplied};
 use sealwright_verify::nitro::Freshness;
 use sealwright_verify::snp::Revocation;
 use sealwright_wire::time::UnixTime;
@@ -12,7 +12,7 @@ use wasm_bindgen::prelude::*;
 const MAX_FILE: u32 = 64 << 20;
 
 /// The members that a request may have. Another one is refused: a demand that is misspelled must not seem to have been made.
-const MEMBERS: [&str; 12] = [
+const MEMBERS: [&str; 14] = [
     "evidence",
     "at",
     "collateral",
@@ -22,6 +22,8 @@ const MEMBERS: [&str; 12] = [
     "signature",
     "pcrs",
     "key",
+    "vtpmQuote",
+    "tdQuote",
     "require",
     "withoutCrl",
     "maxAge",
@@ -39,6 +41,8 @@ pub(crate) struct Given {
     signature: Option<Vec<u8>>,
     pcrs: Option<Vec<u8>>,
     key: Option<Vec<u8>>,
+    vtpm_quote: Option<Vec<u8>>,
+    td_quote: Option<Vec<u8>>,
     without_crl: bool,
     max_age: Option<u64>,
 }
@@ -67,6 +71,8 @@ impl Given {
             signature: file("signature")?,
             pcrs: file("pcrs")?,
             key: file("key")?,
+            vtpm_quote: file("vtpmQuote")?,
+            td_quote: file("tdQuote")?,
             without_crl: match member(request, "withoutCrl")? {
                 Some(without) => without.as_bool().ok_or_else(|| wrong("withoutCrl", "a boolean"))?,
                 None => false,
@@ -97,6 +103,8 @@ impl Given {
             signature: self.signature.as_deref(),
             pcrs: self.pcrs.as_deref(),
             key: self.key.as_deref(),
+            vtpm_quote: self.vtpm_quote.as_deref(),
+            td_quote: self.td_quote.as_deref(),
             revocation: if self.without_crl { Revocation::IfPresent } else { Revocation::Required },
             freshness: Freshness { max_age: self.max_age.unwrap_or(freshness.max_age), ..freshness },
             ..Request::new(supplied, self.at)
@@ -174,10 +182,19 @@ pub(crate) fn unusable(error: &any::Error) -> JsError {
             Missing::Pcrs => "pcrs",
             Missing::AttestationKey => "roots",
             Missing::EventLog => "eventLog",
+            Missing::VtpmQuote => "vtpmQuote",
+            Missing::TdQuote => "tdQuote",
             _ => "collateral",
         },
-        any::Error::UnusedLog { log: Log::Event, .. } => "eventLog",
-        any::Error::UnusedLog { log: Log::Ima, .. } => "ima",
+        any::Error::Unused { beside, .. } => match beside {
+            Beside::EventLog => "eventLog",
+            Beside::Ima => "ima",
+            Beside::Signature => "signature",
+            Beside::Pcrs => "pcrs",
+            Beside::Key => "key",
+            Beside::VtpmQuote => "vtpmQuote",
+            Beside::TdQuote => "tdQuote",
+        },
         _ => return JsError::new(&error.to_string()),
     };
     JsError::new(&format!("{error} ({member})"))

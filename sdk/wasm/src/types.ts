@@ -5,11 +5,14 @@ export type Kind =
   | "Hygon CSV attestation report"
   | "TPM 2.0 quote (TPMS_ATTEST)"
   | "TPM evidence"
+  | "TPM 2.0 quote with its signature and PCRs"
   | "evidence of an Azure guest behind its vTPM"
+  | "report of Azure's paravisor (HCL)"
   | "AWS Nitro attestation document"
   | "Arm CCA attestation token"
   | "NVIDIA GPU attestation report"
-  | "RA-TLS certificate";
+  | "RA-TLS certificate"
+  | "Intel SGX quote with the data that its enclave held";
 
 /** Intel's ratings of a platform, from best to worst. */
 export type TcbStatus =
@@ -37,12 +40,16 @@ export interface Request {
   eventLog?: Uint8Array;
   /** The kernel's IMA list, for a TPM's quote; for a trust domain's, beside its event log. */
   ima?: Uint8Array;
-  /** The signature of a TPM's quote (TPMT_SIGNATURE). */
+  /** The signature of a TPM's quote (TPMT_SIGNATURE, or as `tpm2_quote -f plain` writes it). */
   signature?: Uint8Array;
   /** The PCRs of a TPM's quote, as tpm2-tools write them. */
   pcrs?: Uint8Array;
   /** The attestation key of a TPM's quote, where several are named as roots. */
   key?: Uint8Array;
+  /** The vTPM's quote beside an HCL report of Azure's: with its signature and PCRs, or TPMS_ATTEST with these given apart. */
+  vtpmQuote?: Uint8Array;
+  /** The trust domain's quote beside an HCL report of Azure's that is of TDX. */
+  tdQuote?: Uint8Array;
   /** The worst status to accept. Evidence without a status is then not accepted. */
   require?: Exclude<TcbStatus, "Revoked">;
   /** Believe a chain of AMD's without the revocation list of its root. Default: false. */

@@ -4,7 +4,6 @@ use clap::{Args, Subcommand, ValueEnum};
 use sealwright_predict::input::parse_size;
 use sealwright_predict::profile::{Firmware, SecureBoot, Vmm};
 use sealwright_verify::TcbStatus;
-use sealwright_verify::nitro::Freshness;
 use std::path::PathBuf;
 
 /// Say what a file is.
@@ -39,7 +38,7 @@ pub(crate) struct Verify {
     /// The kernel's IMA list, for a TPM's quote; for a trust domain's, beside its event log.
     #[arg(long, value_name = "LOG")]
     pub(crate) ima: Option<PathBuf>,
-    /// The signature of a TPM's quote (TPMT_SIGNATURE).
+    /// The signature of a TPM's quote (TPMT_SIGNATURE, or as `tpm2_quote -f plain` writes it).
     #[arg(long, value_name = "FILE")]
     pub(crate) signature: Option<PathBuf>,
     /// The PCRs of a TPM's quote, as `tpm2_quote --pcr` or `tpm2_pcrread` writes them.
@@ -48,12 +47,18 @@ pub(crate) struct Verify {
     /// The attestation key of a TPM's quote, where several are named as anchors.
     #[arg(long, value_name = "FILE")]
     pub(crate) key: Option<PathBuf>,
+    /// The vTPM's quote beside an HCL report of Azure's: with its signature and PCRs, or TPMS_ATTEST with `--signature` and `--pcrs`.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) vtpm_quote: Option<PathBuf>,
+    /// The trust domain's quote beside an HCL report of Azure's that is of TDX.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) td_quote: Option<PathBuf>,
     /// Believe a chain of AMD's without the revocation list of its root.
     #[arg(long)]
     pub(crate) without_crl: bool,
-    /// The most seconds since a Nitro document was made.
-    #[arg(long, value_name = "SECONDS", default_value_t = Freshness::default().max_age)]
-    pub(crate) max_age: u64,
+    /// The most seconds since a Nitro document was made [default: 300].
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) max_age: Option<u64>,
 }
 
 #[derive(Subcommand)]

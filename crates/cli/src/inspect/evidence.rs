@@ -12,7 +12,7 @@ use sealwright_wire::held_data::HeldData;
 use sealwright_wire::quote::Quote;
 use sealwright_wire::sev::{self, Usage};
 use sealwright_wire::snp::{self, Product, Tcb, TcbVersion, guid};
-use sealwright_wire::{cose, nitro, nvidia};
+use sealwright_wire::{cose, hcl, nitro, nvidia};
 use serde::Serialize;
 
 /// The fields of evidence whose kind is known by its bytes.
@@ -29,6 +29,7 @@ pub(super) fn of(kind: Kind, bytes: &[u8]) -> Result<Inspected> {
         Kind::TpmJson => tpm::evidence(bytes)?,
         Kind::TpmQuote => tpm::quote_parts(bytes)?,
         Kind::AzVtpm => tpm::az_vtpm(bytes)?,
+        Kind::HclReport => tpm::hcl_report(&hcl::Report::parse(bytes)?)?,
         Kind::Nitro => nitro_document(&nitro::Document::parse(bytes)?)?,
         Kind::Cca => cca_token(&Token::parse(bytes)?),
         Kind::Nvidia => gpu_report(&nvidia::Report::parse(bytes)?),

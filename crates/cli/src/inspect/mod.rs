@@ -16,10 +16,9 @@ pub(crate) use log::{is_tdx, register_name};
 use crate::fields::Fields;
 use anyhow::{Context, Result, bail};
 use sealwright_channel::seal::{self, Sealed};
-use sealwright_verify::any::{Kind, hex_text};
+use sealwright_verify::any::{Kind, hex_text, unknown};
 use sealwright_wire::acpi::Ccel;
 use sealwright_wire::csv::{self, CaCertificate, HskCek};
-use sealwright_wire::hcl;
 use sealwright_wire::sealed::MAGIC;
 use sealwright_wire::sev;
 use sealwright_wire::sgx;
@@ -54,7 +53,7 @@ impl Inspected {
 type Recogniser = fn(&[u8]) -> Option<Result<Inspected>>;
 
 /// From the most to the least telling first bytes.
-const RECOGNISERS: [Recogniser; 22] = [
+const RECOGNISERS: [Recogniser; 21] = [
     evidence,
     ccel_table,
     event_log,
@@ -67,7 +66,6 @@ const RECOGNISERS: [Recogniser; 22] = [
     other_log,
     headless_td_report,
     snp_certificates,
-    hcl_report,
     hsk_cek,
     csv_certificate,
     csv_ca,
@@ -91,30 +89,39 @@ pub(crate) fn file(path: &Path) -> Result<Inspected> {
 
 /// Says what `bytes` are.
 fn inspect(bytes: &[u8]) -> Result<Inspected> {
-    if let Some(found) = recognise(bytes) {
-        return found;
+    in_any_form(bytes).unwrap_or_else(|| {
+        bail!(
+            "unknown format: {}; known are Intel quotes and reports, evidence of SEV-SNP, CSV, TPMs, Nitro, CCA and GPUs, collateral, \
+             certificates, revocation lists, keys, TCG2, CCEL, TPM 1.2, IMA and canonical event logs, reference values, tokens, receipts and \
+             sealed files",
+            unknown(bytes)
+        )
+    })
+}
+
+/// What is no evidence, in words, for those who took it for some.
+pub(crate) fn instead_of_evidence(bytes: &[u8]) -> String {
+    match in_any_form(bytes) {
+        Some(Ok(found)) => found.kind,
+        Some(Err(error)) => format!("{error:#}"),
+        None => unknown(bytes),
     }
-    if let Some(decoded) = hex_text(bytes)
-        && let Some(found) = recognise(&decoded)
-    {
-        return found.map(|found| Inspected::new(format!("{}, in hex", found.kind), found.fields));
-    }
-    if let Some((kind, decoded)) = Kind::of_text(bytes) {
-        return evidence::of(kind, &decoded);
-    }
-    let decoded = decoded(bytes.to_vec());
-    if decoded != bytes
-        && let Some(found) = recognise(&decoded)
-    {
-        return found.map(|found| Inspected::new(format!("{}, in base64", found.kind), found.fields));
-    }
-    bail!(
-        "unknown format: {} bytes beginning with {}; known are Intel quotes and reports, evidence of SEV-SNP, CSV, TPMs, Nitro, CCA and GPUs, \
-         collateral, certificates, revocation lists, keys, TCG2, CCEL, TPM 1.2, IMA and canonical event logs, reference values, tokens, receipts \
-         and sealed files",
-        bytes.len(),
-        hex::encode(bytes.get(..16).unwrap_or(bytes))
-    )
+}
+
+/// Bytes, or their text in hex or base64.
+fn in_any_form(bytes: &[u8]) -> Option<Result<Inspected>> {
+    let written_in = |text: &'static str, decoded: Vec<u8>| {
+        let found = recognise(&decoded)?;
+        Some(found.map(|found| Inspected::new(format!("{}, in {text}", found.kind), found.fields)))
+    };
+    recognise(bytes)
+        .or_else(|| written_in("hex", hex_text(bytes)?))
+        .or_else(|| Kind::of_text(bytes).map(|(kind, decoded)| evidence::of(kind, &decoded)))
+        .or_else(|| {
+            Some(decoded(bytes.to_vec()))
+                .filter(|decoded| decoded != bytes)
+                .and_then(|decoded| written_in("base64", decoded))
+        })
 }
 
 fn recognise(bytes: &[u8]) -> Option<Result<Inspected>> {
@@ -191,14 +198,6 @@ fn snp_certificates(bytes: &[u8]) -> Option<Result<Inspected>> {
             Ok(Inspected::new("AMD SEV-SNP certificate table", evidence::certificate_table(&table)?))
         }),
     )
-}
-
-/// As it lies in the vTPM's NV index, with zeros behind the claims.
-fn hcl_report(bytes: &[u8]) -> Option<Result<Inspected>> {
-    bytes.starts_with(&hcl::SIGNATURE).then(|| {
-        let fields = tpm::hcl_report(&hcl::Report::parse(bytes)?)?;
-        Ok(Inspected::new("report of Azure's paravisor (HCL)", fields))
-    })
 }
 
 fn hsk_cek(bytes: &[u8]) -> Option<Result<Inspected>> {

@@ -1,6 +1,7 @@
 //! The production verifier on what simulated guests of Azure emit: believed under the roots of the simulated hardware and under no other, at every
 //! status of it, and refused where a link between hardware, claims, key and quote is another's.
 
+mod files;
 mod forms;
 mod links;
 mod statuses;
@@ -8,7 +9,7 @@ mod statuses;
 use sealwright_sim::{
     QuoteFormat, Site, Td, TdConfig,
     az_vtpm::{Guest, GuestConfig, Hardware},
-    files, fixed_clock,
+    files as boot_files, fixed_clock,
     snp::{self, Platform, Vendor},
 };
 use sealwright_verify::{
@@ -42,7 +43,7 @@ fn site() -> Site {
 }
 
 fn config() -> GuestConfig {
-    GuestConfig::new(files::generate("kernel"))
+    GuestConfig::new(boot_files::generate("kernel"))
 }
 
 /// An SEV-SNP guest whose paravisor runs at a VMPL.
@@ -57,7 +58,7 @@ fn snp_guest(platform: &Platform) -> Guest {
 
 /// A trust domain of a site, by its name.
 fn td(site: &Site, name: &str) -> Td {
-    site.boot(&TdConfig::new(name, files::generate("paravisor"))).unwrap()
+    site.boot(&TdConfig::new(name, boot_files::generate("paravisor"))).unwrap()
 }
 
 fn tdx_guest(site: &Site, name: &str, quote: QuoteFormat) -> Guest {
@@ -263,7 +264,7 @@ fn the_vtpm_s_logs_are_held_against_its_registers() {
 #[test]
 fn a_paravisor_that_a_host_may_read_is_a_debug_guest() {
     let site = site();
-    let config = TdConfig { debug: true, ..TdConfig::new("debug", files::generate("paravisor")) };
+    let config = TdConfig { debug: true, ..TdConfig::new("debug", boot_files::generate("paravisor")) };
     let hardware = Hardware::Tdx { td: site.boot(&config).unwrap(), quote: QuoteFormat::V4 };
     assert!(judged(&Guest::boot(hardware, self::config()).unwrap()).debug());
 }

@@ -59,6 +59,10 @@ pub struct Request<'a> {
     pub pcrs: Option<&'a [u8]>,
     /// The attestation key of a TPM's quote, where several are named as roots.
     pub key: Option<&'a [u8]>,
+    /// The vTPM's quote beside an HCL report: with its signature and PCRs, or `TPMS_ATTEST` with these given apart.
+    pub vtpm_quote: Option<&'a [u8]>,
+    /// The quote of a trust domain whose TDREPORT an HCL report holds.
+    pub td_quote: Option<&'a [u8]>,
     /// Whether a chain of AMD's needs the revocation list of its root.
     pub revocation: Revocation,
     /// How old a Nitro document may be.
@@ -77,19 +81,27 @@ impl<'a> Request<'a> {
             signature: None,
             pcrs: None,
             key: None,
+            vtpm_quote: None,
+            td_quote: None,
             revocation: Revocation::Required,
             freshness: Freshness::default(),
         }
     }
 
-    /// Verifies evidence, in bytes or written as hex, base64 or PEM. What is of no kind is taken for a quote, whose parser says why it is none.
+    /// Verifies evidence, in bytes or written as hex, base64 or PEM.
     ///
     /// # Errors
-    /// [`Error::Refused`] when the evidence is not believed; else what is wrong with the request.
+    /// [`Error::Refused`] when the evidence is not believed, or is none; else what is wrong with the request.
     pub fn verify(&self, evidence: &[u8]) -> Result<Facts, Error> {
-        let (kind, evidence) = Kind::read(evidence);
-        self.verify_as(kind, &evidence)
+        let (kind, bytes) =
+            Kind::of_text(evidence).ok_or_else(|| VerifyError::NotEvidence { found: unknown(evidence) })?;
+        self.verify_as(kind, &bytes)
     }
+}
+
+/// What there is to say of bytes of which nothing is known.
+pub fn unknown(bytes: &[u8]) -> String {
+    format!("{} bytes beginning with {}", bytes.len(), hex::encode(bytes.get(..16).unwrap_or(bytes)))
 }
 
 /// Why there are no facts.
@@ -113,13 +125,13 @@ pub enum Error {
         /// What is needed.
         missing: Missing,
     },
-    /// A log that would not be looked at must not seem to have been.
-    #[error("{} has no registers that {log} explains", kind.with_article())]
-    UnusedLog {
+    /// What would not be looked at must not seem to have been.
+    #[error("{} is not verified with {beside}", kind.with_article())]
+    Unused {
         /// What the evidence is.
         kind: Kind,
-        /// The log.
-        log: Log,
+        /// What was given beside it.
+        beside: Beside,
     },
     /// What was named to be trusted is not what this kind of evidence stands on.
     #[error("{name} is no {expected}: {reason}")]
@@ -171,6 +183,10 @@ pub enum Missing {
     AttestationKey,
     /// The event log that comes before an IMA list.
     EventLog,
+    /// The vTPM's quote, which an HCL report is verified with.
+    VtpmQuote,
+    /// The quote of the trust domain whose TDREPORT an HCL report holds.
+    TdQuote,
 }
 
 impl fmt::Display for Missing {
@@ -184,25 +200,42 @@ impl fmt::Display for Missing {
             Self::Signature => write!(f, "its signature (TPMT_SIGNATURE)"),
             Self::Pcrs => write!(f, "its PCRs, as `tpm2_quote --pcr` writes them"),
             Self::EventLog => write!(f, "the event log that comes before the IMA list"),
+            Self::VtpmQuote => write!(f, "the quote of its vTPM"),
+            Self::TdQuote => write!(f, "the quote that was made of its TDREPORT"),
             Self::AttestationKey => write!(f, "its attestation key, or the key's certificates"),
         }
     }
 }
 
-/// A log that came along.
+/// What may come along with evidence of some kinds, and not of others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Log {
-    /// The firmware's, or the TEE's.
-    Event,
+pub enum Beside {
+    /// The firmware's log, or the TEE's.
+    EventLog,
     /// The kernel's IMA list.
     Ima,
+    /// The signature of a TPM's quote.
+    Signature,
+    /// The PCRs of a TPM's quote.
+    Pcrs,
+    /// The attestation key of a TPM's quote.
+    Key,
+    /// The quote of Azure's vTPM.
+    VtpmQuote,
+    /// The quote of the trust domain below Azure's vTPM.
+    TdQuote,
 }
 
-impl fmt::Display for Log {
+impl fmt::Display for Beside {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Event => "an event log",
+            Self::EventLog => "an event log",
             Self::Ima => "an IMA list",
+            Self::Signature => "a TPM's signature in a file of its own",
+            Self::Pcrs => "PCRs in a file of their own",
+            Self::Key => "an attestation key",
+            Self::VtpmQuote => "a vTPM's quote beside it",
+            Self::TdQuote => "a trust domain's quote beside it",
         })
     }
 }

@@ -1,6 +1,6 @@
 //! Each kind of evidence, with what its verification takes.
 
-use super::{Error, Kind, Log, Missing, Request, Root, kind::decoded};
+use super::{Beside, Error, Kind, Missing, Request, Root, kind::decoded};
 use crate::{
     Anchor, AnchorId, AnchorKind, Anchors, Collateral, Error as VerifyError, Facts, Part, az_vtpm,
     cca::{self, Enrolled},
@@ -25,13 +25,16 @@ impl Request<'_> {
     /// # Errors
     /// As [`Request::verify`].
     pub fn verify_as(&self, kind: Kind, evidence: &[u8]) -> Result<Facts, Error> {
-        let [event_log, ima, signature, pcrs] =
-            [self.event_log, self.ima, self.signature, self.pcrs].map(|beside| beside.map(decoded));
+        let [event_log, ima, signature, pcrs, vtpm_quote, td_quote] =
+            [self.event_log, self.ima, self.signature, self.pcrs, self.vtpm_quote, self.td_quote]
+                .map(|beside| beside.map(decoded));
         let request = Request {
             event_log: event_log.as_deref(),
             ima: ima.as_deref(),
             signature: signature.as_deref(),
             pcrs: pcrs.as_deref(),
+            vtpm_quote: vtpm_quote.as_deref(),
+            td_quote: td_quote.as_deref(),
             ..self.clone()
         };
         request.judge(kind, evidence)
@@ -39,7 +42,7 @@ impl Request<'_> {
 
     /// With everything in its own bytes.
     fn judge(&self, kind: Kind, evidence: &[u8]) -> Result<Facts, Error> {
-        self.check_logs(kind)?;
+        self.check_beside(kind)?;
         match kind {
             Kind::Quote => self.quote(evidence),
             Kind::Snp => self.snp(evidence, None),
@@ -48,6 +51,7 @@ impl Request<'_> {
             Kind::TpmQuote => self.tpm_quote(evidence),
             Kind::TpmJson => self.tpm_json(evidence),
             Kind::AzVtpm => self.az_vtpm(evidence),
+            Kind::HclReport => self.hcl_report(evidence),
             Kind::Nitro => Ok(nitro::verify(evidence, &self.anchors()?, self.at, self.freshness)?),
             Kind::Cca => Ok(cca::verify(evidence, &self.enrolled()?, self.at)?),
             Kind::Nvidia => self.nvidia(evidence),
@@ -59,17 +63,28 @@ impl Request<'_> {
         }
     }
 
-    fn check_logs(&self, kind: Kind) -> Result<(), Error> {
-        let of_tpm = matches!(kind, Kind::Tpm | Kind::TpmJson | Kind::TpmQuote | Kind::AzVtpm);
+    /// Whether all that came along is of use for this kind of evidence.
+    fn check_beside(&self, kind: Kind) -> Result<(), Error> {
+        let in_files = matches!(kind, Kind::Tpm | Kind::HclReport);
+        let of_tpm = in_files || matches!(kind, Kind::TpmJson | Kind::TpmQuote | Kind::AzVtpm);
         let of_td = matches!(kind, Kind::Quote | Kind::Ratls);
-        let has_registers = of_tpm || of_td || kind == Kind::Csv;
-        match (self.event_log, self.ima) {
-            (Some(_), _) if !has_registers => Err(Error::UnusedLog { kind, log: Log::Event }),
-            (_, Some(_)) if !of_tpm && !of_td => Err(Error::UnusedLog { kind, log: Log::Ima }),
-            // Registers of a TD that hold the list's lines hold the firmware's events before them.
-            (None, Some(_)) if of_td => Err(missing(kind, Missing::EventLog)),
-            _ => Ok(()),
+        let given = [
+            (Beside::EventLog, self.event_log.is_some(), of_tpm || of_td || kind == Kind::Csv),
+            (Beside::Ima, self.ima.is_some(), of_tpm || of_td),
+            (Beside::Signature, self.signature.is_some(), in_files),
+            (Beside::Pcrs, self.pcrs.is_some(), in_files),
+            (Beside::Key, self.key.is_some(), matches!(kind, Kind::Tpm | Kind::TpmQuote)),
+            (Beside::VtpmQuote, self.vtpm_quote.is_some(), kind == Kind::HclReport),
+            (Beside::TdQuote, self.td_quote.is_some(), kind == Kind::HclReport),
+        ];
+        if let Some((beside, ..)) = given.into_iter().find(|(_, given, of_use)| *given && !of_use) {
+            return Err(Error::Unused { kind, beside });
         }
+        // Registers of a TD that hold the list's lines hold the firmware's events before them.
+        if of_td && self.ima.is_some() && self.event_log.is_none() {
+            return Err(missing(kind, Missing::EventLog));
+        }
+        Ok(())
     }
 
     /// The named roots; the vendors' where none is named.
@@ -138,9 +153,15 @@ impl Request<'_> {
 
     /// A quote, its signature and its PCRs as tpm2-tools write them.
     fn tpm_files(&self, message: &[u8]) -> Result<Facts, Error> {
-        let needed = |bytes: Option<_>, what| bytes.ok_or_else(|| missing(Kind::Tpm, what));
+        let (signature, pcrs) = self.signature_and_pcrs(Kind::Tpm)?;
+        self.tpm(Kind::Tpm, message, signature, &pcrs)
+    }
+
+    /// What belongs to a quote of a TPM and stands in files of its own.
+    fn signature_and_pcrs(&self, kind: Kind) -> Result<(Signature<'_>, PcrValues), Error> {
+        let needed = |bytes: Option<_>, what| bytes.ok_or_else(|| missing(kind, what));
         let (signature, pcrs) = (needed(self.signature, Missing::Signature)?, needed(self.pcrs, Missing::Pcrs)?);
-        let signature = Signature::parse(signature).map_err(malformed(Part::TpmQuote))?;
+        let signature = tools::read_signature(signature).map_err(malformed(Part::TpmQuote))?;
         let pcrs = match tools::read_pcrs(pcrs) {
             Ok((_, values)) => values,
             Err(binary) => {
@@ -148,7 +169,7 @@ impl Request<'_> {
                 yaml.ok_or_else(|| malformed(Part::TpmQuote)(binary))?
             }
         };
-        self.tpm(Kind::Tpm, message, signature, &pcrs)
+        Ok((signature, pcrs))
     }
 
     /// A quote with its signature and PCRs in one file.
@@ -175,7 +196,7 @@ impl Request<'_> {
 
     /// The key that signed, where it is named by itself and not by certificates.
     fn tpm_key_info(&self, kind: Kind) -> Result<Option<Vec<u8>>, Error> {
-        if !self.supplied.certificates.is_empty() {
+        if self.key.is_none() && !self.supplied.certificates.is_empty() {
             return Ok(None);
         }
         let named = self.key.map(|bytes| Root { name: "the attestation key", bytes });
@@ -218,26 +239,12 @@ impl Request<'_> {
         Ok(tpm::verify(&evidence, &self.tpm_anchors()?, self.at)?)
     }
 
-    /// The hardware's report first, then what hangs on it.
+    /// A guest of Azure in one document.
     fn az_vtpm(&self, json: &[u8]) -> Result<Facts, Error> {
         let evidence = hcl::Evidence::from_json(json).map_err(malformed(Part::HclReport))?;
-        let report = hcl::Report::parse(&evidence.hcl_report).map_err(malformed(Part::HclReport))?;
-        let hardware = match (&evidence.td_quote, report.report_type.hardware()) {
-            (Some(quote), _) => self.without_logs().quote(quote)?,
-            (None, Some(Tee::Snp)) => {
-                let vcek = evidence.vcek_der().map_err(malformed(Part::Vcek))?;
-                self.without_logs().snp(report.hardware_report, vcek.as_deref())?
-            }
-            // Anything else in the place of an SEV-SNP report would be called a bad one of these.
-            (None, Some(_)) => return Err(VerifyError::from(az_vtpm::Error::NoQuote).into()),
-            (None, None) => {
-                let found = report.report_type.name();
-                return Err(VerifyError::from(az_vtpm::Error::NoHardware { found }).into());
-            }
-        };
-        let root = hardware.anchor().clone();
         let pcrs = evidence.tpm_quote.values().map_err(malformed(Part::TpmQuote))?;
-        let evidence = az_vtpm::Evidence {
+        let vcek = evidence.vcek_der().map_err(malformed(Part::Vcek))?;
+        let guest = az_vtpm::Evidence {
             hcl_report: &evidence.hcl_report,
             message: &evidence.tpm_quote.message,
             signature: evidence.tpm_quote.signature(),
@@ -245,11 +252,56 @@ impl Request<'_> {
             event_log: self.event_log,
             ima: self.ima,
         };
-        az_vtpm::verify(&evidence, hardware).map_err(|error| refused_under(Some(&root), error))
+        let no_quote = || VerifyError::from(az_vtpm::Error::NoQuote).into();
+        self.az_guest(&guest, vcek.as_deref(), evidence.td_quote.as_deref(), no_quote)
+    }
+
+    /// A guest of Azure in files of their own: its paravisor's report, and the quotes beside it.
+    fn hcl_report(&self, hcl_report: &[u8]) -> Result<Facts, Error> {
+        let no_quote = || missing(Kind::HclReport, Missing::VtpmQuote);
+        let quote = self.vtpm_quote.ok_or_else(no_quote)?;
+        let parts;
+        let (message, signature, pcrs) = if Kind::of(quote) == Some(Kind::Tpm) {
+            let (signature, pcrs) = self.signature_and_pcrs(Kind::HclReport)?;
+            (quote, signature, pcrs)
+        } else {
+            if let Some(beside) = self.signature.and(Some(Beside::Signature)).or(self.pcrs.and(Some(Beside::Pcrs))) {
+                return Err(Error::Unused { kind: Kind::TpmQuote, beside });
+            }
+            parts = hcl::Quote::parse(quote).map_err(malformed(Part::TpmQuote))?;
+            (&*parts.message, parts.signature(), parts.values().map_err(malformed(Part::TpmQuote))?)
+        };
+        let (event_log, ima) = (self.event_log, self.ima);
+        let guest = az_vtpm::Evidence { hcl_report, message, signature, pcrs: &pcrs, event_log, ima };
+        self.az_guest(&guest, None, self.td_quote, || missing(Kind::HclReport, Missing::TdQuote))
+    }
+
+    /// The hardware's report first, then what hangs on it.
+    fn az_guest(
+        &self,
+        guest: &az_vtpm::Evidence<'_>,
+        vcek: Option<&[u8]>,
+        td_quote: Option<&[u8]>,
+        no_quote: impl Fn() -> Error,
+    ) -> Result<Facts, Error> {
+        let report = hcl::Report::parse(guest.hcl_report).map_err(malformed(Part::HclReport))?;
+        let below = self.of_hardware();
+        let hardware = match (td_quote, report.report_type.hardware()) {
+            (Some(quote), _) => below.quote(quote)?,
+            (None, Some(Tee::Snp)) => below.snp(report.hardware_report, vcek)?,
+            // Anything else in the place of an SEV-SNP report would be called a bad one of these.
+            (None, Some(_)) => return Err(no_quote()),
+            (None, None) => {
+                let found = report.report_type.name();
+                return Err(VerifyError::from(az_vtpm::Error::NoHardware { found }).into());
+            }
+        };
+        let root = hardware.anchor().clone();
+        az_vtpm::verify(guest, hardware).map_err(|error| refused_under(Some(&root), error))
     }
 
     /// For the hardware's report below a vTPM, whose logs are the vTPM's.
-    fn without_logs(&self) -> Self {
+    fn of_hardware(&self) -> Self {
         Self { event_log: None, ima: None, ..self.clone() }
     }
 

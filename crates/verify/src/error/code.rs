@@ -6,6 +6,7 @@ use crate::replay;
 /// The word for an error.
 pub(super) fn of(error: &Error) -> &'static str {
     match error {
+        Error::NotEvidence { .. } => "not-evidence",
         Error::Malformed { part, .. } => malformed(*part),
         Error::Profile { part, .. } => profile(*part),
         Error::ChainLength { .. } => "chain-length",

@@ -6,6 +6,10 @@ use crate::replay;
 /// What to do about an error.
 pub(super) fn of(error: &Error) -> &'static str {
     match error {
+        Error::NotEvidence { .. } => {
+            "hand over the evidence as its attester sent it, whole, in bytes, hex, base64 or PEM: logs, certificates and collateral are given beside it, \
+             and a REPORT or TDREPORT is evidence on its own machine alone, where the quoting service makes a quote of it"
+        }
         Error::Malformed { part, .. } => malformed(part.family()),
         Error::Profile { part, .. } => profile(part.family()),
         Error::ChainLength { part, .. } => chain_length(part.family()),

@@ -220,6 +220,22 @@ pub fn plain_signature(signature: &Signature<'_>) -> Result<Vec<u8>, Error> {
     }
 }
 
+/// Reads the signature file of `tpm2_quote -s`: `TPMT_SIGNATURE`, or with `-f plain` what [`plain_signature`] says, which is then taken for what the
+/// tool has a key sign with unless it is told otherwise: SHA-256, and RSASSA-PKCS1-v1_5 of an RSA key.
+///
+/// # Errors
+/// As [`Signature::parse`], where it is not a plain one either.
+pub fn read_signature(input: &[u8]) -> Result<Signature<'_>, Error> {
+    /// Of keys of 1024, 2048, 3072 and 4096 bits.
+    const RSA_SIGNATURES: [usize; 4] = [128, 256, 384, 512];
+    let hash = AlgorithmId::SHA256;
+    let plain = || match <EcdsaSignature<'_> as der::Decode<'_>>::from_der(input) {
+        Ok(EcdsaSignature { r, s }) => Some(Signature::Ecdsa { hash, r: r.as_bytes(), s: s.as_bytes() }),
+        Err(_) => RSA_SIGNATURES.contains(&input.len()).then_some(Signature::RsaSsa { hash, signature: input }),
+    };
+    Signature::parse(input).or_else(|error| plain().ok_or(error))
+}
+
 /// An ECDSA signature as `tpm2_quote -f plain` writes it, with the hash that whoever made it knows; r and s big-endian without leading zeros.
 ///
 /// # Errors

@@ -16,6 +16,8 @@ def verify(
     signature: Optional[bytes],
     pcrs: Optional[bytes],
     key: Optional[bytes],
+    vtpm_quote: Optional[bytes],
+    td_quote: Optional[bytes],
     require: Optional[str],
     without_crl: bool,
     max_age: Optional[int],

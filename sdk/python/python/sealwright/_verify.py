@@ -26,6 +26,8 @@ def verify(
     signature: bytes | None = None,
     pcrs: bytes | None = None,
     key: bytes | None = None,
+    vtpm_quote: bytes | None = None,
+    td_quote: bytes | None = None,
     require: Demand | None = None,
     without_crl: bool = False,
     max_age: timedelta | int | None = None,
@@ -47,9 +49,12 @@ def verify(
         at: The point in time, with its zone, or in seconds since 1970. `None` is now.
         event_log: The event log that explains the evidence's registers.
         ima: The kernel's IMA list, for a TPM's quote; for a trust domain's, beside its event log.
-        signature: The signature of a TPM's quote (`TPMT_SIGNATURE`).
+        signature: The signature of a TPM's quote (`TPMT_SIGNATURE`, or as `tpm2_quote -f plain` writes it).
         pcrs: The PCRs of a TPM's quote, as tpm2-tools write them.
         key: The attestation key of a TPM's quote, where several are named in `roots`.
+        vtpm_quote: The vTPM's quote beside a report of Azure's paravisor (HCL): with its signature and PCRs, or `TPMS_ATTEST`
+            with `signature` and `pcrs`.
+        td_quote: The trust domain's quote beside a report of Azure's paravisor (HCL) that is of TDX.
         require: The worst TCB status to accept. `None` accepts any but `Revoked`. Only Intel rates platforms by a status:
             other evidence is not accepted when one is required.
         without_crl: Believe a chain of AMD's without its root's revocation list.
@@ -70,6 +75,8 @@ def verify(
             signature=signature,
             pcrs=pcrs,
             key=key,
+            vtpm_quote=vtpm_quote,
+            td_quote=td_quote,
             require=require,
             without_crl=without_crl,
             max_age=_seconds(max_age),

@@ -3,7 +3,7 @@
 use super::{jitter, make, reason, services, upkeep};
 use crate::args::{CollateralFetch, IntelTee, Source, nonsense};
 use crate::fields::Fields;
-use crate::inspect::MAX_FILE;
+use crate::inspect::{MAX_FILE, instead_of_evidence};
 use crate::output::{Outcome, Output};
 use anyhow::{Context, Result, bail};
 use sealwright_collateral::http::Error as HttpError;
@@ -78,7 +78,10 @@ pub(super) async fn run(args: &CollateralFetch, output: Output) -> Result<Outcom
 
 /// Evidence, or the hardware's evidence in it.
 fn read(path: &Path) -> Result<(Kind, Vec<u8>)> {
-    let (kind, evidence) = Kind::read(&crate::files::read(path, MAX_FILE)?);
+    let bytes = crate::files::read(path, MAX_FILE)?;
+    let Some((kind, evidence)) = Kind::of_text(&bytes) else {
+        bail!("{} is no evidence, but {}", path.display(), instead_of_evidence(&bytes));
+    };
     Ok(kind.hardware(&evidence).unwrap_or((kind, evidence)))
 }
 

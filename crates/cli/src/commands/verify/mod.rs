@@ -4,12 +4,12 @@ mod request;
 
 use crate::args;
 use crate::fields::Fields;
-use crate::inspect::MAX_FILE;
+use crate::inspect::{MAX_FILE, instead_of_evidence};
 use crate::output::{Outcome, Output};
 use anyhow::Result;
 use request::Files;
 use sealwright_verify::any::{Kind, Reason, UNDEMANDING, Verdict};
-use sealwright_verify::{Facts, TcbStatus};
+use sealwright_verify::{Error, Facts, TcbStatus};
 use sealwright_wire::time::UnixTime;
 use std::fmt::{self, Display};
 
@@ -18,19 +18,27 @@ const SIMULATED: &str = "SIMULATED: this evidence comes from a simulator; it pro
 
 /// `sealwright verify EVIDENCE`.
 pub(crate) fn run(args: &args::Verify, output: Output) -> Result<Outcome> {
-    let (kind, evidence) = Kind::read(&crate::files::read(&args.evidence, MAX_FILE)?);
+    let bytes = crate::files::read(&args.evidence, MAX_FILE)?;
     let at = args.at.map_or_else(crate::clock::now, UnixTime);
-    let files = Files::read(args, kind, &evidence, at)?;
-    let facts = files.request(args, at).verify_as(kind, &evidence);
+    let evidence = Kind::of_text(&bytes);
+    let facts = match &evidence {
+        Some((kind, evidence)) => {
+            request::check_settings(args, *kind)?;
+            Files::read(args, *kind, evidence, at)?.request(args, at).verify_as(*kind, evidence)
+        }
+        None => Err(Error::NotEvidence { found: instead_of_evidence(&bytes) }.into()),
+    };
     let verdict = Verdict::of(facts, args.require).map_err(request::unusable)?;
-    output.result(&verdict, Told { verdict: &verdict, kind, required: args.require.unwrap_or(UNDEMANDING) })?;
+    let required = args.require.unwrap_or(UNDEMANDING);
+    output.result(&verdict, Told { verdict: &verdict, kind: evidence.map(|(kind, _)| kind), required })?;
     Ok(if verdict.accepted { Outcome::Yes } else { Outcome::No })
 }
 
 /// A verdict for people.
 struct Told<'a> {
     verdict: &'a Verdict,
-    kind: Kind,
+    /// What the evidence is, if it is any.
+    kind: Option<Kind>,
     required: TcbStatus,
 }
 
@@ -39,33 +47,39 @@ impl Display for Told<'_> {
         if self.verdict.simulated == Some(true) {
             writeln!(f, "{SIMULATED}")?;
         }
-        match (&self.verdict.facts, &self.verdict.reason) {
-            (Some(facts), _) => self.genuine(f, facts),
-            (None, Some(reason)) => refused(f, reason),
-            (None, None) => Ok(()),
+        match (&self.verdict.facts, self.kind, &self.verdict.reason) {
+            (Some(facts), Some(kind), _) => self.genuine(f, kind, facts),
+            (_, _, Some(reason)) => refused(f, reason),
+            _ => Ok(()),
         }
     }
 }
 
 impl Told<'_> {
-    fn genuine(&self, f: &mut fmt::Formatter<'_>, facts: &Facts) -> fmt::Result {
+    fn genuine(&self, f: &mut fmt::Formatter<'_>, kind: Kind, facts: &Facts) -> fmt::Result {
         let accepted = self.verdict.accepted;
         let verdict = if accepted { "yes" } else { "no" };
         match facts.tcb() {
             Some(tcb) => {
                 let quote = format!("a genuine {} quote", facts.tee().name().to_uppercase());
-                let what = match self.kind {
+                let what = match kind {
                     Kind::Ratls => format!("an RA-TLS certificate whose key is vouched for by {quote}"),
                     _ => quote,
                 };
                 writeln!(f, "{verdict}: {what}, {}", tcb.status)?;
             }
             None => {
-                let article = if matches!(self.kind, Kind::TpmJson | Kind::AzVtpm) { "" } else { "a " };
-                writeln!(f, "{verdict}: {article}genuine {}", self.kind)?;
+                let article = if matches!(kind, Kind::TpmJson | Kind::AzVtpm) { "" } else { "a " };
+                writeln!(f, "{verdict}: {article}genuine {kind}")?;
             }
         }
-        if !accepted {
+        if !accepted && facts.tcb().is_none() {
+            writeln!(
+                f,
+                "its vendor rates no security versions, so that it has no status, and {} is demanded",
+                self.required
+            )?;
+        } else if !accepted {
             writeln!(f, "the worst status accepted is {}", self.required)?;
         }
         let mut fields = Fields::new().with("root", facts.anchor().name.as_str());

@@ -5,7 +5,7 @@ use crate::inspect::MAX_FILE;
 use anyhow::{Context, Error, Result};
 use sealwright_collateral::{LookupError, lookup};
 use sealwright_verify::Anchors;
-use sealwright_verify::any::{self, Kind, Log, Missing, Request, Root, Supplied};
+use sealwright_verify::any::{self, Beside, Kind, Missing, Request, Root, Supplied};
 use sealwright_verify::nitro::Freshness;
 use sealwright_verify::snp::Revocation;
 use sealwright_wire::time::UnixTime;
@@ -20,14 +20,20 @@ pub(super) struct Files {
     signature: Option<Vec<u8>>,
     pcrs: Option<Vec<u8>>,
     key: Option<Vec<u8>>,
+    vtpm_quote: Option<Vec<u8>>,
+    td_quote: Option<Vec<u8>>,
 }
 
 impl Files {
     pub(super) fn read(args: &args::Verify, kind: Kind, evidence: &[u8], at: UnixTime) -> Result<Self> {
+        let file = |path: &Option<PathBuf>| path.as_ref().map(|path| crate::files::read(path, MAX_FILE)).transpose();
+        let td_quote = file(&args.td_quote)?;
+        let below = td_quote.as_deref().and_then(Kind::of_text);
+        let (of_kind, hardware) = below.as_ref().map_or((kind, evidence), |(kind, quote)| (*kind, quote));
         let mut supplied = Supplied::default();
         for path in &args.collateral {
             let found = if path.is_dir() {
-                kept(path, &args.anchors, kind, evidence, at)?
+                kept(path, &args.anchors, of_kind, hardware, at)?
             } else {
                 vec![crate::files::read(path, MAX_FILE)?]
             };
@@ -36,7 +42,6 @@ impl Files {
             }
         }
         let root = |path: &PathBuf| -> Result<_> { Ok((name(path), crate::files::read(path, MAX_FILE)?)) };
-        let file = |path: &Option<PathBuf>| path.as_ref().map(|path| crate::files::read(path, MAX_FILE)).transpose();
         Ok(Self {
             supplied,
             roots: args.anchors.iter().map(root).collect::<Result<_>>()?,
@@ -45,6 +50,8 @@ impl Files {
             signature: file(&args.signature)?,
             pcrs: file(&args.pcrs)?,
             key: file(&args.key)?,
+            vtpm_quote: file(&args.vtpm_quote)?,
+            td_quote,
         })
     }
 
@@ -58,8 +65,12 @@ impl Files {
             signature: self.signature.as_deref(),
             pcrs: self.pcrs.as_deref(),
             key: self.key.as_deref(),
+            vtpm_quote: self.vtpm_quote.as_deref(),
+            td_quote: self.td_quote.as_deref(),
             revocation: if args.without_crl { Revocation::IfPresent } else { Revocation::Required },
-            freshness: Freshness { max_age: args.max_age, ..Freshness::default() },
+            freshness: args
+                .max_age
+                .map_or_else(Freshness::default, |max_age| Freshness { max_age, ..Freshness::default() }),
             ..Request::new(&self.supplied, at)
         }
     }
@@ -86,6 +97,30 @@ fn name(path: &Path) -> String {
     path.file_stem().map_or_else(|| "root".into(), |stem| stem.to_string_lossy().into_owned())
 }
 
+/// Settings of a kind's own that were given for another kind: they must not seem to have had a say.
+pub(super) fn check_settings(args: &args::Verify, kind: Kind) -> Result<()> {
+    let of_amd = matches!(kind, Kind::Snp | Kind::AzVtpm | Kind::HclReport);
+    let given =
+        [("--without-crl", args.without_crl, of_amd), ("--max-age", args.max_age.is_some(), kind == Kind::Nitro)];
+    match given.into_iter().find(|(_, given, of_use)| *given && !of_use) {
+        Some((option, ..)) => Err(args::nonsense(format!("{option} has no say in the verification of {kind}")).into()),
+        None => Ok(()),
+    }
+}
+
+/// By which option something came.
+const fn option(beside: Beside) -> &'static str {
+    match beside {
+        Beside::EventLog => "--event-log",
+        Beside::Ima => "--ima",
+        Beside::Signature => "--signature",
+        Beside::Pcrs => "--pcrs",
+        Beside::Key => "--key",
+        Beside::VtpmQuote => "--vtpm-quote",
+        Beside::TdQuote => "--td-quote",
+    }
+}
+
 /// A request that makes no sense, in the command line's words; or what is wrong with a file.
 pub(super) fn unusable(error: any::Error) -> Error {
     let option = match &error {
@@ -94,10 +129,11 @@ pub(super) fn unusable(error: any::Error) -> Error {
             Missing::Pcrs => "--pcrs FILE",
             Missing::AttestationKey => "--anchor KEY",
             Missing::EventLog => "--event-log FILE",
+            Missing::VtpmQuote => "--vtpm-quote FILE",
+            Missing::TdQuote => "--td-quote FILE",
             _ => "--collateral FILE",
         },
-        any::Error::UnusedLog { log: Log::Event, .. } => "--event-log",
-        any::Error::UnusedLog { log: Log::Ima, .. } => "--ima",
+        any::Error::Unused { beside, .. } => option(*beside),
         _ => return error.into(),
     };
     args::nonsense(format!("{error} ({option})")).into()
