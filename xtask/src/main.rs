@@ -1,8 +1,9 @@
-//! The workspace's own chores: `cargo xtask check-layers` and `cargo xtask bench`.
+//! The workspace's own chores: `cargo xtask check-layers`, `cargo xtask bench` and `cargo xtask corpora`.
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stderr, reason = "chores tell whoever runs them how they went")]
 
 mod bench;
+mod corpora;
 mod layers;
 
 use anyhow::Result;
@@ -16,12 +17,15 @@ enum Command {
     CheckLayers,
     /// Run the benchmarks and write their table to docs/benchmarks.md.
     Bench(bench::Options),
+    /// Write what each fuzz target begins with into fuzz/corpus.
+    Corpora(corpora::Options),
 }
 
 fn main() -> Result<()> {
     match Command::parse() {
         Command::CheckLayers => layers::check(workspace_root()),
         Command::Bench(options) => bench::run(workspace_root(), &options),
+        Command::Corpora(options) => corpora::make(workspace_root(), &options),
     }
 }
 
