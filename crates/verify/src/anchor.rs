@@ -4,7 +4,7 @@ use crate::certificate::{Certificate, Profile};
 use crate::{Error, Part, collateral::chain, csv, hash, snp::roots, tpm};
 use sealwright_wire::{Digest, csv::CaCertificate, snp::Product};
 use serde::{Deserialize, Serialize};
-use std::fmt;
+use std::{fmt, sync::LazyLock};
 
 /// Organisation in the subject of a simulated vendor's root. A root that bears it is [`AnchorKind::Simulated`], whatever it
 /// was declared as, so that no configuration can pass a simulation off as hardware.
@@ -288,7 +288,8 @@ impl Anchors {
 
     /// The roots of hardware vendors that are built in.
     pub fn vendor() -> Self {
-        Self(Anchor::vendors().collect())
+        static VENDOR: LazyLock<Anchors> = LazyLock::new(|| Anchors(Anchor::vendors().collect()));
+        VENDOR.clone()
     }
 
     /// These roots and one more. The first anchor with a chain's key is the one that facts name.

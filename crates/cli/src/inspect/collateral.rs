@@ -4,14 +4,13 @@ use super::{Inspected, certificate, log};
 use crate::fields::{Fields, Value};
 use anyhow::{Context, Result, bail};
 use sealwright_wire::collateral::{Bundle, QeIdentity, QveBundle, Signed, TcbInfo, TcbLevel};
+use sealwright_wire::json::members_among;
 use sealwright_wire::kbs::Message;
 use sealwright_wire::ratls::AttestResponse;
 use sealwright_wire::reference::ReferenceValues;
 use sealwright_wire::snp;
 use sealwright_wire::tcg2::Log;
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
-use std::borrow::Cow;
-use std::fmt;
+use serde::de::IgnoredAny;
 
 /// The members by which documents are told apart.
 const TELLING: [&str; 11] = [
@@ -28,35 +27,9 @@ const TELLING: [&str; 11] = [
     "keys",
 ];
 
-/// Which of them an object has. Nothing else of it is kept: values in memory take up to a hundred times the length of their text.
-#[derive(Default)]
-struct Told(Vec<&'static str>);
-
-impl<'de> Deserialize<'de> for Told {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(Self::default())
-    }
-}
-
-impl<'de> Visitor<'de> for Told {
-    type Value = Self;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(mut self, mut members: A) -> Result<Self, A::Error> {
-        while let Some((name, IgnoredAny)) = members.next_entry::<Cow<'de, str>, IgnoredAny>()? {
-            let telling = TELLING.into_iter().find(|telling| *telling == name);
-            self.0.extend(telling.filter(|telling| !self.0.contains(telling)));
-        }
-        Ok(self)
-    }
-}
-
 /// A JSON document of a kind that is known here.
 pub(super) fn json(text: &[u8]) -> Result<Inspected> {
-    let Told(members) = serde_json::from_slice(text)?;
+    let members = members_among(text, &TELLING);
     let has = |name: &str| members.contains(&name);
     if has("tcb_info") && has("qe_identity") {
         return bundle(&Bundle::from_json(text)?);
@@ -86,6 +59,7 @@ pub(super) fn json(text: &[u8]) -> Result<Inspected> {
     if has("kty") || has("keys") {
         return super::key::web(text);
     }
+    serde_json::from_slice::<IgnoredAny>(text)?;
     bail!("a document of no known kind");
 }
 
