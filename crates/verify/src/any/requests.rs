@@ -19,6 +19,9 @@ use sealwright_wire::{
 };
 use x509_cert::{Certificate, der::Decode, spki::SubjectPublicKeyInfoRef};
 
+/// What makes an anchor of a name and a certificate in DER.
+type MakeAnchor = fn(&str, &[u8]) -> Result<Anchor, VerifyError>;
+
 impl Request<'_> {
     /// Verifies evidence that is known to be of a kind.
     ///
@@ -48,7 +51,7 @@ impl Request<'_> {
             Kind::TpmQuote => self.tpm_quote(evidence),
             Kind::TpmJson => self.tpm_json(evidence),
             Kind::AzVtpm => self.az_vtpm(evidence),
-            Kind::Nitro => Ok(nitro::verify(evidence, &self.anchors()?, self.at, self.freshness)?),
+            Kind::Nitro => self.nitro(evidence),
             Kind::Cca => Ok(cca::verify(evidence, &self.enrolled()?, self.at)?),
             Kind::Nvidia => self.nvidia(evidence),
             Kind::Ratls => {
@@ -74,11 +77,20 @@ impl Request<'_> {
 
     /// The named roots; the vendors' where none is named.
     fn anchors(&self) -> Result<Anchors, Error> {
+        self.anchors_by(Anchor::from_certificate)
+    }
+
+    /// The same, of which those whose common name tells no PKI are declared to be of the evidence's.
+    fn anchors_or(&self, declared: MakeAnchor) -> Result<Anchors, Error> {
+        self.anchors_by(|name, der| Anchor::from_certificate(name, der).or_else(|_| declared(name, der)))
+    }
+
+    fn anchors_by(&self, anchor: impl Fn(&str, &[u8]) -> Result<Anchor, VerifyError>) -> Result<Anchors, Error> {
         if self.roots.is_empty() {
             return Ok(Anchors::vendor());
         }
         self.roots.iter().try_fold(Anchors::none(), |anchors, root| {
-            let anchor = Anchor::from_certificate(root.name, &pem::certificate(root.bytes));
+            let anchor = anchor(root.name, &pem::certificate(root.bytes));
             Ok(anchors.with(anchor.map_err(|error| root.is_no("root certificate", &error))?))
         })
     }
@@ -266,13 +278,18 @@ impl Request<'_> {
         Ok(enrolled)
     }
 
+    fn nitro(&self, document: &[u8]) -> Result<Facts, Error> {
+        Ok(nitro::verify(document, &self.anchors_or(Anchor::nitro_root)?, self.at, self.freshness)?)
+    }
+
     fn nvidia(&self, report: &[u8]) -> Result<Facts, Error> {
         if self.supplied.certificates.is_empty() {
             return Err(missing(Kind::Nvidia, Missing::DeviceChain));
         }
         let chain = encode_pem_chain(&self.supplied.certificates);
         let crls: Vec<&[u8]> = self.supplied.crls.iter().map(Vec::as_slice).collect();
-        Ok(nvidia::verify(report, chain.as_bytes(), &crls, &self.anchors()?, self.at)?)
+        let anchors = self.anchors_or(Anchor::nvidia_root)?;
+        Ok(nvidia::verify(report, chain.as_bytes(), &crls, &anchors, self.at)?)
     }
 }
 
