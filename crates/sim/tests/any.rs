@@ -247,6 +247,33 @@ fn a_second_piece_of_what_there_is_one_of_is_refused() {
 }
 
 #[test]
+fn a_chip_s_certificates_may_come_each_by_itself() {
+    let files = csv();
+    let pair = &files.collateral[0];
+    let (hsk, cek) = pair.split_at(832);
+    let supplied = |files: &[&[u8]]| {
+        let mut supplied = Supplied::default();
+        files.iter().for_each(|file| supplied.add(file).unwrap());
+        supplied
+    };
+    let verified = |given: &[&[u8]]| files.request(&supplied(given)).verify(&files.evidence);
+    let whole = verified(&[pair]).unwrap();
+    assert_eq!(verified(&[cek, hsk]).unwrap(), whole);
+    assert_eq!(verified(&[&files.root, hsk, cek]).unwrap(), whole);
+    for (given, lacking) in [(hsk, "CEK"), (cek, "HSK")] {
+        let missing = Missing::HygonCertificate(lacking);
+        assert_eq!(verified(&[given]).unwrap_err(), Error::Missing { kind: Kind::Csv, missing });
+        assert!(matches!(supplied(&[pair]).add(given), Err(NotCollateral::Second(_))), "{lacking} twice");
+    }
+    // Whose root comes along that is not the one above the chip, somebody is wrong about something.
+    let Error::Refused { error, simulated } = verified(&[&csv().root, pair]).unwrap_err() else { panic!("no refusal") };
+    assert_eq!((error.code(), simulated), ("untrusted-root", Some(true)), "{error}");
+    let mut damaged = files.root.clone();
+    damaged[0x240] ^= 1;
+    assert!(verified(&[&damaged, pair]).is_err());
+}
+
+#[test]
 fn a_root_that_is_none_is_named() {
     let files = td();
     let supplied = files.supplied();

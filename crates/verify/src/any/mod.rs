@@ -15,6 +15,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod hygon;
 mod intel;
 mod kind;
 mod requests;
@@ -159,6 +160,8 @@ pub enum Missing {
     IntelPart(&'static str),
     /// Hygon's certificates of the chip.
     HskCek,
+    /// The one of them that did not come with the other.
+    HygonCertificate(&'static str),
     /// A certificate of AMD's, by its subject's common name.
     AmdCertificate(String),
     /// The certificates of a device's key.
@@ -179,6 +182,7 @@ impl fmt::Display for Missing {
             Self::IntelCollateral => write!(f, "Intel's collateral, as one JSON document or in its parts"),
             Self::IntelPart(name) => write!(f, "{name} among Intel's collateral"),
             Self::HskCek => write!(f, "HSK and CEK of its chip, as Hygon's service hands them out"),
+            Self::HygonCertificate(name) => write!(f, "the {name} of its chip beside the other certificate"),
             Self::AmdCertificate(name) => write!(f, "the certificate of {name} among its collateral"),
             Self::DeviceChain => write!(f, "the device's certificate chain in PEM"),
             Self::Signature => write!(f, "its signature (TPMT_SIGNATURE)"),

@@ -139,11 +139,13 @@ impl Request<'_> {
 
     /// A report under the certificates of its chip, as the vendor hands them out for the chip's serial number.
     fn csv(&self, bytes: &[u8]) -> Result<Facts, Error> {
-        let Some(hsk_cek) = &self.supplied.hsk_cek else { return Err(missing(Kind::Csv, Missing::HskCek)) };
+        let hsk_cek = self.supplied.hygon.hsk_cek()?;
         let report = csv_wire::Report::parse(bytes).map_err(malformed(Part::CsvReport))?;
         let anchors = self.anchors()?;
-        let root = csv::root(hsk_cek, &anchors).ok();
-        csv::Chip::verify(hsk_cek, &anchors)
+        let root = csv::root(&hsk_cek, &anchors).ok();
+        let hrk = self.supplied.hygon.hrk.as_deref();
+        csv::Chip::verify(&hsk_cek, &anchors)
+            .and_then(|chip| hrk.map_or(Ok(()), |hrk| chip.check_root(hrk)).map(|()| chip))
             .and_then(|chip| chip.verify_report(&report, self.event_log, self.at))
             .map_err(|error| refused_under(root.as_ref(), error))
     }
