@@ -134,8 +134,8 @@ sealwright_result sealwright_request_add_collateral(
 /*
  * Adds a root to trust, under a name that verdicts will call it by (text). With one or more, the vendors' built-in roots are trusted no longer.
  * A root certificate in DER or PEM, or Hygon's HRK; for a TPM its attestation key (a public key in DER or PEM, or a public area), or the root of a
- * CA that certifies such keys; for Arm CCA a store of platforms' keys (JSON). TPMs and Arm CCA have no built-in root. Whether the bytes are such a
- * root depends on the evidence, so that sealwright_verify says so (SEALWRIGHT_NOT_A_ROOT).
+ * CA that certifies such keys; for Arm CCA a platform's key (JWK) or a store of them (JSON). TPMs and Arm CCA have no built-in root. Whether
+ * the bytes are such a root depends on the evidence, so that sealwright_verify says so (SEALWRIGHT_NOT_A_ROOT).
  */
 SEALWRIGHT_MUST_USE
 sealwright_result sealwright_request_add_root(

@@ -27,7 +27,7 @@ pub(crate) struct Verify {
     #[arg(long, value_name = "UNIXTIME")]
     pub(crate) at: Option<u64>,
     /// What to trust instead of the built-in vendor roots: root certificates (DER or PEM); for a TPM its attestation key, or the root of those
-    /// who certify such keys; for Arm CCA a store of platforms' keys. May be given several times.
+    /// who certify such keys; for Arm CCA a platform's key (JWK) or a store of them. May be given several times.
     #[arg(long = "anchor", value_name = "ROOT")]
     pub(crate) anchors: Vec<PathBuf>,
     /// The worst TCB status to say yes to, in Intel's spelling; Revoked is a no in any case.

@@ -31,8 +31,8 @@ use sealwright_wire::time::UnixTime;
 use std::fmt;
 
 /// What to trust in place of the vendors' built-in roots, by a name for it: a root certificate in DER or PEM, or Hygon's HRK; for a TPM its
-/// attestation key (a public key in DER or PEM, or a public area), or the root of a CA that certifies such keys; for Arm CCA a store of platforms'
-/// keys (JSON).
+/// attestation key (a public key in DER or PEM, or a public area), or the root of a CA that certifies such keys; for Arm CCA a platform's
+/// key (JWK) or a store of them (JSON). A root of Nitro's or NVIDIA's format may have any common name but one of another vendor's.
 #[derive(Clone, Copy, Debug)]
 pub struct Root<'a> {
     /// What verdicts call it.

@@ -9,7 +9,7 @@ use crate::{
 };
 use sealwright_wire::{
     Error as WireError, Evidence, Tee,
-    cca::Store,
+    cca::{PlatformKey, Store},
     collateral::encode_pem_chain,
     csv as csv_wire, hcl,
     held_data::HeldData,
@@ -267,15 +267,13 @@ impl Request<'_> {
         Self { event_log: None, ima: None, ..self.clone() }
     }
 
-    /// The platforms' keys in the named stores.
+    /// The platforms' keys that are named, each by itself or in a store.
     fn enrolled(&self) -> Result<Vec<Enrolled>, Error> {
         let mut enrolled = Vec::new();
         for root in &self.roots {
-            let expected = "store of platforms' keys";
-            let store = Store::from_json(root.bytes).map_err(|error| root.is_no(expected, &error))?;
-            for entry in &store.0 {
-                enrolled.push(Enrolled::from_entry(entry).map_err(|error| root.is_no(expected, &error))?);
-            }
+            let platforms = root.platforms();
+            enrolled
+                .extend(platforms.map_err(|error| root.is_no("platform's key (JWK) or store of such keys", &error))?);
         }
         Ok(enrolled)
     }
@@ -296,6 +294,16 @@ impl Request<'_> {
 }
 
 impl Root<'_> {
+    /// The keys of platforms in it.
+    fn platforms(&self) -> Result<Vec<Enrolled>, VerifyError> {
+        let malformed = |source| VerifyError::Malformed { part: Part::CcaPlatformKey, source };
+        if self.bytes.trim_ascii_start().starts_with(b"{") {
+            let key = PlatformKey::from_json(self.bytes).map_err(malformed)?;
+            return Ok(vec![Enrolled::by_key(self.name, &key.key())?]);
+        }
+        Store::from_json(self.bytes).map_err(malformed)?.0.iter().map(Enrolled::from_entry).collect()
+    }
+
     fn is_no(&self, expected: &'static str, error: &impl ToString) -> Error {
         Error::Root { name: self.name.to_owned(), expected, reason: error.to_string() }
     }

@@ -43,7 +43,7 @@ def verify(
             DER), revocation lists (PEM, DER), a host's SEV-SNP certificate table, Hygon's HSK and CEK.
         roots: What to trust instead of the vendors' built-in roots, by a name that the facts will call it: a root certificate
             (PEM, DER) or Hygon's HRK; for a TPM its attestation key, or the root above the key's certificates; for Arm CCA a
-            store of platforms' keys (JSON). There is nothing built in for TPMs and Arm CCA.
+            platform's key (JWK) or a store of them (JSON). There is nothing built in for TPMs and Arm CCA.
         at: The point in time, with its zone, or in seconds since 1970. `None` is now.
         event_log: The event log that explains the evidence's registers.
         ima: The kernel's IMA list, for a TPM's quote; for a trust domain's, beside its event log.
