@@ -24,7 +24,7 @@ const sealwright = existsSync(process.env.SEALWRIGHT ?? "") ? process.env.SEALWR
 function request(one) {
   const request = { evidence: file(one.evidence), at: one.at, collateral: (one.collateral ?? []).map(file) };
   if (one.anchors) request.roots = Object.fromEntries(one.anchors.map((name) => [stem(name), file(name)]));
-  for (const name of ["signature", "pcrs", "ima"]) if (one[name]) request[name] = file(one[name]);
+  for (const name of ["signature", "pcrs", "ima", "cel"]) if (one[name]) request[name] = file(one[name]);
   if (one.event_log) request.eventLog = file(one.event_log);
   const words = [...(one.words ?? [])];
   while (words.length > 0) {
@@ -43,7 +43,7 @@ function told(one) {
   const words = ["verify", "--json", path.resolve(vectors, one.evidence), "--at", `${one.at}`, ...of("--collateral", one.collateral)];
   words.push(...of("--anchor", one.anchors), ...of("--signature", one.signature && [one.signature]));
   words.push(...of("--pcrs", one.pcrs && [one.pcrs]), ...of("--event-log", one.event_log && [one.event_log]));
-  words.push(...of("--ima", one.ima && [one.ima]), ...(one.words ?? []));
+  words.push(...of("--ima", one.ima && [one.ima]), ...of("--cel", one.cel && [one.cel]), ...(one.words ?? []));
   return JSON.parse(spawnSync(sealwright, words).stdout);
 }
 

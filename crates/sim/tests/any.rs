@@ -203,6 +203,12 @@ fn a_log_that_would_not_be_looked_at_is_refused() {
     let with_log = Request { event_log: Some(b"log"), ..files.request(&supplied) };
     let error = with_log.verify(&files.evidence).unwrap_err();
     assert_eq!(error, Error::UnusedLog { kind: Kind::Snp, log: Log::Event });
+    for files in [snp(), csv()] {
+        let supplied = files.supplied();
+        let with_log = Request { cel: Some(b"log"), ..files.request(&supplied) };
+        let error = with_log.verify(&files.evidence).unwrap_err();
+        assert_eq!(error, Error::UnusedLog { kind: files.kind, log: Log::Canonical });
+    }
 }
 
 /// What a TPM measured is in PCRs, and a trust domain has none: its log (TCG2, no CCEL) explains nothing there, and is not passed over.

@@ -151,6 +151,11 @@ SEALWRIGHT_MUST_USE
 sealwright_result sealwright_request_set_ima(
     sealwright_request *request, const void *data, size_t length, char **message);
 
+/* A canonical event log of what was measured behind the others, for a TPM's quote or a trust domain's: systemd's, or one in TLV, JSON or CBOR. */
+SEALWRIGHT_MUST_USE
+sealwright_result sealwright_request_set_cel(
+    sealwright_request *request, const void *data, size_t length, char **message);
+
 /* The signature of a TPM's quote (TPMT_SIGNATURE). */
 SEALWRIGHT_MUST_USE
 sealwright_result sealwright_request_set_signature(

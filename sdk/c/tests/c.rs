@@ -204,11 +204,12 @@ struct Case(Value);
 
 impl Case {
     /// The members that name files, and what the example calls them.
-    const FILES: [(&str, &str); 7] = [
+    const FILES: [(&str, &str); 8] = [
         ("collateral", "--collateral"),
         ("anchors", "--anchor"),
         ("event_log", "--event-log"),
         ("ima", "--ima"),
+        ("cel", "--cel"),
         ("signature", "--signature"),
         ("pcrs", "--pcrs"),
         ("key", "--key"),
@@ -250,12 +251,13 @@ impl Case {
         }
         let names = self.files("anchors", vectors).into_iter().map(|file| file.to_str().unwrap().to_owned());
         let roots: Vec<_> = names.zip(read("anchors")).collect();
-        let (event_log, ima, key) = (one("event_log"), one("ima"), one("key"));
+        let (event_log, ima, cel, key) = (one("event_log"), one("ima"), one("cel"), one("key"));
         let (signature, pcrs) = (one("signature"), one("pcrs"));
         let mut request = Request {
             roots: roots.iter().map(|(name, bytes)| Root { name, bytes }).collect(),
             event_log: event_log.as_deref(),
             ima: ima.as_deref(),
+            cel: cel.as_deref(),
             signature: signature.as_deref(),
             pcrs: pcrs.as_deref(),
             key: key.as_deref(),

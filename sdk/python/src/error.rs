@@ -31,6 +31,7 @@ impl From<Error> for RequestError {
             Error::Missing { missing: Missing::EventLog, .. } | Error::UnusedLog { log: Log::Event, .. } => "event_log",
             Error::Missing { .. } => "collateral",
             Error::UnusedLog { log: Log::Ima, .. } => "ima",
+            Error::UnusedLog { log: Log::Canonical, .. } => "cel",
             _ => "evidence",
         };
         Self::new(argument, error.to_string())

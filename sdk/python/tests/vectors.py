@@ -35,6 +35,7 @@ class Case:
     pcrs: Optional[str] = None
     event_log: Optional[str] = None
     ima: Optional[str] = None
+    cel: Optional[str] = None
     words: List[str] = field(default_factory=list)
     tee: Optional[str] = None
     facts: Dict[str, Any] = field(default_factory=dict)
@@ -52,6 +53,7 @@ class Case:
             "pcrs": self.pcrs and read(self.pcrs),
             "event_log": self.event_log and read(self.event_log),
             "ima": self.ima and read(self.ima),
+            "cel": self.cel and read(self.cel),
         }
         words = iter(self.words)
         for word in words:

@@ -23,6 +23,7 @@ mod supplied;
 mod verdict;
 
 pub use kind::{Kind, hex_text};
+pub use requests::quoted_pcrs;
 pub use supplied::{NotCollateral, Supplied};
 pub use verdict::{NoDemand, Reason, UNDEMANDING, Verdict, demand};
 
@@ -54,6 +55,8 @@ pub struct Request<'a> {
     pub event_log: Option<&'a [u8]>,
     /// The kernel's IMA list, for a TPM's quote; for a trust domain's, beside its event log.
     pub ima: Option<&'a [u8]>,
+    /// A canonical event log of what was measured behind the others: userspace's, as systemd keeps it, or a whole boot in this form.
+    pub cel: Option<&'a [u8]>,
     /// The signature of a TPM's quote (`TPMT_SIGNATURE`).
     pub signature: Option<&'a [u8]>,
     /// The PCRs of a TPM's quote, as tpm2-tools write them (binary or YAML).
@@ -75,6 +78,7 @@ impl<'a> Request<'a> {
             roots: Vec::new(),
             event_log: None,
             ima: None,
+            cel: None,
             signature: None,
             pcrs: None,
             key: None,
@@ -200,6 +204,8 @@ pub enum Log {
     Event,
     /// The kernel's IMA list.
     Ima,
+    /// A canonical event log.
+    Canonical,
 }
 
 impl fmt::Display for Log {
@@ -207,6 +213,7 @@ impl fmt::Display for Log {
         f.write_str(match self {
             Self::Event => "an event log",
             Self::Ima => "an IMA list",
+            Self::Canonical => "a canonical event log",
         })
     }
 }

@@ -28,11 +28,12 @@ impl Request<'_> {
     /// # Errors
     /// As [`Request::verify`].
     pub fn verify_as(&self, kind: Kind, evidence: &[u8]) -> Result<Facts, Error> {
-        let [event_log, ima, signature, pcrs] =
-            [self.event_log, self.ima, self.signature, self.pcrs].map(|beside| beside.map(decoded));
+        let [event_log, ima, cel, signature, pcrs] =
+            [self.event_log, self.ima, self.cel, self.signature, self.pcrs].map(|beside| beside.map(decoded));
         let request = Request {
             event_log: event_log.as_deref(),
             ima: ima.as_deref(),
+            cel: cel.as_deref(),
             signature: signature.as_deref(),
             pcrs: pcrs.as_deref(),
             ..self.clone()
@@ -66,11 +67,12 @@ impl Request<'_> {
         let of_tpm = matches!(kind, Kind::Tpm | Kind::TpmJson | Kind::TpmQuote | Kind::AzVtpm);
         let of_td = matches!(kind, Kind::Quote | Kind::Ratls);
         let has_registers = of_tpm || of_td || kind == Kind::Csv;
-        match (self.event_log, self.ima) {
-            (Some(_), _) if !has_registers => Err(Error::UnusedLog { kind, log: Log::Event }),
-            (_, Some(_)) if !of_tpm && !of_td => Err(Error::UnusedLog { kind, log: Log::Ima }),
+        match (self.event_log, self.ima, self.cel) {
+            (Some(_), ..) if !has_registers => Err(Error::UnusedLog { kind, log: Log::Event }),
+            (_, Some(_), _) if !of_tpm && !of_td => Err(Error::UnusedLog { kind, log: Log::Ima }),
+            (.., Some(_)) if !of_tpm && !of_td => Err(Error::UnusedLog { kind, log: Log::Canonical }),
             // Registers of a TD that hold the list's lines hold the firmware's events before them.
-            (None, Some(_)) if of_td => Err(missing(kind, Missing::EventLog)),
+            (None, Some(_), _) if of_td => Err(missing(kind, Missing::EventLog)),
             _ => Ok(()),
         }
     }
@@ -107,7 +109,7 @@ impl Request<'_> {
             CertificationData::PckChain(pem) => anchors.above(pem).ok(),
             _ => None,
         };
-        let evidence = Evidence { quote, event_log: self.event_log, ima: self.ima };
+        let evidence = Evidence { quote, event_log: self.event_log, ima: self.ima, cel: self.cel };
         Collateral::verify(&bundle, &anchors, self.at)
             .and_then(|collateral| crate::verify(&evidence, &collateral, self.at))
             .map_err(|error| refused_under(root.as_ref(), error))
@@ -155,14 +157,7 @@ impl Request<'_> {
         let needed = |bytes: Option<_>, what| bytes.ok_or_else(|| missing(Kind::Tpm, what));
         let (signature, pcrs) = (needed(self.signature, Missing::Signature)?, needed(self.pcrs, Missing::Pcrs)?);
         let signature = Signature::parse(signature).map_err(malformed(Part::TpmQuote))?;
-        let pcrs = match tools::read_pcrs(pcrs) {
-            Ok((_, values)) => values,
-            Err(binary) => {
-                let yaml = str::from_utf8(pcrs).ok().and_then(|text| tools::read_yaml(text).ok());
-                yaml.ok_or_else(|| malformed(Part::TpmQuote)(binary))?
-            }
-        };
-        self.tpm(Kind::Tpm, message, signature, &pcrs)
+        self.tpm(Kind::Tpm, message, signature, &read_pcrs(pcrs)?)
     }
 
     /// A quote with its signature and PCRs in one file.
@@ -183,7 +178,8 @@ impl Request<'_> {
                 (key, chain.last().and_then(|root| tpm::root(root, &anchors).ok()))
             }
         };
-        let evidence = tpm::Evidence { message, signature, pcrs, key, event_log: self.event_log, ima: self.ima };
+        let Self { event_log, ima, cel, .. } = *self;
+        let evidence = tpm::Evidence { message, signature, pcrs, key, event_log, ima, cel };
         tpm::verify(&evidence, &anchors, self.at).map_err(|error| refused_under(root.as_ref(), error))
     }
 
@@ -228,6 +224,7 @@ impl Request<'_> {
             key: AttestationKey::KeyInfo(&evidence.ak_public),
             event_log: self.event_log,
             ima: self.ima,
+            cel: self.cel,
         };
         Ok(tpm::verify(&evidence, &self.tpm_anchors()?, self.at)?)
     }
@@ -258,13 +255,14 @@ impl Request<'_> {
             pcrs: &pcrs,
             event_log: self.event_log,
             ima: self.ima,
+            cel: self.cel,
         };
         az_vtpm::verify(&evidence, hardware).map_err(|error| refused_under(Some(&root), error))
     }
 
     /// For the hardware's report below a vTPM, whose logs are the vTPM's.
     fn without_logs(&self) -> Self {
-        Self { event_log: None, ima: None, ..self.clone() }
+        Self { event_log: None, ima: None, cel: None, ..self.clone() }
     }
 
     /// The platforms' keys that are named, each by itself or in a store.
@@ -320,6 +318,43 @@ fn malformed(part: Part) -> impl Fn(WireError) -> Error {
 /// A refusal of evidence that stands under a root.
 fn refused_under(root: Option<&AnchorId>, error: VerifyError) -> Error {
     Error::Refused { error, simulated: root.map(|root| root.kind == AnchorKind::Simulated) }
+}
+
+/// The PCRs that a TPM's quote is over, whose values are in the evidence, or in `pcrs` beside it as tpm2-tools write them. Nothing is verified but that
+/// these are the values: it is for those who look for the register that a log does not explain.
+///
+/// # Errors
+/// When the evidence is of no TPM, its values are missing, malformed or not those that it is over.
+pub fn quoted_pcrs(kind: Kind, evidence: &[u8], pcrs: Option<&[u8]>) -> Result<PcrValues, Error> {
+    let malformed = |source| malformed(Part::TpmQuote)(source);
+    let (message, values) = match kind {
+        Kind::Tpm => {
+            let pcrs = pcrs.ok_or_else(|| missing(kind, Missing::Pcrs))?;
+            (evidence.to_vec(), read_pcrs(&decoded(pcrs))?)
+        }
+        Kind::TpmQuote => {
+            let quote = hcl::Quote::parse(evidence).map_err(malformed)?;
+            (quote.message.clone(), quote.values().map_err(malformed)?)
+        }
+        Kind::TpmJson => {
+            let quote = TpmEvidence::from_json(evidence).map_err(malformed)?.tpm_quote;
+            (quote.message.clone(), quote.values().map_err(malformed)?)
+        }
+        Kind::AzVtpm => {
+            let quote = hcl::Evidence::from_json(evidence).map_err(malformed)?.tpm_quote;
+            (quote.message.clone(), quote.values().map_err(malformed)?)
+        }
+        _ => return Err(Error::UnusedLog { kind, log: Log::Event }),
+    };
+    Ok(tpm::quoted_pcrs(&message, &values)?)
+}
+
+/// PCRs in either form of tpm2-tools.
+fn read_pcrs(bytes: &[u8]) -> Result<PcrValues, Error> {
+    tools::read_pcrs(bytes).map(|(_, values)| values).or_else(|binary| {
+        let yaml = str::from_utf8(bytes).ok().and_then(|text| tools::read_yaml(text).ok());
+        yaml.ok_or_else(|| malformed(Part::TpmQuote)(binary))
+    })
 }
 
 /// A public key in PEM or DER, as DER.

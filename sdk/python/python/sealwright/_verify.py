@@ -23,6 +23,7 @@ def verify(
     at: datetime | int | None = None,
     event_log: bytes | None = None,
     ima: bytes | None = None,
+    cel: bytes | None = None,
     signature: bytes | None = None,
     pcrs: bytes | None = None,
     key: bytes | None = None,
@@ -47,6 +48,8 @@ def verify(
         at: The point in time, with its zone, or in seconds since 1970. `None` is now.
         event_log: The event log that explains the evidence's registers.
         ima: The kernel's IMA list, for a TPM's quote; for a trust domain's, beside its event log.
+        cel: A canonical event log of what was measured behind the others, for a TPM's quote or a trust domain's: systemd's, or
+            one in TLV, JSON or CBOR.
         signature: The signature of a TPM's quote (`TPMT_SIGNATURE`).
         pcrs: The PCRs of a TPM's quote, as tpm2-tools write them.
         key: The attestation key of a TPM's quote, where several are named in `roots`.
@@ -67,6 +70,7 @@ def verify(
             at=_point(at),
             event_log=event_log,
             ima=ima,
+            cel=cel,
             signature=signature,
             pcrs=pcrs,
             key=key,
