@@ -12,16 +12,19 @@ const test = require("node:test");
 const { verify, kind } = require(path.resolve(process.argv[2]));
 const vectors = process.env.SEALWRIGHT_VECTORS;
 assert(existsSync(vectors), `SEALWRIGHT_VECTORS names no folder: ${vectors}`);
-const file = (name) => new Uint8Array(readFileSync(path.join(vectors, name)));
+const table = path.join(__dirname, "../../crates/cli/tests/vectors.json");
+// A file whose name begins with "./" lies beside the table.
+const place = (name) => path.resolve(name.startsWith("./") ? path.dirname(table) : vectors, name);
+const file = (name) => new Uint8Array(readFileSync(place(name)));
 const stem = (name) => path.basename(name, path.extname(name));
-const cases = JSON.parse(readFileSync(path.join(__dirname, "../../crates/cli/tests/vectors.json"))).verify;
+const cases = JSON.parse(readFileSync(table)).verify;
 const sealwright = existsSync(process.env.SEALWRIGHT ?? "") ? process.env.SEALWRIGHT : undefined;
 
 /** The request of a case. */
 function request(one) {
   const request = { evidence: file(one.evidence), at: one.at, collateral: (one.collateral ?? []).map(file) };
   if (one.anchors) request.roots = Object.fromEntries(one.anchors.map((name) => [stem(name), file(name)]));
-  for (const name of ["signature", "pcrs", "ima"]) if (one[name]) request[name] = file(one[name]);
+  for (const name of ["signature", "pcrs", "ima", "cel"]) if (one[name]) request[name] = file(one[name]);
   for (const [name, member] of [["event_log", "eventLog"], ["vtpm_quote", "vtpmQuote"], ["td_quote", "tdQuote"]]) {
     if (one[name]) request[member] = file(one[name]);
   }
@@ -38,11 +41,11 @@ function request(one) {
 
 /** What the command line says of a case. */
 function told(one) {
-  const of = (flag, files) => (files ?? []).flatMap((name) => [flag, path.join(vectors, name)]);
+  const of = (flag, files) => (files ?? []).flatMap((name) => [flag, place(name)]);
   const words = ["verify", "--json", path.resolve(vectors, one.evidence), "--at", `${one.at}`, ...of("--collateral", one.collateral)];
   words.push(...of("--anchor", one.anchors), ...of("--signature", one.signature && [one.signature]));
   words.push(...of("--pcrs", one.pcrs && [one.pcrs]), ...of("--event-log", one.event_log && [one.event_log]));
-  words.push(...of("--ima", one.ima && [one.ima]), ...of("--vtpm-quote", one.vtpm_quote && [one.vtpm_quote]));
+  words.push(...of("--ima", one.ima && [one.ima]), ...of("--cel", one.cel && [one.cel]), ...of("--vtpm-quote", one.vtpm_quote && [one.vtpm_quote]));
   words.push(...of("--td-quote", one.td_quote && [one.td_quote]), ...(one.words ?? []));
   return JSON.parse(spawnSync(sealwright, words).stdout);
 }

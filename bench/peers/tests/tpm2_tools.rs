@@ -234,6 +234,7 @@ impl SoftwareTpm {
             key: AttestationKey::Public(&public),
             event_log: None,
             ima: None,
+            cel: None,
         };
         tpm::verify(&evidence, anchors, at())
     }

@@ -5,7 +5,7 @@ mod support;
 
 mod program;
 
-use program::{command, sealwright};
+use program::{Run, command, sealwright};
 use sealwright_wire::cel::{Encoding, Log as Cel, Record};
 use sealwright_wire::tcg2::{AlgorithmId, Log, Writer, event_type::*};
 use sealwright_wire::tcg12;
@@ -14,6 +14,7 @@ use std::fs;
 use std::io::Read;
 use std::path::Path;
 use std::process::Stdio;
+use tempfile::NamedTempFile;
 
 fn json(path: &Path) -> Value {
     serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
@@ -152,6 +153,46 @@ fn what_userspace_measured_is_joined() {
         (&show.json()["events"][0]["type"], &show.json()["events"][0]["about"]),
         (&"systemd phase".into(), &"ready".into())
     );
+}
+
+#[test]
+fn a_tpm_s_quote_is_compared_with_the_replay() {
+    let Some(vectors) = support::vectors() else { return };
+    let folder = vectors.join("tpm-quote/qemu-swtpm/ng");
+    let path = |name: &str| folder.join(name).to_str().unwrap().to_owned();
+    let quoted = ["--quote".to_owned(), path("quote.msg"), "--pcrs".to_owned(), path("quote.pcrs")];
+    let replay = |more: &[String]| {
+        let words = ["eventlog", "replay", "--json"].map(str::to_owned).to_vec();
+        sealwright(&[words, vec![path("binary_bios_measurements")], more.to_vec()].concat())
+    };
+    let differing = |run: &Run| {
+        let differing = run.json()["differing"].as_array().unwrap().clone();
+        let text = |register: &Value, member: &str| register[member].as_str().unwrap().to_owned();
+        differing.iter().map(|found| (text(found, "register"), text(found, "algorithm"))).collect::<Vec<_>>()
+    };
+    // Nothing but the kernel's list tells of PCR 10.
+    let run = replay(&quoted);
+    let pcr10 = ["sha1", "sha256"].map(|bank| ("pcr10".to_owned(), bank.to_owned()));
+    assert_eq!((run.code, differing(&run)), (1, pcr10.to_vec()), "{}", run.stderr);
+    assert!(run.json()["differing"][0].get("replayed").is_none());
+    // Two lines of it are behind the quote.
+    let list = fs::read_to_string(path("ima_ascii")).unwrap();
+    let covered = NamedTempFile::new().unwrap();
+    fs::write(covered.path(), list.lines().take(54).map(|line| format!("{line}\n")).collect::<String>()).unwrap();
+    let ima = |list: &str| [quoted.as_slice(), &["--ima".to_owned(), list.to_owned()]].concat();
+    assert_eq!(differing(&replay(&ima(&path("ima_ascii")))), pcr10);
+    let run = replay(&ima(covered.path().to_str().unwrap()));
+    assert_eq!((run.code, &run.json()["explains_the_quote"]), (0, &Value::Bool(true)), "{}{}", run.stdout, run.stderr);
+    // Values that are not the quote's, none, and a quote that has no PCRs.
+    let with = |words: &[&str]| replay(&words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>());
+    assert_eq!(with(&["--quote", &path("quote.msg"), "--pcrs", &path("pcrread.txt")]).code, 3);
+    assert_eq!(with(&["--quote", &path("quote.msg")]).code, 2);
+    let of_td = vectors.join("eventlog/ccel/evidence-api/quote.bin");
+    assert_eq!(with(&["--quote", of_td.to_str().unwrap(), "--pcrs", &path("quote.pcrs")]).code, 2);
+    // Evidence that carries them is of another machine.
+    let azure = vectors.join("vtpm/az-snp-vtpm/evidence-v1.json");
+    let run = with(&["--quote", azure.to_str().unwrap()]);
+    assert!(run.code == 1 && differing(&run).contains(&("pcr0".to_owned(), "sha256".to_owned())), "{}", run.stderr);
 }
 
 #[test]

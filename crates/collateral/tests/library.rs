@@ -42,7 +42,7 @@ fn real_quotes_find_their_collateral_among_others() {
     let library = open(folder.path());
     for (case, status) in [(SGX, TcbStatus::ConfigurationAndSWHardeningNeeded), (TDX, TcbStatus::UpToDate)] {
         let raw = quote(&vectors.join(case));
-        let evidence = Evidence { quote: Quote::parse(&raw).unwrap(), event_log: None, ima: None };
+        let evidence = Evidence { quote: Quote::parse(&raw).unwrap(), event_log: None, ima: None, cel: None };
         let facts = library.verify(&evidence, NOW).unwrap();
         assert_eq!(facts.tcb().unwrap().status, status, "{case}");
     }

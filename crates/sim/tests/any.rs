@@ -211,6 +211,7 @@ fn a_file_that_evidence_is_not_verified_with_is_refused() {
     let given = |beside: Beside, request: &mut Request<'_>| match beside {
         Beside::EventLog => request.event_log = Some(b"file"),
         Beside::Ima => request.ima = Some(b"file"),
+        Beside::Cel => request.cel = Some(b"file"),
         Beside::Signature => request.signature = Some(b"file"),
         Beside::Pcrs => request.pcrs = Some(b"file"),
         Beside::Key => request.key = Some(b"file"),
@@ -219,7 +220,7 @@ fn a_file_that_evidence_is_not_verified_with_is_refused() {
     };
     let of_tpms = [Beside::Signature, Beside::Pcrs, Beside::Key];
     let of_azure = [Beside::VtpmQuote, Beside::TdQuote];
-    let logs = [Beside::EventLog, Beside::Ima];
+    let logs = [Beside::EventLog, Beside::Ima, Beside::Cel];
     for (files, unused) in [
         (td(), [&of_tpms[..], &of_azure].concat()),
         (snp(), [&of_tpms[..], &of_azure, &logs].concat()),
@@ -298,6 +299,33 @@ fn a_second_piece_of_what_there_is_one_of_is_refused() {
     let mut supplied = files.supplied();
     assert!(matches!(supplied.add(&files.collateral[0]), Err(NotCollateral::Second(_))));
     assert_eq!(supplied.add(b"a shopping list"), Err(NotCollateral::Unknown));
+}
+
+#[test]
+fn a_chip_s_certificates_may_come_each_by_itself() {
+    let files = csv();
+    let pair = &files.collateral[0];
+    let (hsk, cek) = pair.split_at(832);
+    let supplied = |files: &[&[u8]]| {
+        let mut supplied = Supplied::default();
+        files.iter().for_each(|file| supplied.add(file).unwrap());
+        supplied
+    };
+    let verified = |given: &[&[u8]]| files.request(&supplied(given)).verify(&files.evidence);
+    let whole = verified(&[pair]).unwrap();
+    assert_eq!(verified(&[cek, hsk]).unwrap(), whole);
+    assert_eq!(verified(&[&files.root, hsk, cek]).unwrap(), whole);
+    for (given, lacking) in [(hsk, "CEK"), (cek, "HSK")] {
+        let missing = Missing::HygonCertificate(lacking);
+        assert_eq!(verified(&[given]).unwrap_err(), Error::Missing { kind: Kind::Csv, missing });
+        assert!(matches!(supplied(&[pair]).add(given), Err(NotCollateral::Second(_))), "{lacking} twice");
+    }
+    // Whose root comes along that is not the one above the chip, somebody is wrong about something.
+    let Error::Refused { error, simulated } = verified(&[&csv().root, pair]).unwrap_err() else { panic!("no refusal") };
+    assert_eq!((error.code(), simulated), ("untrusted-root", Some(true)), "{error}");
+    let mut damaged = files.root.clone();
+    damaged[0x240] ^= 1;
+    assert!(verified(&[&damaged, pair]).is_err());
 }
 
 #[test]

@@ -58,12 +58,13 @@ struct Case<'a> {
     pcrs: &'a PcrValues,
     event_log: Option<&'a [u8]>,
     ima: Option<&'a [u8]>,
+    cel: Option<&'a [u8]>,
     at: UnixTime,
 }
 
 impl<'a> Case<'a> {
     fn new(quote: &'a Quote, key: AttestationKey<'a>) -> Self {
-        Self { quote, key, pcrs: &quote.pcrs, event_log: None, ima: None, at: NOW }
+        Self { quote, key, pcrs: &quote.pcrs, event_log: None, ima: None, cel: None, at: NOW }
     }
 
     fn verify(&self, anchors: &Anchors) -> Result<Facts, Error> {
@@ -74,6 +75,7 @@ impl<'a> Case<'a> {
             key: self.key,
             event_log: self.event_log,
             ima: self.ima,
+            cel: self.cel,
         };
         tpm::verify(&evidence, anchors, self.at)
     }

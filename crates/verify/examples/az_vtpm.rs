@@ -40,6 +40,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         pcrs: &pcrs,
         event_log: None,
         ima: None,
+        cel: None,
     };
     let facts = az_vtpm::verify(&quote, hardware)?;
     println!("{} under {}, debug={}", facts.tee().name(), facts.anchor().name, facts.debug());

@@ -35,6 +35,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         key: AttestationKey::KeyInfo(&key_info),
         event_log: None,
         ima: None,
+        cel: None,
     };
     let facts = tpm::verify(&evidence, &anchors, at)?;
 

@@ -1,6 +1,6 @@
 //! The roots that a relying party trusts.
 
-use crate::certificate::{Certificate, Profile};
+use crate::certificate::{Certificate, Naming, Profile};
 use crate::{Error, Part, collateral::chain, csv, hash, snp::roots, tpm};
 use sealwright_wire::{Digest, csv::CaCertificate, snp::Product};
 use serde::{Deserialize, Serialize};
@@ -122,8 +122,13 @@ pub struct Anchor {
 /// What an anchor is trusted for. An anchor of one scope is never one of another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Scope {
-    /// The chains of one PKI, by what the common names of its roots contain.
-    Pki(&'static str),
+    /// The chains of one PKI.
+    Pki {
+        /// The PKI, by what the common names of its roots contain.
+        pki: &'static str,
+        /// What the root above a chain must be called.
+        naming: Naming,
+    },
     /// The quotes of this one key of a TPM; with its public area where that was enrolled.
     AttestationKey { area: Option<Vec<u8>> },
     /// The chains of CSV, whose certificates are not X.509.
@@ -173,15 +178,25 @@ impl Anchor {
         if der.len() == size_of::<CaCertificate>() && der.first() != Some(&0x30) {
             return Self::from_hrk(name, der);
         }
-        let root = root(der)?;
-        let kind = if root.is_simulation() {
-            AnchorKind::Simulated
-        } else if Self::vendors().any(|vendor| vendor.key == root.key_info()) {
-            AnchorKind::Vendor
-        } else {
-            AnchorKind::Configured
-        };
-        Ok(Self::new(name, kind, root.key_info(), Some(hash::sha256(&[der])), root.profile()))
+        Ok(Self::named(name, &root(der)?, Naming::OfPki))
+    }
+
+    /// A root that the relying party trusts for documents of AWS Nitro enclaves, from its certificate in DER. Its common name is free, where
+    /// [`Anchor::from_certificate`] takes it for the PKI that it tells: a name that tells another PKI is refused. Everything else about root and
+    /// chain is as AWS has it.
+    ///
+    /// # Errors
+    /// When it is no self-signed CA certificate as the Nitro PKI has them, or is named as the root of another.
+    pub fn nitro_root(name: &str, der: &[u8]) -> Result<Self, Error> {
+        Self::declared(name, Part::RootCa, der, Profile::NITRO)
+    }
+
+    /// As [`Anchor::nitro_root`], for reports of NVIDIA's GPUs.
+    ///
+    /// # Errors
+    /// When it is no self-signed CA certificate as NVIDIA's PKI has them, or is named as the root of another.
+    pub fn nvidia_root(name: &str, der: &[u8]) -> Result<Self, Error> {
+        Self::declared(name, Part::RootCa, der, Profile::NVIDIA)
     }
 
     /// The root of a CA that certifies attestation keys of TPMs, from its certificate in DER: it vouches for such certificates only, and no
@@ -190,10 +205,7 @@ impl Anchor {
     /// # Errors
     /// When it is no self-signed CA certificate.
     pub fn tpm_ca(name: &str, der: &[u8]) -> Result<Self, Error> {
-        let root = Certificate::parse(Part::AkRootCa, der, Profile::TPM)?;
-        root.check_root()?;
-        let kind = if root.is_simulation() { AnchorKind::Simulated } else { AnchorKind::Configured };
-        Ok(Self::new(name, kind, root.key_info(), Some(hash::sha256(&[der])), Profile::TPM))
+        Self::declared(name, Part::AkRootCa, der, Profile::TPM)
     }
 
     /// An attestation key of a TPM, from its SubjectPublicKeyInfo in DER. Whoever enrols it has made sure that it is a restricted signing key
@@ -247,8 +259,34 @@ impl Anchor {
         &self.id
     }
 
+    /// A built-in root.
     fn new(name: &str, kind: AnchorKind, key: &[u8], certificate: Option<Digest<32>>, pki: &'static Profile) -> Self {
-        Self::of_scope(name, kind, key, certificate, Scope::Pki(pki.root))
+        Self::of_scope(name, kind, key, certificate, Scope::Pki { pki: pki.root, naming: Naming::OfPki })
+    }
+
+    /// A root that is of this PKI because the relying party says so.
+    fn declared(name: &str, part: Part, der: &[u8], pki: &'static Profile) -> Result<Self, Error> {
+        let root = Certificate::parse(part, der, pki)?;
+        root.check_root(Naming::Declared)?;
+        Ok(Self::named(name, &root, Naming::Declared))
+    }
+
+    /// A root of the relying party's, which was checked.
+    fn named(name: &str, root: &Certificate, naming: Naming) -> Self {
+        let pki = root.profile().root;
+        let kind = if root.is_simulation() {
+            AnchorKind::Simulated
+        } else if Self::vendors().any(|vendor| vendor.pki() == Some(pki) && vendor.key == root.key_info()) {
+            AnchorKind::Vendor
+        } else {
+            AnchorKind::Configured
+        };
+        Self::of_scope(name, kind, root.key_info(), Some(hash::sha256(&[root.der()])), Scope::Pki { pki, naming })
+    }
+
+    /// The PKI whose chains it is trusted for.
+    const fn pki(&self) -> Option<&'static str> {
+        if let Scope::Pki { pki, .. } = self.scope { Some(pki) } else { None }
     }
 
     fn of_scope(name: &str, kind: AnchorKind, key: &[u8], certificate: Option<Digest<32>>, scope: Scope) -> Self {
@@ -262,7 +300,7 @@ impl Anchor {
 fn root(der: &[u8]) -> Result<Certificate, Error> {
     let as_root = |rules| {
         let root = Certificate::parse(Part::RootCa, der, rules)?;
-        root.check_root().map(|()| root)
+        root.check_root(Naming::OfPki).map(|()| root)
     };
     let [first, others @ ..] = Profile::ALL;
     others.into_iter().fold(as_root(first), |kept, rules| match kept {
@@ -324,19 +362,23 @@ impl Anchors {
 
     /// The anchor of the root's PKI that has its key; the root itself must be well-formed and self-signed, or known to be.
     pub(crate) fn trust(&self, root: &Certificate) -> Result<AnchorId, Error> {
-        let scope = Scope::Pki(root.profile().root);
-        let of_pki = || self.0.iter().filter(|anchor| anchor.scope == scope);
-        let Some(anchor) = of_pki().find(|anchor| anchor.key == root.key_info()) else {
-            let trusted: Vec<_> = of_pki().map(|anchor| anchor.id.name.as_str()).collect();
+        let of_pki = || {
+            self.0.iter().filter_map(|anchor| match anchor.scope {
+                Scope::Pki { pki, naming } if pki == root.profile().root => Some((anchor, naming)),
+                _ => None,
+            })
+        };
+        let Some((anchor, naming)) = of_pki().find(|(anchor, _)| anchor.key == root.key_info()) else {
+            let trusted: Vec<_> = of_pki().map(|(anchor, _)| anchor.id.name.as_str()).collect();
             return Err(Error::UntrustedRoot {
                 found: root.subject(),
                 sha256: hash::sha256(&[root.key_info()]).to_string(),
                 trusted: if trusted.is_empty() { "none".to_owned() } else { trusted.join(", ") },
             });
         };
-        root.check_root_name()?;
+        root.check_root_name(naming)?;
         if anchor.certificate != Some(hash::sha256(&[root.der()])) {
-            root.check_root()?;
+            root.check_root(naming)?;
         }
         let mut id = anchor.id.clone();
         if root.is_simulation() {
@@ -349,7 +391,7 @@ impl Anchors {
     pub(crate) fn trust_attestation_key(&self, key_info: &[u8]) -> Result<(AnchorId, Option<&[u8]>), tpm::Error> {
         let enrolled = self.0.iter().filter_map(|anchor| match &anchor.scope {
             Scope::AttestationKey { area } => Some((anchor, area.as_deref())),
-            Scope::Pki(_) | Scope::Hrk(_) => None,
+            Scope::Pki { .. } | Scope::Hrk(_) => None,
         });
         let mut names = Vec::new();
         for (anchor, area) in enrolled {

@@ -35,6 +35,8 @@ pub struct Evidence<'a> {
     pub event_log: Option<&'a [u8]>,
     /// The kernel's list.
     pub ima: Option<&'a [u8]>,
+    /// A canonical event log of what was measured behind the firmware's.
+    pub cel: Option<&'a [u8]>,
 }
 
 /// What a vTPM of Azure's alone can get wrong.
@@ -181,8 +183,9 @@ pub fn verify(evidence: &Evidence<'_>, hardware: Facts) -> Result<Facts, VerifyE
     check_binding(&report, &hardware)?;
     let claims = RuntimeClaims::parse(report.claims).map_err(malformed(Part::RuntimeClaims))?;
     let key_info = claims.attestation_key().map_err(malformed(Part::RuntimeClaims))?;
-    let Evidence { message, signature, pcrs, event_log, ima, .. } = *evidence;
-    let quote = tpm::Evidence { message, signature, pcrs, key: AttestationKey::KeyInfo(&key_info), event_log, ima };
+    let Evidence { message, signature, pcrs, event_log, ima, cel, .. } = *evidence;
+    let key = AttestationKey::KeyInfo(&key_info);
+    let quote = tpm::Evidence { message, signature, pcrs, key, event_log, ima, cel };
     let quoted = tpm::quote(&quote, &Signer::of_paravisor(&key_info)?)?;
     let used = evidence.hcl_report.len().saturating_sub(report.padding);
     let bytes = evidence.hcl_report.get(..used).unwrap_or(evidence.hcl_report);

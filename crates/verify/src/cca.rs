@@ -15,8 +15,8 @@ use serde::Serialize;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Enrolled {
     id: AnchorId,
-    implementation_id: [u8; 32],
-    instance_id: [u8; 33],
+    /// Implementation id and instance id; none of a key by itself, which is believed of its platform's.
+    ids: Option<([u8; 32], [u8; 33])>,
     algorithm: Algorithm,
     point: Vec<u8>,
     until: UnixTime,
@@ -29,21 +29,26 @@ impl Enrolled {
     /// # Errors
     /// When the key is no point of its curve.
     pub fn new(name: &str, implementation_id: [u8; 32], instance_id: [u8; 33], key: &Key<'_>) -> Result<Self, Error> {
+        let enrolled = Self::by_key(name, key)?;
+        let id = AnchorId { kind: kind(&implementation_id), ..enrolled.id };
+        Ok(Self { id, ids: Some((implementation_id, instance_id)), ..enrolled })
+    }
+
+    /// A key (CPAK) by itself, under a name of the relying party's choice: of the platform that signs with it, whose ids are what it says. Facts
+    /// name it [`AnchorKind::Simulated`] where those are a simulation's, as [`Enrolled::new`] has it.
+    ///
+    /// # Errors
+    /// When the key is no point of its curve.
+    pub fn by_key(name: &str, key: &Key<'_>) -> Result<Self, Error> {
         let part = Part::CcaPlatformKey;
-        let algorithm = algorithm(key.curve).filter(|algorithm| crypto::is_point(*algorithm, &key.point()));
-        let Some(algorithm) = algorithm else {
-            return Err(Error::Profile {
-                part,
-                rule: "a point of P-256, P-384 or P-521",
-                found: hex::encode(key.point()),
-            });
-        };
-        let simulated = implementation_id.starts_with(SIMULATION.as_bytes());
-        let kind = if simulated { AnchorKind::Simulated } else { AnchorKind::Configured };
         let point = key.point();
+        let Some(algorithm) = algorithm(key.curve).filter(|algorithm| crypto::is_point(*algorithm, &point)) else {
+            let rule = "a point of P-256, P-384 or P-521";
+            return Err(Error::Profile { part, rule, found: hex::encode(point) });
+        };
         let sha256 = hash::sha256(&[key_info(algorithm), &point]);
-        let id = AnchorId { name: name.to_owned(), kind, sha256 };
-        Ok(Self { id, implementation_id, instance_id, algorithm, point, until: UnixTime::LAST })
+        let id = AnchorId { name: name.to_owned(), kind: AnchorKind::Configured, sha256 };
+        Ok(Self { id, ids: None, algorithm, point, until: UnixTime::LAST })
     }
 
     /// The platform of an entry of a store, named by its instance id.
@@ -51,7 +56,7 @@ impl Enrolled {
     /// # Errors
     /// When the key is no point of its curve.
     pub fn from_entry(entry: &Entry) -> Result<Self, Error> {
-        Self::new(&entry.instance_id.to_string(), entry.implementation_id.0, entry.instance_id.0, &entry.key())
+        Self::new(&entry.instance_id.to_string(), entry.implementation_id.0, entry.instance_id.0, &entry.key.key())
     }
 
     /// The same key, believed up to this time only.
@@ -71,6 +76,20 @@ impl Enrolled {
     /// Its name, kind and digest.
     pub const fn id(&self) -> &AnchorId {
         &self.id
+    }
+
+    /// What facts call it: a platform that calls itself a simulation is one.
+    fn anchor(&self, implementation_id: &[u8; 32]) -> AnchorId {
+        match kind(implementation_id) {
+            kind @ AnchorKind::Simulated => AnchorId { kind, ..self.id.clone() },
+            _ => self.id.clone(),
+        }
+    }
+
+    /// The platform's signature under this key.
+    fn check_signature(&self, token: &Token<'_>) -> Result<(), Error> {
+        let signer = Part::CcaPlatformKey.name();
+        check_signature(Part::CcaPlatformToken, signer, &token.platform, self.algorithm, &self.point)
     }
 }
 
@@ -297,8 +316,7 @@ pub fn verify(token: &[u8], enrolled: &[Enrolled], at: UnixTime) -> Result<Facts
     let platform = platform(&parsed, enrolled)?;
     let window = Window::new(Part::CcaPlatformKey, UnixTime(0), platform.until);
     window.check(at)?;
-    let signer = Part::CcaPlatformKey.name();
-    check_signature(Part::CcaPlatformToken, signer, &parsed.platform, platform.algorithm, &platform.point)?;
+    platform.check_signature(&parsed)?;
     check_binding(&parsed)?;
     let key = parsed.realm_claims.key().map_err(malformed)?;
     let rule = "a realm key on P-256, P-384 or P-521";
@@ -307,7 +325,7 @@ pub fn verify(token: &[u8], enrolled: &[Enrolled], at: UnixTime) -> Result<Facts
     check_signature(Part::CcaRealmToken, "realm attestation key", &parsed.realm, realm_algorithm, &key.point())?;
     Ok(Facts {
         tee: Tee::Cca,
-        anchor: platform.id.clone(),
+        anchor: platform.anchor(parsed.platform_claims.implementation_id),
         at,
         collateral_expires: window.until(),
         tcb: None,
@@ -321,13 +339,21 @@ pub fn verify(token: &[u8], enrolled: &[Enrolled], at: UnixTime) -> Result<Facts
     })
 }
 
-/// The enrolled platform that has both of the token's ids.
+/// The kind of anchor that a platform with this implementation id is.
+fn kind(implementation_id: &[u8; 32]) -> AnchorKind {
+    let simulated = implementation_id.starts_with(SIMULATION.as_bytes());
+    if simulated { AnchorKind::Simulated } else { AnchorKind::Configured }
+}
+
+/// The enrolled platform that has both of the token's ids, or the key by itself that signed it.
 fn platform<'e>(token: &Token<'_>, enrolled: &'e [Enrolled]) -> Result<&'e Enrolled, Error> {
     let claims = &token.platform_claims;
-    let same = |platform: &&Enrolled| {
-        platform.instance_id == *claims.instance_id && platform.implementation_id == *claims.implementation_id
-    };
-    enrolled.iter().find(same).ok_or_else(|| {
+    let ids = Some((*claims.implementation_id, *claims.instance_id));
+    let keys = || enrolled.iter().filter(|platform| platform.ids.is_none());
+    let by_ids = enrolled.iter().find(|platform| platform.ids == ids);
+    let by_key = || keys().find(|platform| platform.check_signature(token).is_ok());
+    // Where none signed it, the first says why.
+    by_ids.or_else(by_key).or_else(|| keys().next()).ok_or_else(|| {
         Error::Cca(CcaError::NotEnrolled {
             instance_id: hex::encode(claims.instance_id),
             implementation_id: hex::encode(claims.implementation_id),

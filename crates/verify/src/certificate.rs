@@ -107,8 +107,17 @@ impl Profile {
         rooted: "a common name",
     };
 
-    /// The PKIs whose roots may be named as anchors.
+    /// The PKIs whose roots are told by their common names.
     pub(crate) const ALL: [&'static Self; 4] = [Self::INTEL, Self::AMD, Self::NITRO, Self::NVIDIA];
+}
+
+/// What the common name of a root must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Naming {
+    /// One of its own PKI.
+    OfPki,
+    /// Any but one of another PKI: the root was declared to be of its PKI.
+    Declared,
 }
 
 /// Largest certificate that is read, in bytes; Intel's have under 1.3 KB.
@@ -429,14 +438,19 @@ impl Certificate {
         Err(profile(self.part, "no CA, and key usage digitalSignature", "another use".into()))
     }
 
-    /// Named as a root of its PKI.
-    pub(crate) fn check_root_name(&self) -> Result<(), Error> {
+    /// Named as a root of its PKI, or of none where it was declared.
+    pub(crate) fn check_root_name(&self, naming: Naming) -> Result<(), Error> {
+        let tells_none =
+            |name: String| naming == Naming::Declared && !Profile::ALL.iter().any(|pki| name.contains(pki.root));
+        if self.common_name()?.is_some_and(tells_none) {
+            return Ok(());
+        }
         self.check_role(self.profile.rooted, self.profile.root)
     }
 
     /// A root: named as such, a CA, and signed by itself.
-    pub(crate) fn check_root(&self) -> Result<(), Error> {
-        self.check_root_name()?;
+    pub(crate) fn check_root(&self, naming: Naming) -> Result<(), Error> {
+        self.check_root_name(naming)?;
         self.check_ca()?;
         self.issued_by(self)
     }

@@ -1,6 +1,6 @@
 //! The part of verification that does not depend on a quote.
 
-use crate::certificate::{Certificate, Profile, profile};
+use crate::certificate::{Certificate, Naming, Profile, profile};
 use crate::{AnchorId, Anchors, Error, Issue, Part, Platform, crl::Crl, crypto, hash, tcb, window::Window};
 use sealwright_wire::collateral::{
     Bundle, QeId, QeIdentity, TcbInfo, TcbInfoId, TcbStatus, encode_pem_chain, pem_chain,
@@ -189,7 +189,7 @@ pub(crate) fn verify_same_root(
         let trusted = format!("{} with key SHA-256 {}", anchor.name, anchor.sha256);
         return Err(Error::UntrustedRoot { found: other.subject(), sha256, trusted });
     }
-    other.check_root()?;
+    other.check_root(Naming::OfPki)?;
     Ok(Some(other))
 }
 

@@ -103,6 +103,21 @@ impl Chip {
         &self.anchor
     }
 
+    /// A HRK's certificate that came along must be that of the root above the chip.
+    pub(crate) fn check_root(&self, hrk: &[u8]) -> Result<(), Error> {
+        let root = Root::parse(hrk)?;
+        let sha256 = hash::sha256(&[&root.key_info()]);
+        if sha256 == self.anchor.sha256 {
+            return Ok(());
+        }
+        let trusted = format!("{} with key SHA-256 {}", self.anchor.name, self.anchor.sha256);
+        Err(Error::UntrustedRoot {
+            found: format!("HRK {}", hex::encode(root.key_id())),
+            sha256: sha256.to_string(),
+            trusted,
+        })
+    }
+
     /// Verifies a report of this chip: PEK, signature, signer block, registers, and the event log against the registers. The time is stated in
     /// the facts; nothing here depends on it.
     ///

@@ -295,11 +295,11 @@ fn replay_logs(evidence: &Evidence<'_>) -> Result<Option<replay::Replayed>, Erro
         Some(report) => Ok(&report.rt_mr),
         None => Err(Error::UnexpectedLog { tee: Tee::Sgx.name() }),
     };
-    let replayed = match (evidence.event_log, evidence.ima) {
-        (None, None) => return Ok(None),
-        (None, Some(_)) => Err(replay::Error::ImaAlone),
-        (Some(log), None) => replay::check_tdx(log, rtmrs()?),
-        (Some(log), Some(list)) => replay::check_tdx_with_ima(log, list, rtmrs()?),
-    };
-    replayed.map(Some).map_err(|source| Error::EventLog { source: Box::new(source) })
+    let (log, ima, cel) = (evidence.event_log, evidence.ima, evidence.cel);
+    if [log, ima, cel] == [None; 3] {
+        return Ok(None);
+    }
+    replay::check_tdx_logs(log, ima, cel, rtmrs()?)
+        .map(Some)
+        .map_err(|source| Error::EventLog { source: Box::new(source) })
 }

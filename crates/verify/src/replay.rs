@@ -19,12 +19,12 @@ mod pcr;
 mod tdx;
 
 pub use boot::{Authority, Boot, BootOption, Image, Key, Keys, MeasuredFile, Numbering, Section};
-pub use cel::{cel_matches_digest, replay_cel};
+pub use cel::{CelCheck, cel_matches_digest, replay_cel};
 pub use csv::{CSV_RTMR_NAMES, check_csv};
 pub use error::Error;
 pub use ima::{Covered, replay_with_ima};
 pub use pcr::{PCR_NAMES, PcrCheck, PcrLog, check_pcrs};
-pub use tdx::{RTMR_NAMES, RegisterCheck, Replayed, check_tdx, check_tdx_with_ima};
+pub use tdx::{RTMR_NAMES, RegisterCheck, Replayed, check_tdx, check_tdx_logs};
 
 use crate::hash::{Hash, Value};
 use sealwright_wire::tcg2::{AlgorithmId, Digested, Event, Log, event_type};

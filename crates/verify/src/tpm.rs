@@ -42,6 +42,8 @@ pub struct Evidence<'a> {
     pub event_log: Option<&'a [u8]>,
     /// The kernel's list (`ascii_runtime_measurements` or `binary_runtime_measurements`), perhaps newer than the quote.
     pub ima: Option<&'a [u8]>,
+    /// A canonical event log of what was measured behind the firmware's, perhaps newer than the quote.
+    pub cel: Option<&'a [u8]>,
 }
 
 /// How evidence names the attestation key.
@@ -235,10 +237,10 @@ pub(crate) fn quote(evidence: &Evidence<'_>, signer: &Signer) -> Result<Quoted, 
     let malformed = |source: WireError| VerifyError::Malformed { part: Part::TpmQuote, source };
     let attest = Attest::parse(evidence.message).map_err(malformed)?;
     let quoted = check_pcrs(&attest, evidence.pcrs, evidence.signature.hash())?;
-    let log = match (evidence.event_log, evidence.ima) {
-        (None, None) => None,
-        (log, ima) => {
-            let checked = replay::check_pcrs(log, ima, &quoted);
+    let log = match (evidence.event_log, evidence.ima, evidence.cel) {
+        (None, None, None) => None,
+        (log, ima, cel) => {
+            let checked = replay::check_pcrs(log, ima, cel, &quoted);
             Some(Log::Pcrs(checked.map_err(|source| VerifyError::EventLog { source: Box::new(source) })?))
         }
     };
@@ -285,6 +287,23 @@ fn check_signature(evidence: &Evidence<'_>, key: &PublicKey) -> Result<Vec<u8>, 
     let refused = || VerifyError::Signature { part: Part::TpmQuote, signer: Part::AttestationKey.name() };
     let signature = tools::plain_signature(&evidence.signature).map_err(|_| refused())?;
     if crypto::verify_tpm(key, scheme, hash, evidence.message, &signature) { Ok(signature) } else { Err(refused()) }
+}
+
+/// The PCRs that a quote (`TPMS_ATTEST`) is over, out of values among which they are. Their digest is the quote's; nothing is said of who signed it.
+///
+/// # Errors
+/// When the message is no quote, a value is missing, or their digest is not the quote's.
+pub fn quoted_pcrs(message: &[u8], pcrs: &PcrValues) -> Result<PcrValues, VerifyError> {
+    let malformed = |source: WireError| VerifyError::Malformed { part: Part::TpmQuote, source };
+    let attest = Attest::parse(message).map_err(malformed)?;
+    // The digest's algorithm is the signature's, which is not here: its length tells it.
+    let algorithm = match attest.pcr_digest.len() {
+        20 => AlgorithmId::SHA1,
+        48 => AlgorithmId::SHA384,
+        64 => AlgorithmId::SHA512,
+        _ => AlgorithmId::SHA256,
+    };
+    check_pcrs(&attest, pcrs, algorithm)
 }
 
 /// The selected values, whose digest must be the quote's: bank by bank in the quote's order, each bank ascending (Part 3, "TPM2_Quote").

@@ -66,6 +66,7 @@ impl Guest {
             pcrs: &self.machine.pcrs,
             event_log: self.machine.event_log.as_deref(),
             ima: None,
+            cel: None,
         };
         az_vtpm::verify(&evidence, hardware)
     }

@@ -312,6 +312,24 @@ fn both_ids_must_be_enrolled_with_the_key() {
 }
 
 #[test]
+fn a_key_by_itself_is_believed_of_the_platform_that_signs_with_it() {
+    let mut site = Site::new();
+    let own = Enrolled::by_key("cpak", &site.cpak.key()).unwrap();
+    let stranger = Enrolled::by_key("stranger", &Signer::new(Curve::P384).key()).unwrap();
+    let keys = [stranger.clone(), own];
+    let facts = verify(&site.token(), &keys, at()).unwrap();
+    assert_eq!((facts.anchor().name.as_str(), facts.anchor().kind), ("cpak", AnchorKind::Configured));
+    assert_eq!(verify(&site.token(), &[stranger], at()).unwrap_err().code(), "evidence-signature");
+    // Where the platform is enrolled under its ids, no other key speaks for it.
+    let other = Enrolled::new("x", site.implementation_id, site.instance_id, &Signer::new(Curve::P384).key()).unwrap();
+    let error = verify(&site.token(), &[other, keys[1].clone()], at()).unwrap_err();
+    assert_eq!(error.code(), "evidence-signature", "{error}");
+    // What calls itself a simulation is one, under whatever name its key was given.
+    site.implementation_id[..SIMULATION.len()].copy_from_slice(SIMULATION.as_bytes());
+    assert_eq!(verify(&site.token(), &keys, at()).unwrap().anchor().kind, AnchorKind::Simulated);
+}
+
+#[test]
 fn the_algorithm_is_that_of_the_key_s_curve() {
     for named in [Algorithm::Es256, Algorithm::Es512] {
         let error = refused(|site| site.named.0 = Some(named));

@@ -29,7 +29,7 @@ const LISTED: u32 = 256 << 10;
 /// What judges bytes, under its name; whether it could.
 type Judge = (&'static str, fn(&[u8]) -> bool);
 
-const JUDGES: [Judge; 13] = [
+const JUDGES: [Judge; 15] = [
     ("its kind", |bytes| Kind::of_text(bytes).is_some()),
     ("collateral", |bytes| Supplied::default().add(bytes).is_ok()),
     ("evidence", |bytes| Request::new(&Supplied::default(), UnixTime(0)).verify(bytes).is_ok()),
@@ -38,10 +38,14 @@ const JUDGES: [Judge; 13] = [
     ("replay of a list", |bytes| Replay::of_banks([AlgorithmId::SHA256]).join_ima(bytes).is_ok()),
     ("replay with a list", |bytes| replay::replay_with_ima(&tdx_log(&[]), bytes).is_ok()),
     ("a trust domain's log", |bytes| replay::check_tdx(bytes, &[[0; 48]; 4]).is_ok()),
-    ("a trust domain's list", |bytes| replay::check_tdx_with_ima(&tdx_log(&[]), bytes, &[[0; 48]; 4]).is_ok()),
+    ("a trust domain's list", |bytes| {
+        replay::check_tdx_logs(Some(&tdx_log(&[])), Some(bytes), None, &[[0; 48]; 4]).is_ok()
+    }),
     ("a CSV guest's log", |bytes| replay::check_csv(bytes, &[[0; 32]; 4]).is_ok()),
-    ("a TPM's log", |bytes| replay::check_pcrs(Some(bytes), None, &PcrValues::new()).is_ok()),
-    ("a TPM's list", |bytes| replay::check_pcrs(None, Some(bytes), &PcrValues::new()).is_ok()),
+    ("a TPM's log", |bytes| replay::check_pcrs(Some(bytes), None, None, &PcrValues::new()).is_ok()),
+    ("a TPM's canonical log", |bytes| replay::check_pcrs(None, None, Some(bytes), &PcrValues::new()).is_ok()),
+    ("a trust domain's canonical log", |bytes| replay::check_tdx_logs(None, None, Some(bytes), &[[0; 48]; 4]).is_ok()),
+    ("a TPM's list", |bytes| replay::check_pcrs(None, Some(bytes), None, &PcrValues::new()).is_ok()),
     ("a boot", |bytes| {
         let every: Vec<u32> = (0..24).collect();
         Log::parse(bytes).is_ok_and(|log| {

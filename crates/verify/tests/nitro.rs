@@ -334,6 +334,56 @@ fn a_root_of_another_pki_vouches_for_no_enclave() {
 }
 
 #[test]
+fn real_documents_of_another_root_are_believed_under_that_root_alone() {
+    let Some(folder) = support::vectors() else { return };
+    let custom: Vec<_> = documents(&folder).into_iter().filter(|(_, _, answers)| answers["root"] != "aws").collect();
+    assert_eq!(custom.len(), 2);
+    for (name, bytes, answers) in custom {
+        let made = UnixTime(answers["verify_at_unix"].as_u64().unwrap());
+        let root = Document::parse(&bytes).unwrap().statement.cabundle[0];
+        let believed = |anchor| verify(&bytes, &Anchors::none().with(anchor), made, Freshness::default());
+        let facts = believed(Anchor::nitro_root("mine", root).unwrap()).unwrap();
+        assert_eq!((facts.anchor().name.as_str(), facts.anchor().kind), ("mine", AnchorKind::Configured), "{name}");
+        assert_eq!(hex::encode(facts.report_data()), answers["user_data_hex"], "{name}");
+        // Its name tells no PKI: nobody's chains are meant, and declared for GPUs it vouches for no enclave.
+        assert_eq!(Anchor::from_certificate("mine", root).unwrap_err().code(), "certificate-profile", "{name}");
+        let of_gpus = Anchor::nvidia_root("mine", root).unwrap();
+        assert_eq!(believed(of_gpus).unwrap_err().code(), "untrusted-root", "{name}");
+    }
+}
+
+#[test]
+fn a_declared_root_is_a_root_of_its_pki_in_all_but_its_name() {
+    let mut site = Site::new();
+    site.root.name = "mine";
+    let declared = |site: &Site| {
+        let anchor = Anchor::nitro_root("declared", &site.root.der(&site.root))?;
+        verify(&site.document(), &Anchors::none().with(anchor), at(), Freshness::default())
+    };
+    assert_eq!(declared(&site).unwrap().anchor().kind, AnchorKind::Configured);
+    let refused = |change: &dyn Fn(&mut Site)| {
+        let mut changed = site.clone();
+        change(&mut changed);
+        declared(&changed).unwrap_err().code()
+    };
+    let profile = "certificate-profile";
+    assert_eq!(refused(&|site| site.root.ca = None), profile, "an end entity is no root");
+    assert_eq!(refused(&|site| site.root.ca = Some(Some(1))), profile, "three CAs below a path length of 1");
+    assert_eq!(refused(&|site| site.zonal.usages = vec![KeyUsagePurpose::DigitalSignature]), profile);
+    for other in ["NVIDIA Device Identity CA", "Intel SGX Root CA", "ARK-Milan"] {
+        assert_eq!(refused(&|site| site.root.name = other), profile, "{other}");
+    }
+    // A root of that key which is named as another PKI's is not the one that was declared.
+    let mut renamed = site.clone();
+    renamed.root.name = "NVIDIA Device Identity CA";
+    let anchors = Anchors::none().with(Anchor::nitro_root("declared", &site.root.der(&site.root)).unwrap());
+    let error = verify(&renamed.document(), &anchors, at(), Freshness::default()).unwrap_err();
+    assert!(matches!(error, Error::Profile { part: Part::EvidenceRoot, .. }), "{error}");
+    site.root.organization = SIMULATION;
+    assert_eq!(declared(&site).unwrap().anchor().kind, AnchorKind::Simulated);
+}
+
+#[test]
 fn a_simulation_s_root_is_simulated_whatever_it_was_declared_as() {
     let mut site = Site::new();
     site.root.organization = SIMULATION;

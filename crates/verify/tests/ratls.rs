@@ -97,7 +97,7 @@ fn a_quote_in_a_legacy_certificate_is_verified_as_any_other() {
         let certificate = certificate(&key, oid, &bytes);
         let bound = check_certificate(&certificate).unwrap();
         assert_eq!(bound.spki, spki);
-        let evidence = Evidence { quote: bound.quote, event_log: None, ima: None };
+        let evidence = Evidence { quote: bound.quote, event_log: None, ima: None, cel: None };
         let facts = verify(&evidence, &site.collateral().unwrap(), at()).unwrap();
         assert_eq!(facts.report_data(), report_data(&sha256(&spki)));
         assert_eq!(facts.trailing_bytes(), padding);

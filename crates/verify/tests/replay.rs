@@ -12,6 +12,8 @@ use sealwright_verify::replay::{self, DataMatch, Error};
 use sealwright_verify::verify;
 use sealwright_wire::Evidence;
 use sealwright_wire::aael::RuntimeEvent;
+use sealwright_wire::cel::{self, Content, Encoding, Record, Register};
+use sealwright_wire::ima;
 use sealwright_wire::tcg2::{AlgorithmId, Log, Writer, event_type::*};
 use serde_json::Value;
 use site::{Site, at};
@@ -78,7 +80,7 @@ fn a_real_guests_log_and_ima_list_give_the_registers_of_its_quote() {
     assert_eq!(before.register(3, AlgorithmId::SHA384).unwrap().value(), before_ima[2]);
     assert_eq!(before.first_difference(AlgorithmId::SHA384, (1..).zip(quoted.iter().map(|r| &r[..]))).unwrap().0, 3);
 
-    let checked = replay::check_tdx_with_ima(&log, &ima, &quoted).unwrap();
+    let checked = replay::check_tdx_logs(Some(&log), Some(&ima), None, &quoted).unwrap();
     assert_eq!(checked.enforced().collect::<Vec<_>>(), replay::RTMR_NAMES);
     assert_eq!((checked.events(), checked.ima_lines(), checked.runtime().len()), (98, 1, 0));
     assert!(checked.contradicted().is_empty(), "{:?}", checked.contradicted());
@@ -194,6 +196,70 @@ fn boot_registers_are_enforced_and_runtime_registers_where_records_are() {
             matches!(error, Error::Differs { register: "rtmr3", .. }),
             "records that the register does not confirm: {error}"
         );
+    }
+}
+
+/// A canonical log of records that name registers by their MR index.
+fn canonical(records: &[(u32, Content<'static>, [u8; 48])]) -> Vec<u8> {
+    let record = |(register, content, digest): &(u32, Content<'static>, [u8; 48])| Record {
+        number: None,
+        register: Register::Pcr(*register),
+        digests: vec![(AlgorithmId::SHA384, digest.to_vec().into())],
+        content: content.clone(),
+    };
+    cel::Log::encode(Encoding::Tlv, &records.iter().map(record).collect::<Vec<_>>()).unwrap()
+}
+
+#[test]
+fn what_a_guest_measured_at_run_time_is_explained_by_its_canonical_log() {
+    let (writer, mut registers) = boot();
+    let log = writer.into_bytes();
+    let data = RuntimeEvent::new("sealwright", "LoadModel", "1").unwrap().to_data();
+    let said = Content::PcClient { event_type: EV_EVENT_TAG, data: data.clone().into() };
+    let cel = canonical(&[(4, said.clone(), sha384(&data))]);
+    registers[3] = extend(registers[3], &sha384(&data));
+    let check = |cel: &[u8], registers| replay::check_tdx_logs(Some(&log), None, Some(cel), registers);
+    let checked = check(&cel, &registers).unwrap();
+    assert_eq!(checked.enforced().collect::<Vec<_>>(), replay::RTMR_NAMES);
+    assert_eq!((checked.runtime()[0].operation(), checked.cel().unwrap().records), ("LoadModel", 1));
+    assert_eq!(serde_json::to_value(&checked).unwrap()["cel"]["records"], 1);
+    // Alone it does not explain what the firmware measured, and without it nobody knows what RTMR3 holds.
+    let error = replay::check_tdx_logs(None, None, Some(&cel), &registers).unwrap_err();
+    assert!(matches!(error, Error::Differs { register: "rtmr0", .. }), "{error}");
+    assert_eq!(replay::check_tdx(&log, &registers).unwrap().unexplained().collect::<Vec<_>>(), ["rtmr3"]);
+    // Twice is once too often; other words than were measured; registers that there are not; another bank.
+    let twice = canonical(&[(4, said.clone(), sha384(&data)), (4, said.clone(), sha384(&data))]);
+    assert!(matches!(check(&twice, &registers), Err(Error::Differs { register: "rtmr3", .. })));
+    let other = RuntimeEvent::new("sealwright", "LoadModel", "2").unwrap().to_data();
+    let lie = Content::PcClient { event_type: EV_EVENT_TAG, data: other.into() };
+    let lie = canonical(&[(4, lie, sha384(&data))]);
+    assert!(matches!(check(&lie, &registers), Err(Error::RuntimeData { record: 0, .. })));
+    for register in [0, 5, 17] {
+        let error = check(&canonical(&[(register, said.clone(), sha384(&data))]), &registers).unwrap_err();
+        assert!(matches!(error, Error::NoRegister { record: 0, .. }), "{register}: {error}");
+    }
+    let unsaid = canonical(&[(4, Content::Other { kind: "80".into(), data: [].as_slice().into() }, sha384(&data))]);
+    let checked = check(&unsaid, &registers).unwrap();
+    assert_eq!((checked.opaque_runtime(), checked.unexplained().collect::<Vec<_>>()), (1, vec!["rtmr3"]));
+}
+
+#[test]
+fn a_real_guest_s_log_in_canonical_form_gives_the_registers_of_its_quote() {
+    let Some(vectors) = support::vectors() else { return };
+    let folder = vectors.join("eventlog/ccel/evidence-api");
+    let quoted = rtmrs(&json(&folder.join("expected.json"))["quote.bin"]);
+    let (log, list) = (fs::read(folder.join("ccel_data.bin")).unwrap(), fs::read(folder.join("ima_log.bin")).unwrap());
+    let log = Log::parse(&log).unwrap();
+    let mut records: Vec<_> =
+        (0..).zip(log.events()).map(|(number, event)| Record::from_event(number, &event)).collect();
+    let line = ima::entries(&list).unwrap().next().unwrap().unwrap();
+    let digest = vec![(AlgorithmId::SHA384, line.template_digest.clone())];
+    records.push(Record { register: Register::Pcr(3), ..Record::from_ima(98, &line, digest) });
+    for encoding in [Encoding::Tlv, Encoding::Json, Encoding::Cbor] {
+        let cel = cel::Log::encode(encoding, &records).unwrap();
+        let checked = replay::check_tdx_logs(None, None, Some(&cel), &quoted).unwrap();
+        assert_eq!(checked.enforced().collect::<Vec<_>>(), replay::RTMR_NAMES, "{}", encoding.name());
+        assert_eq!((checked.events(), checked.cel().unwrap().records), (0, 99));
     }
 }
 
@@ -354,10 +420,11 @@ fn ima_lines_extend_rtmr2_up_to_what_the_quote_covers() {
     for digest in &digests[..3] {
         registers[2] = extend(registers[2], digest);
     }
-    let checked = replay::check_tdx_with_ima(writer.as_bytes(), list.as_bytes(), &registers).unwrap();
+    let checked = replay::check_tdx_logs(Some(writer.as_bytes()), Some(list.as_bytes()), None, &registers).unwrap();
     assert_eq!((checked.ima_lines(), checked.registers()[2].events), (3, 4), "the last line is newer than the quote");
     let swapped = format!("{}\n{}\n", list.lines().nth(1).unwrap(), list.lines().next().unwrap());
-    let error = replay::check_tdx_with_ima(writer.as_bytes(), swapped.as_bytes(), &registers).unwrap_err();
+    let error =
+        replay::check_tdx_logs(Some(writer.as_bytes()), Some(swapped.as_bytes()), None, &registers).unwrap_err();
     assert!(matches!(error, Error::Differs { register: "rtmr2", .. }), "{error}");
 }
 

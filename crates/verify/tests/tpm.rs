@@ -7,9 +7,10 @@ mod support;
 use base64::Engine;
 use machine::{Ak, Kind, Machine, at, registers};
 use sealwright_verify::tpm::{AttestationKey, Evidence};
-use sealwright_verify::{Anchor, AnchorKind, Anchors, Error, Facts, Part, tpm};
+use sealwright_verify::{Anchor, AnchorKind, Anchors, Error, Facts, Part, replay, tpm};
 use sealwright_wire::Tee;
-use sealwright_wire::tcg2::AlgorithmId;
+use sealwright_wire::cel::{self, Encoding, Record};
+use sealwright_wire::tcg2::{AlgorithmId, Log};
 use sealwright_wire::tpm::{self as wire, Attributes, PcrSelection, PcrValues, Scheme, Signature, alg, tools};
 use std::fs;
 use std::path::Path;
@@ -33,6 +34,7 @@ struct Real {
     pcrs: PcrValues,
     event_log: Option<Vec<u8>>,
     ima: Option<Vec<u8>>,
+    cel: Option<Vec<u8>>,
 }
 
 impl Real {
@@ -41,7 +43,7 @@ impl Real {
         let read = |name: String| fs::read(folder.join(name)).unwrap();
         let (_, pcrs) = tools::read_pcrs(&read(format!("{stem}.pcrs"))).unwrap();
         let (message, signature) = (read(format!("{stem}.msg")), read(format!("{stem}.sig")));
-        Self { key: pem(&folder.join(key)), message, signature, pcrs, event_log: None, ima: None }
+        Self { key: pem(&folder.join(key)), message, signature, pcrs, event_log: None, ima: None, cel: None }
     }
 
     fn booted(vectors: &Path, name: &str, list: &str) -> Self {
@@ -62,6 +64,7 @@ impl Real {
             key: AttestationKey::KeyInfo(&self.key),
             event_log: self.event_log.as_deref(),
             ima: self.ima.as_deref(),
+            cel: self.cel.as_deref(),
         };
         tpm::verify(&evidence, anchors, at())
     }
@@ -110,6 +113,35 @@ fn no_byte_of_a_real_quote_can_be_changed() {
 }
 
 #[test]
+fn a_real_boot_in_canonical_form_explains_the_quote_as_the_firmware_s_log_does() {
+    let Some(vectors) = support::vectors() else { return };
+    let mut real = Real::booted(&vectors, "ng", "ima_ascii");
+    let firmware = real.event_log.take().unwrap();
+    let log = Log::parse(&firmware).unwrap();
+    let records: Vec<_> = (0..).zip(log.events()).map(|(number, event)| Record::from_event(number, &event)).collect();
+    for encoding in [Encoding::Tlv, Encoding::Json, Encoding::JsonSeq, Encoding::Cbor] {
+        real.cel = Some(cel::Log::encode(encoding, &records).unwrap());
+        let facts = real.verify(&real.anchors()).unwrap();
+        let log = facts.pcr_log().unwrap();
+        let name = encoding.name();
+        assert!((0..=7).all(|pcr| log.enforced().any(|name| name == replay::PCR_NAMES[pcr])), "{name}");
+        let cel = log.cel().unwrap();
+        assert_eq!((log.events(), cel.records, cel.records_behind), (0, records.len(), 0), "{name}");
+        assert!(cel.contradicted.is_empty() && log.ima_lines() == 54, "{name}");
+    }
+    // Without its last event that extends, a register has another value.
+    let last = records.iter().rposition(Record::extends).unwrap();
+    real.cel = Some(cel::Log::encode(Encoding::Tlv, &records[..last]).unwrap());
+    assert_eq!(real.verify(&real.anchors()).unwrap_err().code(), "event-log-mismatch");
+    // What the firmware's log told before is not covered a second time.
+    real.cel = Some(cel::Log::encode(Encoding::Tlv, &records).unwrap());
+    real.event_log = Some(firmware.clone());
+    let facts = real.verify(&real.anchors()).unwrap();
+    let cel = facts.pcr_log().unwrap().cel().unwrap();
+    assert_eq!((cel.records, cel.records_behind), (0, records.len()));
+}
+
+#[test]
 fn trustee_s_evidence_is_believed_only_when_its_key_is_enrolled() {
     let Some(vectors) = support::vectors() else { return };
     let json = fs::read(vectors.join("tpm-quote/trustee/tpm_evidence.json")).unwrap();
@@ -121,6 +153,7 @@ fn trustee_s_evidence_is_believed_only_when_its_key_is_enrolled() {
         pcrs: parsed.tpm_quote.values().unwrap(),
         event_log: None,
         ima: None,
+        cel: None,
     };
     let facts = real.verify(&real.anchors()).unwrap();
     assert_eq!(facts.claims().tpm().unwrap().scheme, "rsassa");

@@ -3,6 +3,7 @@
 use aws_lc_rs::digest;
 use sealwright_verify::hash::Hash;
 use sealwright_verify::replay::{Error, PcrLog, check_pcrs};
+use sealwright_wire::cel::{self, Content, Encoding, Record, Register, Systemd};
 use sealwright_wire::tcg2::{AlgorithmId, Log, Writer, event_type::*};
 use sealwright_wire::tpm::PcrValues;
 use std::collections::BTreeMap;
@@ -94,7 +95,7 @@ impl Boot {
     }
 
     fn check(&self, quoted: &PcrValues) -> Result<PcrLog, Error> {
-        check_pcrs(Some(self.log.as_bytes()), Some(self.list.as_bytes()), quoted)
+        check_pcrs(Some(self.log.as_bytes()), Some(self.list.as_bytes()), None, quoted)
     }
 }
 
@@ -131,7 +132,7 @@ fn what_came_behind_the_quote_is_counted_and_not_believed() {
     for (bank, pcr, value) in quoted.iter().filter(|(_, pcr, _)| *pcr != 0 && *pcr != 10) {
         mixed.insert(bank, pcr, value).unwrap();
     }
-    let error = check_pcrs(Some(boot.log.as_bytes()), None, &mixed).unwrap_err();
+    let error = check_pcrs(Some(boot.log.as_bytes()), None, None, &mixed).unwrap_err();
     assert!(matches!(error, Error::PcrDiffers { register: "pcr5", .. }), "{error}");
 }
 
@@ -140,12 +141,12 @@ fn a_quote_that_is_newer_than_the_log_is_refused() {
     let mut boot = Boot::booted();
     let (log, list) = (boot.log.clone(), boot.list.clone());
     boot.event(4, "kexec");
-    let error = check_pcrs(Some(log.as_bytes()), Some(list.as_bytes()), &boot.quote(&ALL)).unwrap_err();
+    let error = check_pcrs(Some(log.as_bytes()), Some(list.as_bytes()), None, &boot.quote(&ALL)).unwrap_err();
     assert!(matches!(error, Error::PcrDiffers { register: "pcr4", bank: AlgorithmId::SHA1, events: 1, .. }), "{error}");
     let mut boot = Boot::booted();
     let list = boot.list.clone();
     boot.line("/bin/evil", false);
-    let error = check_pcrs(Some(boot.log.as_bytes()), Some(list.as_bytes()), &boot.quote(&ALL)).unwrap_err();
+    let error = check_pcrs(Some(boot.log.as_bytes()), Some(list.as_bytes()), None, &boot.quote(&ALL)).unwrap_err();
     assert!(matches!(error, Error::PcrDiffers { register: "pcr10", events: 2, .. }), "{error}");
 }
 
@@ -179,7 +180,7 @@ fn sha_1_alone_explains_nothing() {
     // Nor does a list whose digests are SHA-1 in every bank.
     let mut old = Boot::new();
     old.line("/bin/init", true);
-    let log = check_pcrs(None, Some(old.list.as_bytes()), &old.quote(&[10])).unwrap();
+    let log = check_pcrs(None, Some(old.list.as_bytes()), None, &old.quote(&[10])).unwrap();
     assert_eq!((log.ima_padded(), unexplained(&log)), ([AlgorithmId::SHA256].as_slice(), vec!["pcr10"]));
     assert_eq!(log.ima_lines(), 1);
 }
@@ -200,12 +201,12 @@ fn a_bank_that_the_log_lacks_is_not_explained_by_it() {
     let boot = Boot::booted();
     let mut quoted = PcrValues::new();
     quoted.insert(AlgorithmId::SHA384, 0, &[0; 48]).unwrap();
-    let error = check_pcrs(Some(boot.log.as_bytes()), None, &quoted).unwrap_err();
+    let error = check_pcrs(Some(boot.log.as_bytes()), None, None, &quoted).unwrap_err();
     assert!(matches!(error, Error::NoBank(AlgorithmId::SHA384)), "{error}");
     for (bank, pcr, value) in boot.quote(&[4]).iter() {
         quoted.insert(bank, pcr, value).unwrap();
     }
-    let log = check_pcrs(Some(boot.log.as_bytes()), None, &quoted).unwrap();
+    let log = check_pcrs(Some(boot.log.as_bytes()), None, None, &quoted).unwrap();
     assert_eq!(unexplained(&log), ["pcr0"]);
 }
 
@@ -218,7 +219,7 @@ fn a_list_explains_pcr_10_in_the_banks_that_were_replayed_alone() {
     let mut sha1 = Writer::new(0, &[AlgorithmId::SHA1]).unwrap();
     sha1.event(4, EV_EFI_ACTION, &[&hash(AlgorithmId::SHA1, b"boot loader")], b"boot loader").unwrap();
     quoted.insert(AlgorithmId::SHA256, 10, &[0xbd; 32]).unwrap();
-    let log = check_pcrs(Some(sha1.as_bytes()), Some(boot.list.as_bytes()), &quoted).unwrap();
+    let log = check_pcrs(Some(sha1.as_bytes()), Some(boot.list.as_bytes()), None, &quoted).unwrap();
     assert_eq!((log.ima_lines(), unexplained(&log)), (2, vec!["pcr4", "pcr10"]));
 }
 
@@ -260,10 +261,10 @@ fn lines_and_records_must_be_what_was_measured() {
     let boot = Boot::booted();
     let quoted = boot.quote(&ALL);
     let list = boot.list.replace("/bin/init", "/bin/ini2");
-    let error = check_pcrs(Some(boot.log.as_bytes()), Some(list.as_bytes()), &quoted).unwrap_err();
+    let error = check_pcrs(Some(boot.log.as_bytes()), Some(list.as_bytes()), None, &quoted).unwrap_err();
     assert!(matches!(error, Error::ImaDigest { line: 1, .. }), "{error}");
     let list = boot.list.replacen("10 ", "11 ", 1);
-    let error = check_pcrs(Some(boot.log.as_bytes()), Some(list.as_bytes()), &quoted).unwrap_err();
+    let error = check_pcrs(Some(boot.log.as_bytes()), Some(list.as_bytes()), None, &quoted).unwrap_err();
     assert!(matches!(error, Error::ImaRegister { line: 1, register: 11, .. }), "{error}");
     let mut boot = Boot::booted();
     boot.log.event(24, EV_EFI_ACTION, &[&[1; 20], &[1; 32]], b"beyond").unwrap();
@@ -301,7 +302,7 @@ fn every_changed_bit_of_a_digest_in_the_log_is_noticed() {
     let accepted = (0..bytes.len()).filter(|at| {
         let mut changed = bytes.to_vec();
         changed[*at] ^= 0x01;
-        check_pcrs(Some(&changed), None, &quoted)
+        check_pcrs(Some(&changed), None, None, &quoted)
             .is_ok_and(|log| log.contradicted().is_empty() && log.unexplained().count() < 2)
     });
     // The header, and what kind of event a record is, are measured by nobody.
@@ -309,4 +310,149 @@ fn every_changed_bit_of_a_digest_in_the_log_is_noticed() {
     let kinds: Vec<_> = log.events().flat_map(|event| event.offset + 4..event.offset + 8).collect();
     let header = log.events().next().unwrap().offset;
     assert_eq!(accepted.filter(|at| *at >= header).collect::<Vec<_>>(), kinds);
+}
+
+/// A canonical log as systemd keeps it: behind the firmware's, without numbers.
+#[derive(Default)]
+struct Userspace(Vec<Record<'static>>);
+
+impl Userspace {
+    /// What userspace measures and writes down.
+    fn measure(&mut self, boot: &mut Boot, pcr: u32, text: &'static str) {
+        boot.extend_with(pcr, |bank| hash(bank, text.as_bytes()));
+        self.record(pcr, &BANKS, text);
+    }
+
+    fn record(&mut self, pcr: u32, banks: &[AlgorithmId], text: &'static str) {
+        let digests = banks.iter().map(|bank| (*bank, hash(*bank, text.as_bytes()).into())).collect();
+        let content = Content::Systemd(Systemd { text: Some(text.into()), ..Systemd::default() });
+        self.0.push(Record { number: None, register: Register::Pcr(pcr), digests, content });
+    }
+
+    fn check(&self, boot: &Boot, quoted: &PcrValues) -> Result<PcrLog, Error> {
+        let cel = cel::Log::encode(Encoding::JsonSeq, &self.0).unwrap();
+        check_pcrs(Some(boot.log.as_bytes()), Some(boot.list.as_bytes()), Some(&cel), quoted)
+    }
+}
+
+/// A boot of whose PCR 11 the boot loader's part is in the firmware's log, and the rest in userspace's.
+fn unified() -> (Boot, Userspace) {
+    let (mut boot, mut userspace) = (Boot::booted(), Userspace::default());
+    boot.event(11, ".linux");
+    userspace.measure(&mut boot, 11, "enter-initrd");
+    userspace.measure(&mut boot, 15, "machine-id:0");
+    userspace.measure(&mut boot, 11, "leave-initrd");
+    (boot, userspace)
+}
+
+const WITH_USERSPACE: [u32; 15] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 14, 15];
+
+#[test]
+fn what_userspace_measured_is_explained_by_its_log_behind_the_firmware_s() {
+    let (mut boot, mut userspace) = unified();
+    let quoted = boot.quote(&WITH_USERSPACE);
+    let log = userspace.check(&boot, &quoted).unwrap();
+    assert_eq!(unexplained(&log), [""; 0]);
+    let events = |pcr| log.registers().iter().find(|register| register.pcr == pcr).unwrap().events;
+    assert_eq!((events(11), events(12), events(15)), (3, 0, 1));
+    let json = serde_json::to_value(&log).unwrap();
+    let told = serde_json::json!({ "records": 3, "records_behind": 0, "nv_records": 0, "contradicted": [] });
+    assert_eq!(json["cel"], told);
+    // Without it nobody knows what the registers hold.
+    let log = boot.check(&quoted).unwrap();
+    assert_eq!(unexplained(&log), ["pcr11", "pcr15"]);
+    assert!(log.cel().is_none() && serde_json::to_value(&log).unwrap().get("cel").is_none());
+    // What came behind the quote is counted, also what extended no register of it.
+    userspace.record(13, &BANKS, "sysext");
+    userspace.measure(&mut boot, 15, "cryptsetup");
+    let log = userspace.check(&boot, &quoted).unwrap();
+    assert_eq!((log.cel().unwrap().records, log.cel().unwrap().records_behind), (4, 1));
+    assert_eq!(unexplained(&log), [""; 0]);
+}
+
+#[test]
+fn a_canonical_log_that_does_not_lead_to_the_quote_is_refused() {
+    let (mut boot, userspace) = unified();
+    let quoted = boot.quote(&WITH_USERSPACE);
+    let differs = |result: Result<PcrLog, Error>, wanted| match result.unwrap_err() {
+        Error::PcrDiffers { register, .. } => assert_eq!(register, wanted),
+        other => panic!("{other}"),
+    };
+    for left_out in 0..3 {
+        let mut records = userspace.0.clone();
+        let pcr = records.remove(left_out).register;
+        let wanted = if pcr == Register::Pcr(15) { None } else { Some("pcr11") };
+        let result = Userspace(records).check(&boot, &quoted);
+        match wanted {
+            Some(wanted) => differs(result, wanted),
+            // Its only record gone, a log says nothing of PCR 15.
+            None => assert_eq!(unexplained(&result.unwrap()), ["pcr15"]),
+        }
+    }
+    // The firmware's part is missing.
+    let cel = cel::Log::encode(Encoding::JsonSeq, &userspace.0).unwrap();
+    differs(check_pcrs(None, None, Some(&cel), &quoted), "pcr11");
+    // The values must be there at once: PCR 15 had its own before PCR 11, and another behind it.
+    let mut later = Userspace(userspace.0.clone());
+    let before = boot.quote(&WITH_USERSPACE);
+    later.measure(&mut boot, 15, "cryptsetup");
+    later.measure(&mut boot, 11, "ready");
+    let mut mixed = boot.quote(&[11]);
+    before
+        .iter()
+        .filter(|(_, pcr, _)| *pcr == 15)
+        .for_each(|(bank, pcr, value)| mixed.insert(bank, pcr, value).unwrap());
+    differs(later.check(&boot, &mixed), "pcr15");
+    // More than the log tells.
+    boot.extend_with(11, |bank| hash(bank, b"untold"));
+    differs(later.check(&boot, &boot.quote(&WITH_USERSPACE)), "pcr11");
+}
+
+#[test]
+fn a_canonical_log_explains_in_its_banks_and_only_what_is_quoted() {
+    let (mut boot, mut userspace) = unified();
+    // Nothing of it is quoted.
+    let log = userspace.check(&boot, &boot.quote(&ALL)).unwrap();
+    assert_eq!((log.cel().unwrap().records, log.cel().unwrap().records_behind), (0, 3));
+    // In SHA-1 alone it is no explanation.
+    let log = userspace.check(&boot, &boot.quote_of(&BANKS[..1], &[11])).unwrap();
+    assert_eq!(unexplained(&log), ["pcr11"]);
+    boot.extend_with(11, |bank| hash(bank, b"weak"));
+    userspace.record(11, &BANKS[..1], "weak");
+    let log = userspace.check(&boot, &boot.quote(&WITH_USERSPACE)).unwrap();
+    assert_eq!(unexplained(&log), ["pcr11"], "the record has no SHA-256 digest");
+    let error = userspace.check(&boot, &boot.quote_of(&BANKS[1..], &WITH_USERSPACE)).unwrap_err();
+    assert_eq!(error, Error::CanonicalDigest { record: 3, algorithm: AlgorithmId::SHA256 });
+    userspace.record(24, &BANKS, "nowhere");
+    let error = userspace.check(&boot, &boot.quote(&WITH_USERSPACE)).unwrap_err();
+    assert!(matches!(error, Error::NoRegister { record: 4, mr_index: 24, .. }), "{error}");
+    let error = check_pcrs(None, None, Some(b"no log"), &boot.quote(&ALL)).unwrap_err();
+    assert!(matches!(error, Error::Canonical(_)), "{error}");
+}
+
+#[test]
+fn a_register_of_the_firmware_s_may_be_extended_behind_it() {
+    let (mut boot, mut userspace) = (Boot::booted(), Userspace::default());
+    userspace.measure(&mut boot, 9, "another initrd");
+    let quoted = boot.quote(&ALL);
+    assert!(matches!(boot.check(&quoted).unwrap_err(), Error::PcrDiffers { register: "pcr9", .. }));
+    assert_eq!(unexplained(&userspace.check(&boot, &quoted).unwrap()), [""; 0]);
+    // The firmware's own part of it is held against the quote no less.
+    boot.record(9, EV_EFI_ACTION, b"never measured");
+    assert!(matches!(userspace.check(&boot, &quoted).unwrap_err(), Error::PcrDiffers { register: "pcr9", .. }));
+}
+
+#[test]
+fn what_a_canonical_log_says_beside_its_digests_and_in_nv_is_counted() {
+    let (mut boot, mut userspace) = unified();
+    let data = b"an action".to_vec();
+    boot.extend_with(12, |bank| hash(bank, b"another action"));
+    let digests = BANKS.map(|bank| (bank, hash(bank, b"another action").into())).to_vec();
+    let content = Content::PcClient { event_type: EV_EFI_ACTION, data: data.into() };
+    userspace.0.push(Record { number: None, register: Register::Pcr(12), digests: digests.clone(), content });
+    let content = Content::Systemd(Systemd::default());
+    userspace.0.push(Record { number: None, register: Register::NvIndex(0x01d1_0200), digests, content });
+    let log = userspace.check(&boot, &boot.quote(&WITH_USERSPACE)).unwrap();
+    let cel = log.cel().unwrap();
+    assert_eq!((cel.records, cel.nv_records, cel.contradicted.as_slice()), (5, 1, [3].as_slice()));
 }

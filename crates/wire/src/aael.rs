@@ -110,8 +110,14 @@ impl RuntimeEvent {
     /// The runtime event in a record of a log; `None` when the record is of another kind. Whether the digest is over the data is for the
     /// verifier to check: this crate does not hash.
     pub fn from_record(event: &Event<'_>) -> Option<Result<Self, Error>> {
-        let tagged = event.event_type == EV_EVENT_TAG && event.data.starts_with(&TAG.to_le_bytes());
-        tagged.then(|| Self::from_data(event.data).map_err(|error| error.at(event.offset)))
+        let parsed = Self::of_event(event.event_type, event.data)?;
+        Some(parsed.map_err(|error| error.at(event.offset)))
+    }
+
+    /// The same of an event's type and data, as a log of any form has them.
+    pub fn of_event(event_type: u32, data: &[u8]) -> Option<Result<Self, Error>> {
+        let tagged = event_type == EV_EVENT_TAG && data.starts_with(&TAG.to_le_bytes());
+        tagged.then(|| Self::from_data(data))
     }
 
     fn text(&self) -> String {

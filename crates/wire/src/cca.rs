@@ -16,7 +16,7 @@ mod store;
 
 pub use platform::{Component, Lifecycle, PlatformClaims, PlatformProfile};
 pub use realm::{RealmClaims, RealmProfile};
-pub use store::{Entry, Store};
+pub use store::{Entry, PlatformKey, Store};
 
 /// The tag of a collection in Arm's first firmware.
 pub const TAG_COLLECTION: u64 = 399;

@@ -58,6 +58,8 @@ pub struct Evidence<'a> {
     pub event_log: Option<&'a [u8]>,
     /// The kernel's IMA list, where the kernel extends a register with its lines; it explains nothing without the log.
     pub ima: Option<&'a [u8]>,
+    /// A canonical event log ([`crate::cel`]) of what was measured behind the others.
+    pub cel: Option<&'a [u8]>,
 }
 
 impl<'a> Evidence<'a> {
@@ -66,6 +68,6 @@ impl<'a> Evidence<'a> {
     /// # Errors
     /// When the quote is none, see [`Quote::parse`]. The log is not looked at.
     pub fn parse(quote: &'a [u8], event_log: Option<&'a [u8]>) -> Result<Self, Error> {
-        Ok(Self { quote: Quote::parse(quote)?, event_log, ima: None })
+        Ok(Self { quote: Quote::parse(quote)?, event_log, ima: None, cel: None })
     }
 }

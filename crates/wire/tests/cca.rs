@@ -5,8 +5,8 @@ mod support;
 
 use proptest::prelude::*;
 use sealwright_wire::cca::{
-    Component, Hash, Lifecycle, MAX_TOKEN, PlatformClaims, PlatformProfile, RealmClaims, RealmProfile, Store, TAG_CMW,
-    TAG_COLLECTION, Token, encode,
+    Component, Hash, Lifecycle, MAX_TOKEN, PlatformClaims, PlatformKey, PlatformProfile, RealmClaims, RealmProfile,
+    Store, TAG_CMW, TAG_COLLECTION, Token, encode,
 };
 use sealwright_wire::cose::{Algorithm, Curve, Key, Sign1, protected_header};
 use sealwright_wire::{Kind, Tee, reference};
@@ -65,7 +65,7 @@ fn the_public_store_is_read() {
     assert_eq!(entries.len(), 1);
     assert_eq!(&entries[0].instance_id.0, token.platform_claims.instance_id);
     assert_eq!(&entries[0].implementation_id.0, token.platform_claims.implementation_id);
-    assert_eq!((entries[0].key().curve, entries[0].key().point().len()), (Curve::P384, 97));
+    assert_eq!((entries[0].key.curve, entries[0].key.key().point().len()), (Curve::P384, 97));
     let text = String::from_utf8(json).unwrap();
     for (from, to) in [
         ("\"EC\"", "\"RSA\""),
@@ -79,6 +79,11 @@ fn the_public_store_is_read() {
         assert!(text.contains(from), "{from}");
         assert!(Store::from_json(text.replacen(from, to, 1).as_bytes()).is_err(), "{from} -> {to}");
     }
+    // The same key by itself; the private one is nobody's to trust.
+    assert_eq!(PlatformKey::from_json(&read(&folder, "cpak-pub.json")).unwrap(), entries[0].key);
+    let error = PlatformKey::from_json(&read(&folder, "cpak-priv.json")).unwrap_err();
+    assert!(error.to_string().contains("a private one"), "{error}");
+    assert!(PlatformKey::from_json(text.as_bytes()).is_err() && PlatformKey::from_json(b"{}").is_err());
 }
 
 /// Everything that a claims set can hold, of one generation.
@@ -342,7 +347,7 @@ proptest! {
     fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
         let _ = Token::parse(&bytes);
         let _ = Key::parse(&bytes);
-        let _ = Store::from_json(&bytes);
+        let _ = (Store::from_json(&bytes), PlatformKey::from_json(&bytes));
         let around = encode(&signed(&bytes), &signed(&bytes), TAG_COLLECTION).unwrap();
         let _ = Token::parse(&around);
     }

@@ -13,7 +13,7 @@ enum { YES = 0, NO = 1, USAGE = 2, FAILED = 3 };
 
 static const char WORDS[] =
     "usage: verify EVIDENCE [--at UNIXTIME] [--collateral FILE]... [--anchor ROOT]... [--require STATUS]\n"
-    "              [--event-log FILE] [--ima FILE] [--signature FILE] [--pcrs FILE] [--key FILE]\n"
+    "              [--event-log FILE] [--ima FILE] [--cel FILE] [--signature FILE] [--pcrs FILE] [--key FILE]\n"
     "              [--without-crl] [--max-age SECONDS]\n";
 
 struct data {
@@ -86,6 +86,7 @@ static setter *setter_of(const char *option)
         { "--collateral", sealwright_request_add_collateral },
         { "--event-log", sealwright_request_set_event_log },
         { "--ima", sealwright_request_set_ima },
+        { "--cel", sealwright_request_set_cel },
         { "--signature", sealwright_request_set_signature },
         { "--pcrs", sealwright_request_set_pcrs },
         { "--key", sealwright_request_set_key },

@@ -134,8 +134,8 @@ sealwright_result sealwright_request_add_collateral(
 /*
  * Adds a root to trust, under a name that verdicts will call it by (text). With one or more, the vendors' built-in roots are trusted no longer.
  * A root certificate in DER or PEM, or Hygon's HRK; for a TPM its attestation key (a public key in DER or PEM, or a public area), or the root of a
- * CA that certifies such keys; for Arm CCA a store of platforms' keys (JSON). TPMs and Arm CCA have no built-in root. Whether the bytes are such a
- * root depends on the evidence, so that sealwright_verify says so (SEALWRIGHT_NOT_A_ROOT).
+ * CA that certifies such keys; for Arm CCA a platform's key (JWK) or a store of them (JSON). TPMs and Arm CCA have no built-in root. Whether
+ * the bytes are such a root depends on the evidence, so that sealwright_verify says so (SEALWRIGHT_NOT_A_ROOT).
  */
 SEALWRIGHT_MUST_USE
 sealwright_result sealwright_request_add_root(
@@ -149,6 +149,11 @@ sealwright_result sealwright_request_set_event_log(
 /* The kernel's IMA list, for a TPM's quote; for a trust domain's, beside its event log. */
 SEALWRIGHT_MUST_USE
 sealwright_result sealwright_request_set_ima(
+    sealwright_request *request, const void *data, size_t length, char **message);
+
+/* A canonical event log of what was measured behind the others, for a TPM's quote or a trust domain's: systemd's, or one in TLV, JSON or CBOR. */
+SEALWRIGHT_MUST_USE
+sealwright_result sealwright_request_set_cel(
     sealwright_request *request, const void *data, size_t length, char **message);
 
 /* The signature of a TPM's quote (TPMT_SIGNATURE, or as `tpm2_quote -f plain` writes it). */

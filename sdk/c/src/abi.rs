@@ -106,6 +106,18 @@ pub unsafe extern "C" fn sealwright_request_set_ima(
     unsafe { keep(request, data, length, message, |request| &mut request.ima) }
 }
 
+/// The canonical event log.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn sealwright_request_set_cel(
+    request: *mut Request,
+    data: *const c_void,
+    length: usize,
+    message: *mut *mut c_char,
+) -> i32 {
+    // SAFETY: the pointers are as the module says.
+    unsafe { keep(request, data, length, message, |request| &mut request.cel) }
+}
+
 /// The signature of a TPM's quote.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sealwright_request_set_signature(

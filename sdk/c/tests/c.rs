@@ -204,11 +204,12 @@ struct Case(Value);
 
 impl Case {
     /// The members that name files, and what the example calls them.
-    const FILES: [(&str, &str); 9] = [
+    const FILES: [(&str, &str); 10] = [
         ("collateral", "--collateral"),
         ("anchors", "--anchor"),
         ("event_log", "--event-log"),
         ("ima", "--ima"),
+        ("cel", "--cel"),
         ("signature", "--signature"),
         ("pcrs", "--pcrs"),
         ("key", "--key"),
@@ -225,8 +226,11 @@ impl Case {
         }
     }
 
+    /// Files of the vectors, or beside the table, whose names begin with `./`.
     fn files(&self, member: &str, vectors: &Path) -> Vec<PathBuf> {
-        self.texts(member).iter().map(|file| vectors.join(file)).collect()
+        let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../crates/cli/tests");
+        let file = |file: &str| if file.starts_with("./") { beside.join(file) } else { vectors.join(file) };
+        self.texts(member).into_iter().map(file).collect()
     }
 
     fn quote_and_collateral(&self, vectors: &Path) -> [String; 2] {
@@ -249,13 +253,14 @@ impl Case {
         }
         let names = self.files("anchors", vectors).into_iter().map(|file| file.to_str().unwrap().to_owned());
         let roots: Vec<_> = names.zip(read("anchors")).collect();
-        let (event_log, ima, key) = (one("event_log"), one("ima"), one("key"));
+        let (event_log, ima, cel, key) = (one("event_log"), one("ima"), one("cel"), one("key"));
         let (signature, pcrs) = (one("signature"), one("pcrs"));
         let (vtpm_quote, td_quote) = (one("vtpm_quote"), one("td_quote"));
         let mut request = Request {
             roots: roots.iter().map(|(name, bytes)| Root { name, bytes }).collect(),
             event_log: event_log.as_deref(),
             ima: ima.as_deref(),
+            cel: cel.as_deref(),
             signature: signature.as_deref(),
             pcrs: pcrs.as_deref(),
             key: key.as_deref(),

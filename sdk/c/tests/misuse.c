@@ -44,6 +44,7 @@ typedef sealwright_result setter(sealwright_request *, const void *, size_t, cha
 static setter *const SETTERS[] = {
     sealwright_request_set_event_log,
     sealwright_request_set_ima,
+    sealwright_request_set_cel,
     sealwright_request_set_signature,
     sealwright_request_set_pcrs,
     sealwright_request_set_key,
@@ -139,6 +140,7 @@ static void what_is_missing(void)
     GIVES(SEALWRIGHT_MISSING, sealwright_verify(request, TPM, sizeof TPM, &verdict, &message));
     HOLDS(verdict == NULL);
     GIVES(SEALWRIGHT_OK, sealwright_request_set_ima(request, NOISE, sizeof NOISE, &message));
+    GIVES(SEALWRIGHT_OK, sealwright_request_set_cel(request, NOISE, sizeof NOISE, &message));
     GIVES(SEALWRIGHT_MISSING, sealwright_verify(request, QUOTE, sizeof QUOTE, &verdict, &message));
     GIVES(SEALWRIGHT_UNUSED, sealwright_verify(request, SNP, sizeof SNP, &verdict, &message));
     sealwright_request_free(request);

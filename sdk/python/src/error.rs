@@ -37,6 +37,7 @@ impl From<Error> for RequestError {
             Error::Unused { beside, .. } => match beside {
                 Beside::EventLog => "event_log",
                 Beside::Ima => "ima",
+                Beside::Cel => "cel",
                 Beside::Signature => "signature",
                 Beside::Pcrs => "pcrs",
                 Beside::Key => "key",

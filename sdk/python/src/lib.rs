@@ -38,7 +38,7 @@ fn kind(py: Python<'_>, evidence: PyBackedBytes) -> Option<&'static str> {
 
 /// The verdict on evidence as JSON.
 #[pyfunction]
-#[pyo3(signature = (evidence, *, collateral, roots, at, event_log, ima, signature, pcrs, key, vtpm_quote, td_quote, require, without_crl, max_age))]
+#[pyo3(signature = (evidence, *, collateral, roots, at, event_log, ima, cel, signature, pcrs, key, vtpm_quote, td_quote, require, without_crl, max_age))]
 #[allow(clippy::too_many_arguments)] // Python names them
 fn verify(
     py: Python<'_>,
@@ -48,6 +48,7 @@ fn verify(
     at: u64,
     event_log: Option<PyBackedBytes>,
     ima: Option<PyBackedBytes>,
+    cel: Option<PyBackedBytes>,
     signature: Option<PyBackedBytes>,
     pcrs: Option<PyBackedBytes>,
     key: Option<PyBackedBytes>,
@@ -57,7 +58,7 @@ fn verify(
     without_crl: bool,
     max_age: Option<u64>,
 ) -> PyResult<String> {
-    let files = Files { collateral, roots, event_log, ima, signature, pcrs, key, vtpm_quote, td_quote };
+    let files = Files { collateral, roots, event_log, ima, cel, signature, pcrs, key, vtpm_quote, td_quote };
     let verdict = py.detach(move || -> Result<Verdict, RequestError> {
         let demanded = require.as_deref().map(error::demand).transpose()?;
         let supplied = files.supplied()?;

@@ -18,7 +18,8 @@ TABLE = Path(__file__).parents[3] / "crates/cli/tests/vectors.json"
 
 
 def read(name: str) -> bytes:
-    return (ROOT / name).read_bytes()
+    """A file of the vectors, or one beside the table, whose name begins with `./`."""
+    return ((TABLE.parent if name.startswith("./") else ROOT) / name).read_bytes()
 
 
 @dataclass
@@ -34,6 +35,7 @@ class Case:
     pcrs: Optional[str] = None
     event_log: Optional[str] = None
     ima: Optional[str] = None
+    cel: Optional[str] = None
     vtpm_quote: Optional[str] = None
     td_quote: Optional[str] = None
     words: List[str] = field(default_factory=list)
@@ -53,6 +55,7 @@ class Case:
             "pcrs": self.pcrs and read(self.pcrs),
             "event_log": self.event_log and read(self.event_log),
             "ima": self.ima and read(self.ima),
+            "cel": self.cel and read(self.cel),
             "vtpm_quote": self.vtpm_quote and read(self.vtpm_quote),
             "td_quote": self.td_quote and read(self.td_quote),
         }

@@ -12,13 +12,14 @@ use wasm_bindgen::prelude::*;
 const MAX_FILE: u32 = 64 << 20;
 
 /// The members that a request may have. Another one is refused: a demand that is misspelled must not seem to have been made.
-const MEMBERS: [&str; 14] = [
+const MEMBERS: [&str; 15] = [
     "evidence",
     "at",
     "collateral",
     "roots",
     "eventLog",
     "ima",
+    "cel",
     "signature",
     "pcrs",
     "key",
@@ -38,6 +39,7 @@ pub(crate) struct Given {
     roots: Vec<(String, Vec<u8>)>,
     event_log: Option<Vec<u8>>,
     ima: Option<Vec<u8>>,
+    cel: Option<Vec<u8>>,
     signature: Option<Vec<u8>>,
     pcrs: Option<Vec<u8>>,
     key: Option<Vec<u8>>,
@@ -68,6 +70,7 @@ impl Given {
             roots: member(request, "roots")?.map_or_else(|| Ok(Vec::new()), |roots| named(&roots))?,
             event_log: file("eventLog")?,
             ima: file("ima")?,
+            cel: file("cel")?,
             signature: file("signature")?,
             pcrs: file("pcrs")?,
             key: file("key")?,
@@ -100,6 +103,7 @@ impl Given {
             roots: self.roots.iter().map(|(name, bytes)| Root { name, bytes }).collect(),
             event_log: self.event_log.as_deref(),
             ima: self.ima.as_deref(),
+            cel: self.cel.as_deref(),
             signature: self.signature.as_deref(),
             pcrs: self.pcrs.as_deref(),
             key: self.key.as_deref(),
@@ -189,6 +193,7 @@ pub(crate) fn unusable(error: &any::Error) -> JsError {
         any::Error::Unused { beside, .. } => match beside {
             Beside::EventLog => "eventLog",
             Beside::Ima => "ima",
+            Beside::Cel => "cel",
             Beside::Signature => "signature",
             Beside::Pcrs => "pcrs",
             Beside::Key => "key",

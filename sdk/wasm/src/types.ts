@@ -40,6 +40,8 @@ export interface Request {
   eventLog?: Uint8Array;
   /** The kernel's IMA list, for a TPM's quote; for a trust domain's, beside its event log. */
   ima?: Uint8Array;
+  /** A canonical event log of what was measured behind the others, for a TPM's quote or a trust domain's: systemd's, or one in TLV, JSON or CBOR. */
+  cel?: Uint8Array;
   /** The signature of a TPM's quote (TPMT_SIGNATURE, or as `tpm2_quote -f plain` writes it). */
   signature?: Uint8Array;
   /** The PCRs of a TPM's quote, as tpm2-tools write them. */

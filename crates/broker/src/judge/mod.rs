@@ -202,7 +202,7 @@ impl Ready {
                 return Judged::Refused(Box::new(Explanation::of_evidence_error(&error, None)));
             }
         };
-        let evidence = Evidence { quote, event_log: evidence.event_log.as_deref(), ima: None };
+        let evidence = Evidence { quote, event_log: evidence.event_log.as_deref(), ima: None, cel: None };
         let binding = Binding::new(RECIPE, kbs::report_data(&sha384(&[preimage])));
         match self.judge.judge(&evidence, &binding, at) {
             Ok(judged) => Judged::Appraised(Box::new(judged.verdict)),

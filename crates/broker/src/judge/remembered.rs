@@ -148,7 +148,9 @@ mod tests {
         fn facts(&self, report_data: [u8; 64], at: UnixTime) -> Facts {
             let evidence = self.td.evidence(&report_data).unwrap();
             let quote = Quote::parse(&evidence.quote).unwrap();
-            self.library.verify(&Evidence { quote, event_log: evidence.event_log.as_deref(), ima: None }, at).unwrap()
+            self.library
+                .verify(&Evidence { quote, event_log: evidence.event_log.as_deref(), ima: None, cel: None }, at)
+                .unwrap()
         }
 
         fn references(&self) -> References {

@@ -89,7 +89,7 @@ pub(crate) fn open_answer(answer: &AttestResponse) -> Result<Opened<'_>, Binding
         return Err(BindingError::OtherLog);
     }
     let report_data = *quote.body.report_data();
-    Ok(Opened { evidence: Evidence { quote, event_log, ima: None }, claims, report_data })
+    Ok(Opened { evidence: Evidence { quote, event_log, ima: None, cel: None }, claims, report_data })
 }
 
 /// Checks that a quote was made for the claims beside it.

@@ -26,7 +26,7 @@ pub(crate) struct Verify {
     #[arg(long, value_name = "UNIXTIME")]
     pub(crate) at: Option<u64>,
     /// What to trust instead of the built-in vendor roots: root certificates (DER or PEM); for a TPM its attestation key, or the root of those
-    /// who certify such keys; for Arm CCA a store of platforms' keys. May be given several times.
+    /// who certify such keys; for Arm CCA a platform's key (JWK) or a store of them. May be given several times.
     #[arg(long = "anchor", value_name = "ROOT")]
     pub(crate) anchors: Vec<PathBuf>,
     /// The worst TCB status to say yes to, in Intel's spelling; Revoked is a no in any case.
@@ -38,6 +38,9 @@ pub(crate) struct Verify {
     /// The kernel's IMA list, for a TPM's quote; for a trust domain's, beside its event log.
     #[arg(long, value_name = "LOG")]
     pub(crate) ima: Option<PathBuf>,
+    /// What was measured behind these, for a TPM's quote or a trust domain's: systemd's tpm2-measure.log, or a canonical event log.
+    #[arg(long, value_name = "LOG")]
+    pub(crate) cel: Option<PathBuf>,
     /// The signature of a TPM's quote (TPMT_SIGNATURE, or as `tpm2_quote -f plain` writes it).
     #[arg(long, value_name = "FILE")]
     pub(crate) signature: Option<PathBuf>,
@@ -119,9 +122,12 @@ pub(crate) struct EventLogReplay {
     /// What userspace measured (systemd's tpm2-measure.log, or a canonical event log), extended after the firmware's log.
     #[arg(long, value_name = "LOG")]
     pub(crate) cel: Option<PathBuf>,
-    /// A TDX quote whose registers the replay must reach.
+    /// A TDX quote, or a TPM's in any form that `verify` takes, whose registers the replay must reach. Its signature is not looked at.
     #[arg(long, value_name = "FILE")]
     pub(crate) quote: Option<PathBuf>,
+    /// The PCRs of a TPM's quote, where they are in a file of their own.
+    #[arg(long, value_name = "FILE", requires = "quote")]
+    pub(crate) pcrs: Option<PathBuf>,
 }
 
 #[derive(Subcommand)]

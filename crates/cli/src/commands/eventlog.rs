@@ -2,9 +2,10 @@ mod yaml;
 
 use crate::args::{EventLogCommand, EventLogReplay, EventLogShow, LogFormat, nonsense};
 use crate::fields::{Fields, Told};
-use crate::inspect::{AnyLog, MAX_FILE, decoded, is_tdx, register_name};
+use crate::inspect::{AnyLog, MAX_FILE, decoded, instead_of_evidence, is_tdx, register_name};
 use crate::output::{Outcome, Output};
 use anyhow::{Context, Result, bail};
+use sealwright_verify::any::{self, Kind};
 use sealwright_verify::hash::Hash;
 use sealwright_verify::replay::{self, Boot, Register, Replay};
 use sealwright_wire::cel;
@@ -76,9 +77,6 @@ fn replay(args: &EventLogReplay, output: Output) -> Result<Outcome> {
     let mut replayed =
         replayed(&log, &bytes, tdx, args.ima.as_deref()).with_context(|| format!("cannot replay {shown}"))?;
     if let Some(path) = &args.cel {
-        if tdx {
-            bail!("{} names PCRs, of which {shown}, a trust domain's log, has none", path.display());
-        }
         let bytes = read(path)?;
         let shown = path.display();
         let cel = cel::Log::parse(&bytes).with_context(|| format!("{shown} is no canonical event log"))?;
@@ -96,13 +94,7 @@ fn replay(args: &EventLogReplay, output: Output) -> Result<Outcome> {
         output.result(&fields, &fields)?;
         return Ok(Outcome::Yes);
     };
-    let quote = crate::files::read(path, MAX_FILE)?;
-    let quote = Quote::parse(&quote).with_context(|| format!("{} is no quote", path.display()))?;
-    let Some(td) = quote.body.td() else {
-        bail!("{} is a quote of {}, which has no RTMRs", path.display(), quote.tee().name())
-    };
-    let differing: Vec<_> =
-        (1..).zip(&td.rt_mr).filter_map(|(mr_index, quoted)| difference(&replayed, mr_index, quoted)).collect();
+    let differing = differences(&replayed, tdx, path, args.pcrs.as_deref())?;
     let outcome = if differing.is_empty() { Outcome::Yes } else { Outcome::No };
     let fields = fields.with("explains_the_quote", differing.is_empty()).with("differing", differing);
     output.result(&fields, &fields)?;
@@ -149,6 +141,51 @@ fn shown_register(tdx: bool, register: &Register) -> Fields {
         .hex("value", register.value())
         .with_some("value_if_padded", register.value_if_padded().map(hex::encode))
         .with_some("zero_digests", (register.zero_digests() > 0).then(|| register.zero_digests()))
+}
+
+/// The registers of a quote that hold something else than the replay gives.
+fn differences(replayed: &Replay, tdx: bool, path: &Path, pcrs: Option<&Path>) -> Result<Vec<Fields>> {
+    let shown = path.display();
+    let bytes = crate::files::read(path, MAX_FILE)?;
+    let Some((kind, quote)) = Kind::of_text(&bytes) else {
+        bail!("{shown} is no quote, but {}", instead_of_evidence(&bytes));
+    };
+    if matches!(kind, Kind::Tpm | Kind::TpmJson | Kind::TpmQuote | Kind::AzVtpm) {
+        if tdx {
+            bail!("{shown} is {kind}, whose PCRs a trust domain's log does not tell of");
+        }
+        let pcrs = pcrs.map(|path| crate::files::read(path, MAX_FILE)).transpose()?;
+        let quoted = any::quoted_pcrs(kind, &quote, pcrs.as_deref()).map_err(crate::commands::verify::unusable)?;
+        return Ok(quoted
+            .iter()
+            .filter_map(|(bank, pcr, quoted)| pcr_difference(replayed, bank, pcr, quoted))
+            .collect());
+    }
+    if let Some(pcrs) = pcrs {
+        return Err(nonsense(format!("--pcrs {}: {shown} is no quote of a TPM", pcrs.display())).into());
+    }
+    let quote = Quote::parse(&quote).with_context(|| format!("{shown} is no quote"))?;
+    let Some(td) = quote.body.td() else { bail!("{shown} is a quote of {}, which has no RTMRs", quote.tee().name()) };
+    let registers = (1..).zip(&td.rt_mr);
+    Ok(registers.filter_map(|(mr_index, quoted)| difference(replayed, mr_index, quoted)).collect())
+}
+
+/// What a PCR holds that the log does not explain, in one bank. One that nothing extended is as it was at the start: zeros, or ones up to a dynamic
+/// launch.
+fn pcr_difference(replayed: &Replay, bank: AlgorithmId, pcr: u32, quoted: &[u8]) -> Option<Fields> {
+    let register = replayed.register(pcr, bank);
+    let start = if (17..=22).contains(&pcr) { 0xff } else { 0 };
+    let reached = match register {
+        Some(register) => register.equals(quoted) || register.value_if_padded() == Some(quoted),
+        None => quoted.iter().all(|byte| *byte == start),
+    };
+    (!reached).then(|| {
+        Fields::new()
+            .with("register", register_name(false, pcr))
+            .with("algorithm", bank.to_string())
+            .with_some("replayed", register.map(|register| hex::encode(register.value())))
+            .hex("quoted", quoted)
+    })
 }
 
 /// What a register of the quote holds that the log does not explain.

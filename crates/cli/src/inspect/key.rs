@@ -70,9 +70,9 @@ pub(super) fn cca_store(bytes: &[u8]) -> Option<Result<Inspected>> {
         Fields::new()
             .with("implementation_id", entry.implementation_id.to_string())
             .with("instance_id", entry.instance_id.to_string())
-            .with("curve", format!("{:?}", entry.curve))
-            .hex("x", &entry.x)
-            .hex("y", &entry.y)
+            .with("curve", format!("{:?}", entry.key.curve))
+            .hex("x", &entry.key.x)
+            .hex("y", &entry.key.y)
     });
     let fields = Fields::new().with("platforms", entries.collect::<Vec<_>>());
     Some(Ok(Inspected::new("keys of Arm CCA platforms", fields)))

@@ -223,6 +223,7 @@ fn no_byte_of_a_guest_s_evidence_can_be_changed() {
             pcrs: &pcrs,
             event_log: None,
             ima: None,
+            cel: None,
         };
         az_vtpm::verify(&evidence, hardware).map(drop)
     };

@@ -33,6 +33,7 @@ fn trustees_evidence_is_believed_when_its_key_is_enrolled() {
         key: AttestationKey::KeyInfo(&parsed.ak_public),
         event_log: Some(machine.event_log()),
         ima: Some(machine.ima_list()),
+        cel: None,
     };
     let facts = tpm::verify(&evidence, &enrolled(&machine), NOW).unwrap();
     assert_eq!(unexplained(&facts), [""; 0]);

@@ -1,7 +1,9 @@
 //! What logs and lists explain, and banks that they do not.
 
 use super::*;
+use sealwright_verify::hash::Hash;
 use sealwright_verify::replay::{self, Boot};
+use sealwright_wire::cel::{self, Content, Encoding, Record, Register, Systemd};
 use sealwright_wire::tcg2::{Log, event_type::EV_EFI_ACTION};
 
 #[test]
@@ -94,6 +96,40 @@ fn what_nobody_recorded_is_refused_below_pcr_10_and_unexplained_above() {
     assert_eq!(unexplained(&judged(&machine)), ["pcr11", "pcr14", "pcr23"]);
     machine.extend(8, b"untold").unwrap();
     assert_eq!(reason(judge(&machine, &quote(&machine))), ("event-log-mismatch", "pcr8"));
+}
+
+/// What systemd writes of a measurement.
+fn systemd(pcr: u32, text: &'static str) -> Record<'static> {
+    let digests = BANKS.map(|bank| (bank, Hash::of(bank).unwrap().digest(text.as_bytes()).as_bytes().to_vec().into()));
+    let content = Content::Systemd(Systemd { text: Some(text.into()), ..Systemd::default() });
+    Record { number: None, register: Register::Pcr(pcr), digests: digests.to_vec(), content }
+}
+
+#[test]
+fn what_systemd_measured_and_wrote_down_is_explained() {
+    let mut machine = machine(|_| {});
+    let phases = [(11, "enter-initrd"), (15, "machine-id"), (11, "leave-initrd")];
+    for (pcr, text) in phases {
+        machine.extend(pcr, text.as_bytes()).unwrap();
+    }
+    assert_eq!(unexplained(&judged(&machine)), ["pcr11", "pcr15"]);
+    let records = phases.map(|(pcr, text)| systemd(pcr, text));
+    let quoted = quote(&machine);
+    let area = machine.ak_public().unwrap();
+    let judge = |records: &[Record<'_>]| {
+        let cel = cel::Log::encode(Encoding::JsonSeq, records).unwrap();
+        let (event_log, ima) = (Some(machine.event_log()), Some(machine.ima_list()));
+        let case = Case { event_log, ima, cel: Some(&cel), ..Case::new(&quoted, AttestationKey::Public(&area)) };
+        case.verify(&enrolled(&machine))
+    };
+    let facts = judge(&records).unwrap();
+    assert_eq!(unexplained(&facts), [""; 0]);
+    assert_eq!(facts.pcr_log().unwrap().cel().unwrap().records, 3);
+    let [first, second, third] = records;
+    let mismatch = ("event-log-mismatch", "pcr11");
+    assert_eq!(reason(judge(&[third.clone(), second.clone(), first.clone()])), mismatch, "in another order");
+    assert_eq!(reason(judge(&[first.clone(), second.clone()])), mismatch, "one is left out");
+    assert_eq!(reason(judge(&[first, second, systemd(11, "sysinit")])), mismatch, "another phase");
 }
 
 #[test]

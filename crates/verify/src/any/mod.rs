@@ -15,6 +15,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod hygon;
 mod intel;
 mod kind;
 mod requests;
@@ -22,6 +23,7 @@ mod supplied;
 mod verdict;
 
 pub use kind::{Kind, hex_text};
+pub use requests::quoted_pcrs;
 pub use supplied::{NotCollateral, Supplied};
 pub use verdict::{NoDemand, Reason, UNDEMANDING, Verdict, demand};
 
@@ -30,8 +32,8 @@ use sealwright_wire::time::UnixTime;
 use std::fmt;
 
 /// What to trust in place of the vendors' built-in roots, by a name for it: a root certificate in DER or PEM, or Hygon's HRK; for a TPM its
-/// attestation key (a public key in DER or PEM, or a public area), or the root of a CA that certifies such keys; for Arm CCA a store of platforms'
-/// keys (JSON).
+/// attestation key (a public key in DER or PEM, or a public area), or the root of a CA that certifies such keys; for Arm CCA a platform's
+/// key (JWK) or a store of them (JSON). A root of Nitro's or NVIDIA's format may have any common name but one of another vendor's.
 #[derive(Clone, Copy, Debug)]
 pub struct Root<'a> {
     /// What verdicts call it.
@@ -53,6 +55,8 @@ pub struct Request<'a> {
     pub event_log: Option<&'a [u8]>,
     /// The kernel's IMA list, for a TPM's quote; for a trust domain's, beside its event log.
     pub ima: Option<&'a [u8]>,
+    /// A canonical event log of what was measured behind the others: userspace's, as systemd keeps it, or a whole boot in this form.
+    pub cel: Option<&'a [u8]>,
     /// The signature of a TPM's quote (`TPMT_SIGNATURE`).
     pub signature: Option<&'a [u8]>,
     /// The PCRs of a TPM's quote, as tpm2-tools write them (binary or YAML).
@@ -78,6 +82,7 @@ impl<'a> Request<'a> {
             roots: Vec::new(),
             event_log: None,
             ima: None,
+            cel: None,
             signature: None,
             pcrs: None,
             key: None,
@@ -171,6 +176,8 @@ pub enum Missing {
     IntelPart(&'static str),
     /// Hygon's certificates of the chip.
     HskCek,
+    /// The one of them that did not come with the other.
+    HygonCertificate(&'static str),
     /// A certificate of AMD's, by its subject's common name.
     AmdCertificate(String),
     /// The certificates of a device's key.
@@ -195,6 +202,7 @@ impl fmt::Display for Missing {
             Self::IntelCollateral => write!(f, "Intel's collateral, as one JSON document or in its parts"),
             Self::IntelPart(name) => write!(f, "{name} among Intel's collateral"),
             Self::HskCek => write!(f, "HSK and CEK of its chip, as Hygon's service hands them out"),
+            Self::HygonCertificate(name) => write!(f, "the {name} of its chip beside the other certificate"),
             Self::AmdCertificate(name) => write!(f, "the certificate of {name} among its collateral"),
             Self::DeviceChain => write!(f, "the device's certificate chain in PEM"),
             Self::Signature => write!(f, "its signature (TPMT_SIGNATURE)"),
@@ -214,6 +222,8 @@ pub enum Beside {
     EventLog,
     /// The kernel's IMA list.
     Ima,
+    /// A canonical event log.
+    Cel,
     /// The signature of a TPM's quote.
     Signature,
     /// The PCRs of a TPM's quote.
@@ -231,6 +241,7 @@ impl fmt::Display for Beside {
         f.write_str(match self {
             Self::EventLog => "an event log",
             Self::Ima => "an IMA list",
+            Self::Cel => "a canonical event log",
             Self::Signature => "a TPM's signature in a file of its own",
             Self::Pcrs => "PCRs in a file of their own",
             Self::Key => "an attestation key",

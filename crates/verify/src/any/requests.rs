@@ -9,7 +9,7 @@ use crate::{
 };
 use sealwright_wire::{
     Error as WireError, Evidence, Tee,
-    cca::Store,
+    cca::{PlatformKey, Store},
     collateral::encode_pem_chain,
     csv as csv_wire, hcl,
     held_data::HeldData,
@@ -19,18 +19,22 @@ use sealwright_wire::{
 };
 use x509_cert::{Certificate, der::Decode, spki::SubjectPublicKeyInfoRef};
 
+/// What makes an anchor of a name and a certificate in DER.
+type MakeAnchor = fn(&str, &[u8]) -> Result<Anchor, VerifyError>;
+
 impl Request<'_> {
     /// Verifies evidence that is known to be of a kind.
     ///
     /// # Errors
     /// As [`Request::verify`].
     pub fn verify_as(&self, kind: Kind, evidence: &[u8]) -> Result<Facts, Error> {
-        let [event_log, ima, signature, pcrs, vtpm_quote, td_quote] =
-            [self.event_log, self.ima, self.signature, self.pcrs, self.vtpm_quote, self.td_quote]
+        let [event_log, ima, cel, signature, pcrs, vtpm_quote, td_quote] =
+            [self.event_log, self.ima, self.cel, self.signature, self.pcrs, self.vtpm_quote, self.td_quote]
                 .map(|beside| beside.map(decoded));
         let request = Request {
             event_log: event_log.as_deref(),
             ima: ima.as_deref(),
+            cel: cel.as_deref(),
             signature: signature.as_deref(),
             pcrs: pcrs.as_deref(),
             vtpm_quote: vtpm_quote.as_deref(),
@@ -52,7 +56,7 @@ impl Request<'_> {
             Kind::TpmJson => self.tpm_json(evidence),
             Kind::AzVtpm => self.az_vtpm(evidence),
             Kind::HclReport => self.hcl_report(evidence),
-            Kind::Nitro => Ok(nitro::verify(evidence, &self.anchors()?, self.at, self.freshness)?),
+            Kind::Nitro => self.nitro(evidence),
             Kind::Cca => Ok(cca::verify(evidence, &self.enrolled()?, self.at)?),
             Kind::Nvidia => self.nvidia(evidence),
             Kind::Ratls => {
@@ -71,6 +75,7 @@ impl Request<'_> {
         let given = [
             (Beside::EventLog, self.event_log.is_some(), of_tpm || of_td || kind == Kind::Csv),
             (Beside::Ima, self.ima.is_some(), of_tpm || of_td),
+            (Beside::Cel, self.cel.is_some(), of_tpm || of_td),
             (Beside::Signature, self.signature.is_some(), in_files),
             (Beside::Pcrs, self.pcrs.is_some(), in_files),
             (Beside::Key, self.key.is_some(), matches!(kind, Kind::Tpm | Kind::TpmQuote)),
@@ -89,11 +94,20 @@ impl Request<'_> {
 
     /// The named roots; the vendors' where none is named.
     fn anchors(&self) -> Result<Anchors, Error> {
+        self.anchors_by(Anchor::from_certificate)
+    }
+
+    /// The same, of which those whose common name tells no PKI are declared to be of the evidence's.
+    fn anchors_or(&self, declared: MakeAnchor) -> Result<Anchors, Error> {
+        self.anchors_by(|name, der| Anchor::from_certificate(name, der).or_else(|_| declared(name, der)))
+    }
+
+    fn anchors_by(&self, anchor: impl Fn(&str, &[u8]) -> Result<Anchor, VerifyError>) -> Result<Anchors, Error> {
         if self.roots.is_empty() {
             return Ok(Anchors::vendor());
         }
         self.roots.iter().try_fold(Anchors::none(), |anchors, root| {
-            let anchor = Anchor::from_certificate(root.name, &pem::certificate(root.bytes));
+            let anchor = anchor(root.name, &pem::certificate(root.bytes));
             Ok(anchors.with(anchor.map_err(|error| root.is_no("root certificate", &error))?))
         })
     }
@@ -110,7 +124,7 @@ impl Request<'_> {
             CertificationData::PckChain(pem) => anchors.above(pem).ok(),
             _ => None,
         };
-        let evidence = Evidence { quote, event_log: self.event_log, ima: self.ima };
+        let evidence = Evidence { quote, event_log: self.event_log, ima: self.ima, cel: self.cel };
         Collateral::verify(&bundle, &anchors, self.at)
             .and_then(|collateral| crate::verify(&evidence, &collateral, self.at))
             .map_err(|error| refused_under(root.as_ref(), error))
@@ -142,11 +156,13 @@ impl Request<'_> {
 
     /// A report under the certificates of its chip, as the vendor hands them out for the chip's serial number.
     fn csv(&self, bytes: &[u8]) -> Result<Facts, Error> {
-        let Some(hsk_cek) = &self.supplied.hsk_cek else { return Err(missing(Kind::Csv, Missing::HskCek)) };
+        let hsk_cek = self.supplied.hygon.hsk_cek()?;
         let report = csv_wire::Report::parse(bytes).map_err(malformed(Part::CsvReport))?;
         let anchors = self.anchors()?;
-        let root = csv::root(hsk_cek, &anchors).ok();
-        csv::Chip::verify(hsk_cek, &anchors)
+        let root = csv::root(&hsk_cek, &anchors).ok();
+        let hrk = self.supplied.hygon.hrk.as_deref();
+        csv::Chip::verify(&hsk_cek, &anchors)
+            .and_then(|chip| hrk.map_or(Ok(()), |hrk| chip.check_root(hrk)).map(|()| chip))
             .and_then(|chip| chip.verify_report(&report, self.event_log, self.at))
             .map_err(|error| refused_under(root.as_ref(), error))
     }
@@ -162,14 +178,7 @@ impl Request<'_> {
         let needed = |bytes: Option<_>, what| bytes.ok_or_else(|| missing(kind, what));
         let (signature, pcrs) = (needed(self.signature, Missing::Signature)?, needed(self.pcrs, Missing::Pcrs)?);
         let signature = tools::read_signature(signature).map_err(malformed(Part::TpmQuote))?;
-        let pcrs = match tools::read_pcrs(pcrs) {
-            Ok((_, values)) => values,
-            Err(binary) => {
-                let yaml = str::from_utf8(pcrs).ok().and_then(|text| tools::read_yaml(text).ok());
-                yaml.ok_or_else(|| malformed(Part::TpmQuote)(binary))?
-            }
-        };
-        Ok((signature, pcrs))
+        Ok((signature, read_pcrs(pcrs)?))
     }
 
     /// A quote with its signature and PCRs in one file.
@@ -190,7 +199,8 @@ impl Request<'_> {
                 (key, chain.last().and_then(|root| tpm::root(root, &anchors).ok()))
             }
         };
-        let evidence = tpm::Evidence { message, signature, pcrs, key, event_log: self.event_log, ima: self.ima };
+        let Self { event_log, ima, cel, .. } = *self;
+        let evidence = tpm::Evidence { message, signature, pcrs, key, event_log, ima, cel };
         tpm::verify(&evidence, &anchors, self.at).map_err(|error| refused_under(root.as_ref(), error))
     }
 
@@ -235,6 +245,7 @@ impl Request<'_> {
             key: AttestationKey::KeyInfo(&evidence.ak_public),
             event_log: self.event_log,
             ima: self.ima,
+            cel: self.cel,
         };
         Ok(tpm::verify(&evidence, &self.tpm_anchors()?, self.at)?)
     }
@@ -251,6 +262,7 @@ impl Request<'_> {
             pcrs: &pcrs,
             event_log: self.event_log,
             ima: self.ima,
+            cel: self.cel,
         };
         let no_quote = || VerifyError::from(az_vtpm::Error::NoQuote).into();
         self.az_guest(&guest, vcek.as_deref(), evidence.td_quote.as_deref(), no_quote)
@@ -271,8 +283,8 @@ impl Request<'_> {
             parts = hcl::Quote::parse(quote).map_err(malformed(Part::TpmQuote))?;
             (&*parts.message, parts.signature(), parts.values().map_err(malformed(Part::TpmQuote))?)
         };
-        let (event_log, ima) = (self.event_log, self.ima);
-        let guest = az_vtpm::Evidence { hcl_report, message, signature, pcrs: &pcrs, event_log, ima };
+        let (event_log, ima, cel) = (self.event_log, self.ima, self.cel);
+        let guest = az_vtpm::Evidence { hcl_report, message, signature, pcrs: &pcrs, event_log, ima, cel };
         self.az_guest(&guest, None, self.td_quote, || missing(Kind::HclReport, Missing::TdQuote))
     }
 
@@ -302,20 +314,22 @@ impl Request<'_> {
 
     /// For the hardware's report below a vTPM, whose logs are the vTPM's.
     fn of_hardware(&self) -> Self {
-        Self { event_log: None, ima: None, ..self.clone() }
+        Self { event_log: None, ima: None, cel: None, ..self.clone() }
     }
 
-    /// The platforms' keys in the named stores.
+    /// The platforms' keys that are named, each by itself or in a store.
     fn enrolled(&self) -> Result<Vec<Enrolled>, Error> {
         let mut enrolled = Vec::new();
         for root in &self.roots {
-            let expected = "store of platforms' keys";
-            let store = Store::from_json(root.bytes).map_err(|error| root.is_no(expected, &error))?;
-            for entry in &store.0 {
-                enrolled.push(Enrolled::from_entry(entry).map_err(|error| root.is_no(expected, &error))?);
-            }
+            let platforms = root.platforms();
+            enrolled
+                .extend(platforms.map_err(|error| root.is_no("platform's key (JWK) or store of such keys", &error))?);
         }
         Ok(enrolled)
+    }
+
+    fn nitro(&self, document: &[u8]) -> Result<Facts, Error> {
+        Ok(nitro::verify(document, &self.anchors_or(Anchor::nitro_root)?, self.at, self.freshness)?)
     }
 
     fn nvidia(&self, report: &[u8]) -> Result<Facts, Error> {
@@ -324,11 +338,22 @@ impl Request<'_> {
         }
         let chain = encode_pem_chain(&self.supplied.certificates);
         let crls: Vec<&[u8]> = self.supplied.crls.iter().map(Vec::as_slice).collect();
-        Ok(nvidia::verify(report, chain.as_bytes(), &crls, &self.anchors()?, self.at)?)
+        let anchors = self.anchors_or(Anchor::nvidia_root)?;
+        Ok(nvidia::verify(report, chain.as_bytes(), &crls, &anchors, self.at)?)
     }
 }
 
 impl Root<'_> {
+    /// The keys of platforms in it.
+    fn platforms(&self) -> Result<Vec<Enrolled>, VerifyError> {
+        let malformed = |source| VerifyError::Malformed { part: Part::CcaPlatformKey, source };
+        if self.bytes.trim_ascii_start().starts_with(b"{") {
+            let key = PlatformKey::from_json(self.bytes).map_err(malformed)?;
+            return Ok(vec![Enrolled::by_key(self.name, &key.key())?]);
+        }
+        Store::from_json(self.bytes).map_err(malformed)?.0.iter().map(Enrolled::from_entry).collect()
+    }
+
     fn is_no(&self, expected: &'static str, error: &impl ToString) -> Error {
         Error::Root { name: self.name.to_owned(), expected, reason: error.to_string() }
     }
@@ -345,6 +370,43 @@ fn malformed(part: Part) -> impl Fn(WireError) -> Error {
 /// A refusal of evidence that stands under a root.
 fn refused_under(root: Option<&AnchorId>, error: VerifyError) -> Error {
     Error::Refused { error, simulated: root.map(|root| root.kind == AnchorKind::Simulated) }
+}
+
+/// The PCRs that a TPM's quote is over, whose values are in the evidence, or in `pcrs` beside it as tpm2-tools write them. Nothing is verified but that
+/// these are the values: it is for those who look for the register that a log does not explain.
+///
+/// # Errors
+/// When the evidence is of no TPM, its values are missing, malformed or not those that it is over.
+pub fn quoted_pcrs(kind: Kind, evidence: &[u8], pcrs: Option<&[u8]>) -> Result<PcrValues, Error> {
+    let malformed = |source| malformed(Part::TpmQuote)(source);
+    let (message, values) = match kind {
+        Kind::Tpm => {
+            let pcrs = pcrs.ok_or_else(|| missing(kind, Missing::Pcrs))?;
+            (evidence.to_vec(), read_pcrs(&decoded(pcrs))?)
+        }
+        Kind::TpmQuote => {
+            let quote = hcl::Quote::parse(evidence).map_err(malformed)?;
+            (quote.message.clone(), quote.values().map_err(malformed)?)
+        }
+        Kind::TpmJson => {
+            let quote = TpmEvidence::from_json(evidence).map_err(malformed)?.tpm_quote;
+            (quote.message.clone(), quote.values().map_err(malformed)?)
+        }
+        Kind::AzVtpm => {
+            let quote = hcl::Evidence::from_json(evidence).map_err(malformed)?.tpm_quote;
+            (quote.message.clone(), quote.values().map_err(malformed)?)
+        }
+        _ => return Err(Error::Unused { kind, beside: Beside::EventLog }),
+    };
+    Ok(tpm::quoted_pcrs(&message, &values)?)
+}
+
+/// PCRs in either form of tpm2-tools.
+fn read_pcrs(bytes: &[u8]) -> Result<PcrValues, Error> {
+    tools::read_pcrs(bytes).map(|(_, values)| values).or_else(|binary| {
+        let yaml = str::from_utf8(bytes).ok().and_then(|text| tools::read_yaml(text).ok());
+        yaml.ok_or_else(|| malformed(Part::TpmQuote)(binary))
+    })
 }
 
 /// A public key in PEM or DER, as DER.

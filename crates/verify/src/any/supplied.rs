@@ -1,11 +1,10 @@
 //! What came along with evidence: collateral, certificates and revocation lists, in whatever form their vendors hand them out.
 
-use super::{Error, Kind, Missing, intel::Document, kind::decoded};
+use super::{Error, Kind, Missing, hygon, intel::Document, kind::decoded};
 use crate::pem;
 use sealwright_wire::{
     Error as WireError,
     collateral::{Bundle, Signed, encode_pem_chain},
-    csv::HskCek,
     snp::{self, CertificateTable, SigningKey},
 };
 use x509_cert::{
@@ -29,12 +28,13 @@ pub struct Supplied {
     /// Revocation lists in DER.
     pub(super) crls: Vec<Vec<u8>>,
     /// Hygon's certificates of one chip.
-    pub(super) hsk_cek: Option<Vec<u8>>,
+    pub(super) hygon: hygon::Certificates,
 }
 
 impl Supplied {
     /// Adds what one file holds: Intel's or AMD's collateral (JSON), Intel's TCB info or QE identity (JSON), certificates (PEM, DER), a revocation
-    /// list (PEM, DER), a host's SEV-SNP certificate table, or Hygon's HSK and CEK; or the same in hex or base64.
+    /// list (PEM, DER), a host's SEV-SNP certificate table, or Hygon's HSK and CEK in a row or each by itself, or its HRK; or the same in hex or
+    /// base64.
     ///
     /// # Errors
     /// When it is none of these, is malformed, or there is one already where evidence has one alone.
@@ -57,8 +57,8 @@ impl Supplied {
             self.crls.push(bytes.to_vec());
         } else if Certificate::from_der(bytes).is_ok() {
             self.certificates.push(bytes.to_vec());
-        } else if HskCek::parse(bytes).is_ok() {
-            return only(self.hsk_cek.replace(bytes.to_vec()), "the certificates of this report's chip");
+        } else if let Some(added) = self.hygon.add(bytes) {
+            return added;
         } else if let Some(certificates) = of_table(bytes) {
             self.certificates.extend(certificates);
         } else {
@@ -127,7 +127,7 @@ impl Supplied {
 }
 
 /// A first one is taken; a second would not be looked at.
-fn only<T>(earlier: Option<T>, what: &'static str) -> Result<(), NotCollateral> {
+pub(super) fn only<T>(earlier: Option<T>, what: &'static str) -> Result<(), NotCollateral> {
     earlier.map_or(Ok(()), |_| Err(NotCollateral::Second(what)))
 }
 
@@ -157,7 +157,9 @@ fn common_name(der: &[u8]) -> Option<String> {
 #[non_exhaustive]
 pub enum NotCollateral {
     /// It is nothing that vendors hand out.
-    #[error("neither collateral in JSON, nor a certificate, a revocation list or a host's certificate table")]
+    #[error(
+        "neither collateral in JSON, nor a certificate, a revocation list, a host's certificate table, or a HSK, CEK or HRK of Hygon's"
+    )]
     Unknown,
     /// Evidence has one of these, and there is one.
     #[error("a second one: name {0} alone")]

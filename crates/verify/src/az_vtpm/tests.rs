@@ -54,6 +54,7 @@ fn verified(evidence: &hcl::Evidence, hardware: Facts) -> Result<Facts, Error> {
         pcrs: &pcrs,
         event_log: None,
         ima: None,
+        cel: None,
     };
     verify(&evidence, hardware)
 }

@@ -166,11 +166,14 @@ const fn expired(family: Family) -> &'static str {
 const fn event_log(error: &replay::Error) -> &'static str {
     match error {
         replay::Error::Differs { .. } | replay::Error::PcrDiffers { .. } => {
-            "the log is not of this boot or lacks events (kernel measurements of IMA are kept in another list): replay it \
-             to find the first register that differs"
+            "the log is not of this boot or lacks events (kernel measurements of IMA are kept in another list, those of userspace \
+             in a canonical log behind the firmware's): replay it to find the first register that differs"
         }
         replay::Error::RuntimeData { .. } => {
             "a record of the runtime log was changed after it was measured: look at what carries the log here"
+        }
+        replay::Error::Canonical(_) | replay::Error::CanonicalDigest { .. } => {
+            "send the canonical log as it was written, with a digest in a bank of the evidence for each record"
         }
         replay::Error::ImaAlone => "send the event log beside the IMA list, or neither",
         replay::Error::NoBank(_) => {

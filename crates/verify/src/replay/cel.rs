@@ -3,6 +3,37 @@
 use super::{DataMatch, Error, MAX_REGISTERS, Replay, matches};
 use sealwright_wire::cel::{Content, Log, Record, Register};
 use sealwright_wire::tcg2::{AlgorithmId, Digested, digested};
+use serde::Serialize;
+
+/// What evidence says of a canonical event log that explains its registers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct CelCheck {
+    /// How many records the part of the log has that the registers cover. Those of registers that the evidence does not state are among them,
+    /// and nothing vouches for these.
+    pub records: usize,
+    /// How many records the log has behind that part: nothing vouches for them.
+    pub records_behind: usize,
+    /// How many of the covered records extended indexes of non-volatile memory, which are not replayed.
+    pub nv_records: usize,
+    /// Numbers of the covered records of which what they say is not what their digest is over: do not believe their words.
+    pub contradicted: Vec<usize>,
+}
+
+impl CelCheck {
+    /// Of a log whose first records are covered.
+    pub(super) fn of_part(log: &Log<'_>, covered: usize) -> Self {
+        let part = || log.records().take(covered);
+        let is_nv = |record: &Record<'_>| matches!(record.register, Register::NvIndex(_));
+        let contradicted = part().enumerate().filter(|(_, record)| cel_matches_digest(record) == DataMatch::No);
+        Self {
+            records: covered,
+            records_behind: log.record_count().saturating_sub(covered),
+            nv_records: part().filter(is_nv).count(),
+            contradicted: contradicted.map(|(place, _)| place).collect(),
+        }
+    }
+}
 
 /// Replays a canonical event log.
 ///

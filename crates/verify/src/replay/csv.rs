@@ -20,5 +20,5 @@ pub fn check_csv(log: &[u8], rtmrs: &[[u8; 32]; 4]) -> Result<Replayed, Error> {
         expected: "1 to 4 for RTMR1 to RTMR4",
         quoted: rtmrs.each_ref().map(|rtmr| rtmr.as_slice().into()),
     };
-    check(&Log::parse(log)?, None, &machine)
+    check(Some(&Log::parse(log)?), None, None, &machine)
 }

@@ -13,6 +13,17 @@ pub enum Error {
     /// The IMA list is not readable.
     #[error("IMA list: {0}")]
     Ima(sealwright_wire::Error),
+    /// The canonical event log is not readable.
+    #[error("canonical event log: {0}")]
+    Canonical(sealwright_wire::Error),
+    /// A record of a canonical event log extends a register in other banks only.
+    #[error("canonical event log: record {record} has no {algorithm} digest")]
+    CanonicalDigest {
+        /// The record's number.
+        record: usize,
+        /// The bank that it leaves out.
+        algorithm: AlgorithmId,
+    },
     /// There is an IMA list without the log that comes before it: it explains nothing alone.
     #[error("IMA list: the event log that comes before it is missing")]
     ImaAlone,

@@ -1,14 +1,18 @@
-//! Whether a boot log and an IMA list explain the PCRs of a TPM's quote.
+//! Whether a boot log, an IMA list and a canonical event log explain the PCRs of a TPM's quote.
 //!
-//! A log that was read after the quote may have gone on since, and so may an IMA list on a running machine: what is looked for is the part
+//! A log that was read after the quote may have gone on since, and so may a list and a canonical log on a running machine: what is looked for is the part
 //! of it, from its beginning, at which all registers have the quoted values at once. What lies behind that part is counted and not believed.
 
+mod canonical;
 mod list;
 
+use canonical::Canonical;
 use list::List;
 
+use super::cel::CelCheck;
 use super::{DataMatch, Error, MAX_REGISTERS, data_matches_digest, extends, initial_pcr0};
-use crate::hash::Hash;
+use crate::hash::{Hash, Value};
+use sealwright_wire::cel;
 use sealwright_wire::tcg2::{AlgorithmId, Event, Log};
 use sealwright_wire::tpm::PcrValues;
 use serde::{Serialize, Serializer};
@@ -43,8 +47,8 @@ pub struct PcrCheck {
     pub explained: bool,
 }
 
-/// A log and a list that explain a quote's PCRs. PCR 0 to 9 are explained wherever the quote has them in a bank of the log; see
-/// [`PcrLog::unexplained`] for the others.
+/// Logs that explain a quote's PCRs. PCR 0 to 9 are explained wherever the quote has them in a bank of the log, and those that a canonical log
+/// extends in a bank of that; see [`PcrLog::unexplained`] for the others.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PcrLog {
     registers: Vec<PcrCheck>,
@@ -54,6 +58,7 @@ pub struct PcrLog {
     ima_lines_behind: usize,
     ima_padded: Vec<AlgorithmId>,
     contradicted: Vec<usize>,
+    cel: Option<CelCheck>,
 }
 
 impl PcrLog {
@@ -102,11 +107,16 @@ impl PcrLog {
     pub fn contradicted(&self) -> &[usize] {
         &self.contradicted
     }
+
+    /// How far the quote covers the canonical log, where one was given.
+    pub const fn cel(&self) -> Option<&CelCheck> {
+        self.cel.as_ref()
+    }
 }
 
 impl Serialize for PcrLog {
     /// `{"present":true,"enforced":[names],"unexplained":[names],"events":n,"events_behind":n,"ima_lines":n,"ima_lines_behind":n,
-    /// "ima_padded":[banks],"contradicted":[n],"runtime":[]}`
+    /// "ima_padded":[banks],"contradicted":[n],"runtime":[]}`, and `"cel":{..}` ([`CelCheck`]) where a canonical log was given
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         #[derive(Serialize)]
         struct Claims<'a> {
@@ -120,6 +130,8 @@ impl Serialize for PcrLog {
             ima_padded: Vec<String>,
             contradicted: &'a [usize],
             runtime: [(); 0],
+            #[serde(skip_serializing_if = "Option::is_none")]
+            cel: Option<&'a CelCheck>,
         }
         let claims = Claims {
             present: true,
@@ -132,6 +144,7 @@ impl Serialize for PcrLog {
             ima_padded: self.ima_padded.iter().map(ToString::to_string).collect(),
             contradicted: &self.contradicted,
             runtime: [],
+            cel: self.cel(),
         };
         claims.serialize(serializer)
     }
@@ -139,16 +152,29 @@ impl Serialize for PcrLog {
 
 /// Compares a TPM's boot log and IMA list (ASCII, or binary with SHA-1 template digests) with the quoted PCRs. PCR 0 to 9 must be what a part
 /// of the log from its beginning replays to, all at once; PCR 10 what a part of the list replays to, in all banks at once, where a list is
-/// given.
+/// given. A canonical log goes on where the boot log ends: the PCRs that its records extend must be what a part of it leads to from there, all
+/// at once, be they among the former or not. Without a boot log it begins at the TPM's start.
 ///
 /// # Errors
 /// When a log or list is not readable, extends something else than PCRs (the list: than PCR 10), has no digest in any quoted bank, or no
 /// part of it has the quoted values.
-pub fn check_pcrs(log: Option<&[u8]>, ima: Option<&[u8]>, quoted: &PcrValues) -> Result<PcrLog, Error> {
-    let boot = log.map(|log| Boot::replay(&Log::parse(log)?, quoted)).transpose()?.unwrap_or_default();
+pub fn check_pcrs(
+    log: Option<&[u8]>,
+    ima: Option<&[u8]>,
+    cel: Option<&[u8]>,
+    quoted: &PcrValues,
+) -> Result<PcrLog, Error> {
+    let cel = cel.map(cel::Log::parse).transpose().map_err(Error::Canonical)?;
+    let extended_behind = cel.as_ref().map(canonical::pcrs).transpose()?.unwrap_or_default();
+    let boot =
+        log.map(|log| Boot::replay(&Log::parse(log)?, &extended_behind, quoted)).transpose()?.unwrap_or_default();
     let list = ima.map(|list| List::replay(list, &boot, quoted)).transpose()?.unwrap_or_default();
+    let canonical = cel.as_ref().map(|log| Canonical::replay(log, &boot, quoted)).transpose()?;
     let pcrs: BTreeSet<u32> = quoted.iter().map(|(_, pcr, _)| pcr).collect();
-    let registers = pcrs.into_iter().filter_map(|pcr| check(pcr, &boot, &list, quoted));
+    let registers = pcrs.into_iter().filter_map(|pcr| match &canonical {
+        Some(canonical) if extended_behind.contains(&pcr) => canonical.check(pcr, &boot),
+        _ => check(pcr, &boot, &list, quoted),
+    });
     Ok(PcrLog {
         registers: registers.collect(),
         events: boot.covered,
@@ -157,12 +183,13 @@ pub fn check_pcrs(log: Option<&[u8]>, ima: Option<&[u8]>, quoted: &PcrValues) ->
         ima_lines_behind: list.behind,
         ima_padded: list.padded.clone(),
         contradicted: boot.contradicted,
+        cel: canonical.map(|canonical| canonical.checked),
     })
 }
 
 /// One PCR behind the covered parts.
 fn check(pcr: u32, boot: &Boot, list: &List, quoted: &PcrValues) -> Option<PcrCheck> {
-    let name = PCR_NAMES.get(usize::try_from(pcr).ok()?).copied()?;
+    let name = name(pcr)?;
     let of_pcr = || quoted.iter().filter(|(_, number, _)| *number == pcr);
     if pcr == IMA_PCR && list.given {
         let explained = list.replayed.iter().any(|bank| is_strong(*bank) && !list.padded.contains(bank));
@@ -178,6 +205,10 @@ fn check(pcr: u32, boot: &Boot, list: &List, quoted: &PcrValues) -> Option<PcrCh
         explained |= is_strong(bank);
     }
     Some(PcrCheck { pcr, name, events: boot.events_of(pcr), explained })
+}
+
+fn name(pcr: u32) -> Option<&'static str> {
+    PCR_NAMES.get(usize::try_from(pcr).ok()?).copied()
 }
 
 /// A bank in which nobody finds two events with one digest.
@@ -198,8 +229,9 @@ struct Boot {
 }
 
 impl Boot {
-    fn replay(log: &Log<'_>, quoted: &PcrValues) -> Result<Self, Error> {
-        let mut whole = Walk::new(log, quoted)?;
+    /// Compares the registers but those that something extends behind the log.
+    fn replay(log: &Log<'_>, extended_behind: &BTreeSet<u32>, quoted: &PcrValues) -> Result<Self, Error> {
+        let mut whole = Walk::new(log, extended_behind, quoted)?;
         // The last place at which all registers have the quoted values, unless nothing has happened since.
         let mut covered = whole.differing.is_empty().then_some(0usize);
         for (place, event) in (1usize..).zip(log.events()) {
@@ -209,7 +241,7 @@ impl Boot {
             }
         }
         let Some(covered) = covered else { return Err(whole.difference(quoted)) };
-        let mut part = Walk::new(log, quoted)?;
+        let mut part = Walk::new(log, extended_behind, quoted)?;
         for event in log.events().take(covered) {
             part.step(&event)?;
         }
@@ -250,6 +282,7 @@ fn initial((pcr, bank): Key, locality: u8) -> Option<Vec<u8>> {
 /// A log being replayed against the quoted values.
 struct Walk<'q> {
     banks: Vec<(AlgorithmId, Hash)>,
+    extended_behind: &'q BTreeSet<u32>,
     quoted: &'q PcrValues,
     registers: BTreeMap<Key, Vec<u8>>,
     unknown: BTreeSet<Key>,
@@ -259,7 +292,7 @@ struct Walk<'q> {
 }
 
 impl<'q> Walk<'q> {
-    fn new(log: &Log<'_>, quoted: &'q PcrValues) -> Result<Self, Error> {
+    fn new(log: &Log<'_>, extended_behind: &'q BTreeSet<u32>, quoted: &'q PcrValues) -> Result<Self, Error> {
         let is_quoted = |bank: AlgorithmId| quoted.iter().any(|(hash, ..)| hash == bank);
         let banks = log.banks().iter().map(|bank| bank.algorithm()).filter(|bank| is_quoted(*bank));
         let banks: Vec<_> = banks.filter_map(|bank| Some((bank, Hash::of(bank)?))).collect();
@@ -276,7 +309,8 @@ impl<'q> Walk<'q> {
                 _ => drop(unknown.insert(key)),
             }
         }
-        let mut walk = Self { banks, quoted, registers, unknown, events: BTreeMap::new(), differing: BTreeSet::new() };
+        let (events, differing) = (BTreeMap::new(), BTreeSet::new());
+        let mut walk = Self { banks, extended_behind, quoted, registers, unknown, events, differing };
         let keys: Vec<_> = walk.registers.keys().copied().collect();
         keys.into_iter().for_each(|key| walk.compare(key));
         Ok(walk)
@@ -303,11 +337,7 @@ impl<'q> Walk<'q> {
             };
             seen = true;
             if let Some(register) = self.registers.get_mut(&key) {
-                // A record of a dynamic root of trust is the first one behind the reset to zero.
-                if DYNAMIC_PCRS.contains(&pcr) && register.iter().all(|byte| *byte == 0xff) {
-                    register.fill(0);
-                }
-                *register = extended(hash, register, digest);
+                *register = extended(pcr, hash, register, digest);
                 self.compare(key);
             }
         }
@@ -319,7 +349,7 @@ impl<'q> Walk<'q> {
     fn compare(&mut self, key: Key) {
         let (pcr, bank) = key;
         let equal = self.registers.get(&key).map(Vec::as_slice) == self.quoted.get(bank, pcr);
-        if BOOT_PCRS.contains(&pcr) && !equal {
+        if BOOT_PCRS.contains(&pcr) && !self.extended_behind.contains(&pcr) && !equal {
             self.differing.insert(key);
         } else {
             self.differing.remove(&key);
@@ -338,7 +368,7 @@ impl<'q> Walk<'q> {
 
 fn differs(pcr: u32, bank: AlgorithmId, replayed: Option<&Vec<u8>>, quoted: &PcrValues, events: usize) -> Error {
     Error::PcrDiffers {
-        register: usize::try_from(pcr).ok().and_then(|pcr| PCR_NAMES.get(pcr)).copied().unwrap_or("PCR"),
+        register: name(pcr).unwrap_or("PCR"),
         bank,
         replayed: replayed.map(hex::encode).unwrap_or_default(),
         quoted: quoted.get(bank, pcr).map(hex::encode).unwrap_or_default(),
@@ -346,7 +376,9 @@ fn differs(pcr: u32, bank: AlgorithmId, replayed: Option<&Vec<u8>>, quoted: &Pcr
     }
 }
 
-/// `H(register || digest)`.
-fn extended(hash: Hash, register: &[u8], digest: &[u8]) -> Vec<u8> {
-    hash.extend(&register.into(), digest).as_bytes().to_vec()
+/// `H(register || digest)`. A record of a dynamic root of trust is the first one behind the reset to zero.
+fn extended(pcr: u32, hash: Hash, register: &[u8], digest: &[u8]) -> Vec<u8> {
+    let reset = DYNAMIC_PCRS.contains(&pcr) && register.iter().all(|byte| *byte == 0xff);
+    let before = if reset { Value::padded(&[], hash.size()) } else { register.into() };
+    hash.extend(&before, digest).as_bytes().to_vec()
 }

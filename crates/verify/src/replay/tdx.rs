@@ -1,9 +1,12 @@
-//! Whether a CCEL explains the runtime registers of a TDX quote.
+//! Whether a CCEL, and what came behind it, explains the runtime registers of a TDX quote.
 
+use super::cel::CelCheck;
 use super::ima::{RTMR2, TdxDigests};
 use super::{DataMatch, Error, Replay, data_matches_digest, extends, replay_parsed};
 use crate::hash::{Hash, Value};
+use sealwright_wire::Error as WireError;
 use sealwright_wire::aael::{self, RuntimeEvent};
+use sealwright_wire::cel::{self, Content, Register};
 use sealwright_wire::tcg2::{AlgorithmId, Log};
 use serde::{Serialize, Serializer};
 
@@ -63,6 +66,7 @@ pub struct Replayed {
     opaque_runtime: usize,
     contradicted: Vec<usize>,
     ima_lines: usize,
+    cel: Option<CelCheck>,
 }
 
 impl Replayed {
@@ -107,10 +111,16 @@ impl Replayed {
     pub fn ima_lines(&self) -> usize {
         self.ima_lines
     }
+
+    /// The canonical log, where one was given. The quote covers all of its records.
+    pub const fn cel(&self) -> Option<&CelCheck> {
+        self.cel.as_ref()
+    }
 }
 
 impl Serialize for Replayed {
-    /// `{"present":true,"enforced":[names],"unexplained":[names],"events":n,"ima_lines":n,"opaque_runtime":n,"contradicted":[n],"runtime":[..]}`
+    /// `{"present":true,"enforced":[names],"unexplained":[names],"events":n,"ima_lines":n,"opaque_runtime":n,"contradicted":[n],"runtime":[..]}`,
+    /// and `"cel":{..}` ([`CelCheck`]) where a canonical log was given
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         #[derive(Serialize)]
         struct Claims<'a> {
@@ -122,6 +132,8 @@ impl Serialize for Replayed {
             opaque_runtime: usize,
             contradicted: &'a [usize],
             runtime: &'a [RuntimeEvent],
+            #[serde(skip_serializing_if = "Option::is_none")]
+            cel: Option<&'a CelCheck>,
         }
         let claims = Claims {
             present: true,
@@ -132,6 +144,7 @@ impl Serialize for Replayed {
             opaque_runtime: self.opaque_runtime,
             contradicted: &self.contradicted,
             runtime: &self.runtime,
+            cel: self.cel(),
         };
         claims.serialize(serializer)
     }
@@ -145,19 +158,66 @@ impl Serialize for Replayed {
 /// When the log is not readable, has no SHA-384 digest of an event, extends something else than the four registers, has a runtime event
 /// that its digest does not confirm, or a register differs.
 pub fn check_tdx(log: &[u8], rtmrs: &[[u8; 48]; 4]) -> Result<Replayed, Error> {
-    check(&Log::parse(log)?, None, &Machine::tdx(rtmrs))
+    check_tdx_logs(Some(log), None, None, rtmrs)
 }
 
-/// As [`check_tdx`], for a guest whose kernel extends RTMR2 with the lines of this IMA list. Lines behind the one at which RTMR2 has
-/// the quote's value are not covered by the quote and not counted.
+/// As [`check_tdx`], with what was measured behind the log, or without the log. The kernel extends RTMR2 with the lines of `ima`; lines behind
+/// the one at which RTMR2 has the quote's value are not covered by the quote and not counted. `cel` is a canonical log whose records name
+/// registers by their MR index, 1 to 4, and goes on where the others end; a runtime event in it is one as in the log.
 ///
 /// # Errors
-/// As [`check_tdx`] and [`super::replay_with_ima`].
-pub fn check_tdx_with_ima(log: &[u8], ima: &[u8], rtmrs: &[[u8; 48]; 4]) -> Result<Replayed, Error> {
-    check(&Log::parse(log)?, Some(ima), &Machine::tdx(rtmrs))
+/// As [`check_tdx`] and [`super::replay_with_ima`]; and when there is a list without the log that comes before it.
+pub fn check_tdx_logs(
+    log: Option<&[u8]>,
+    ima: Option<&[u8]>,
+    cel: Option<&[u8]>,
+    rtmrs: &[[u8; 48]; 4],
+) -> Result<Replayed, Error> {
+    if log.is_none() && ima.is_some() {
+        return Err(Error::ImaAlone);
+    }
+    let log = log.map(Log::parse).transpose()?;
+    let cel = cel.map(cel::Log::parse).transpose().map_err(Error::Canonical)?;
+    check(log.as_ref(), ima, cel.as_ref(), &Machine::tdx(rtmrs))
 }
 
-pub(super) fn check(log: &Log<'_>, ima: Option<&[u8]>, machine: &Machine) -> Result<Replayed, Error> {
+pub(super) fn check(
+    log: Option<&Log<'_>>,
+    ima: Option<&[u8]>,
+    cel: Option<&cel::Log<'_>>,
+    machine: &Machine,
+) -> Result<Replayed, Error> {
+    let mut replay = match log {
+        Some(log) => replay_of(log, machine)?,
+        None => Replay::of_banks([machine.algorithm]),
+    };
+    if let Some(ima) = ima {
+        join_ima(&mut replay, ima, machine)?;
+    }
+    if let Some(cel) = cel {
+        join_cel(&mut replay, cel, machine)?;
+    }
+    let mut runtime = Runtime::default();
+    log.map_or(Ok(()), |log| runtime.read_log(log, machine))?;
+    cel.map_or(Ok(()), |cel| runtime.read_cel(cel, machine))?;
+    // Behind a log that something else goes on from, no place in it is where the quote was made.
+    let whole = log.filter(|_| cel.is_none());
+    let registers = check_registers(whole, &replay, machine, runtime.opaque)?;
+    let contradicted =
+        log.into_iter().flat_map(Log::events).filter(|event| data_matches_digest(event) == DataMatch::No);
+    Ok(Replayed {
+        registers,
+        events: log.map_or(0, Log::event_count),
+        runtime: runtime.events,
+        opaque_runtime: runtime.opaque,
+        contradicted: contradicted.map(|event| event.index).collect(),
+        ima_lines: replay.ima_lines,
+        cel: cel.map(|cel| CelCheck::of_part(cel, cel.record_count())),
+    })
+}
+
+/// The registers behind a log that extends the machine's alone.
+fn replay_of(log: &Log<'_>, machine: &Machine) -> Result<Replay, Error> {
     if !log.banks().iter().any(|bank| bank.algorithm() == machine.algorithm) {
         return Err(Error::NoBank(machine.algorithm));
     }
@@ -165,25 +225,25 @@ pub(super) fn check(log: &Log<'_>, ima: Option<&[u8]>, machine: &Machine) -> Res
         let (record, mr_index) = (event.index, event.mr_index);
         return Err(Error::NoRegister { record, mr_index, expected: machine.expected });
     }
-    let mut replay = replay_parsed(log)?;
-    if let Some(ima) = ima {
-        join_ima(&mut replay, ima, machine)?;
+    replay_parsed(log)
+}
+
+/// Extends the registers by the records of a canonical log.
+fn join_cel(replay: &mut Replay, log: &cel::Log<'_>, machine: &Machine) -> Result<(), Error> {
+    for (record, extended) in log.records().enumerate().filter(|(_, record)| record.extends()) {
+        let (Register::Pcr(mr_index) | Register::NvIndex(mr_index)) = extended.register;
+        if !matches!(extended.register, Register::Pcr(1..=4)) {
+            return Err(Error::NoRegister { record, mr_index, expected: machine.expected });
+        }
+        if extended.digest(machine.algorithm).is_none() {
+            return Err(Error::CanonicalDigest { record, algorithm: machine.algorithm });
+        }
     }
-    let (runtime, opaque_runtime) = runtime_events(log, machine)?;
-    let registers = check_registers(log, &replay, machine, opaque_runtime)?;
-    let contradicted = log.events().filter(|event| data_matches_digest(event) == DataMatch::No);
-    Ok(Replayed {
-        registers,
-        events: log.event_count(),
-        runtime,
-        opaque_runtime,
-        contradicted: contradicted.map(|event| event.index).collect(),
-        ima_lines: replay.ima_lines,
-    })
+    replay.join_cel(log)
 }
 
 fn check_registers(
-    log: &Log<'_>,
+    log: Option<&Log<'_>>,
     replay: &Replay,
     machine: &Machine,
     opaque_runtime: usize,
@@ -216,32 +276,64 @@ fn join_ima(replay: &mut Replay, list: &[u8], machine: &Machine) -> Result<(), E
     Ok(())
 }
 
-/// What the records of the last register say, and how many say it in another form.
-fn runtime_events(log: &Log<'_>, machine: &Machine) -> Result<(Vec<RuntimeEvent>, usize), Error> {
-    let hash = machine.hash()?;
-    let (mut runtime, mut opaque) = (Vec::new(), 0usize);
-    for event in log.events().filter(|event| event.mr_index == aael::MR_INDEX && extends(event)) {
-        let record = event.index;
-        let Some(parsed) = RuntimeEvent::from_record(&event) else {
-            opaque = opaque.saturating_add(1);
-            continue;
+/// What the records of the last register say.
+#[derive(Default)]
+struct Runtime {
+    events: Vec<RuntimeEvent>,
+    /// How many say it in another form.
+    opaque: usize,
+}
+
+impl Runtime {
+    fn read_log(&mut self, log: &Log<'_>, machine: &Machine) -> Result<(), Error> {
+        let of_register = log.events().filter(|event| event.mr_index == aael::MR_INDEX && extends(event));
+        for event in of_register {
+            let stated = event.digests.get(machine.algorithm);
+            self.read(event.index, RuntimeEvent::from_record(&event), event.data, stated, machine)?;
+        }
+        Ok(())
+    }
+
+    fn read_cel(&mut self, log: &cel::Log<'_>, machine: &Machine) -> Result<(), Error> {
+        let extending = |record: &cel::Record<'_>| record.register == Register::Pcr(aael::MR_INDEX) && record.extends();
+        for (place, record) in log.records().enumerate().filter(|(_, record)| extending(record)) {
+            let (parsed, data) = match &record.content {
+                Content::PcClient { event_type, data } => (RuntimeEvent::of_event(*event_type, data), data.as_ref()),
+                _ => (None, [].as_slice()),
+            };
+            self.read(place, parsed, data, record.digest(machine.algorithm), machine)?;
+        }
+        Ok(())
+    }
+
+    fn read(
+        &mut self,
+        record: usize,
+        parsed: Option<Result<RuntimeEvent, WireError>>,
+        data: &[u8],
+        stated: Option<&[u8]>,
+        machine: &Machine,
+    ) -> Result<(), Error> {
+        let Some(parsed) = parsed else {
+            self.opaque = self.opaque.saturating_add(1);
+            return Ok(());
         };
-        let stated = event.digests.get(machine.algorithm);
         let stated = stated.ok_or(Error::NoDigest { record, algorithm: machine.algorithm })?;
-        let computed = hash.digest(event.data);
+        let computed = machine.hash()?.digest(data);
         if stated != computed.as_bytes() {
             let (stated, computed) = (Box::new(stated.into()), Box::new(computed));
             return Err(Error::RuntimeData { record, stated, computed });
         }
-        runtime.push(parsed.map_err(|error| Error::RuntimeEvent { record, error })?);
+        self.events.push(parsed.map_err(|error| Error::RuntimeEvent { record, error })?);
+        Ok(())
     }
-    Ok((runtime, opaque))
 }
 
 /// Says how a register differs; looks whether the quote's value occurs before the log's end.
-fn differs(log: &Log<'_>, mr_index: u32, machine: &Machine, check: &RegisterCheck) -> Error {
+fn differs(log: Option<&Log<'_>>, mr_index: u32, machine: &Machine, check: &RegisterCheck) -> Error {
     let mut value = Value::padded(&[], check.quoted.as_ref().len());
-    let mut of_register = log.events().filter(|event| extends(event) && event.mr_index == mr_index);
+    let mut of_register =
+        log.into_iter().flat_map(Log::events).filter(|event| extends(event) && event.mr_index == mr_index);
     let reached_after = of_register.find_map(|event| {
         value = machine.hash().ok()?.extend(&value, event.digests.get(machine.algorithm)?);
         (value == check.quoted).then_some(event.index)

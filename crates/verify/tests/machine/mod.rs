@@ -247,6 +247,7 @@ impl Machine {
             key,
             event_log: self.event_log.as_deref(),
             ima: self.ima.as_deref(),
+            cel: None,
         };
         tpm::verify(&evidence, &self.anchors, at())
     }

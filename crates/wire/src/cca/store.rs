@@ -1,13 +1,13 @@
-//! A store of platforms' keys as Veraison's tools write it: JSON, one entry per platform.
+//! Platforms' keys as Veraison's tools write them, in JSON: one by itself, or a store of them with one entry per platform.
 
 use crate::cose::{Curve, Key};
 use crate::{Digest, Error};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 
-const FIELD: &str = "CCA trust anchor store";
-/// The largest store that is read, in bytes.
-const MAX_STORE: usize = 4 << 20;
+const FIELD: &str = "CCA platform keys";
+/// The longest file that is read, in bytes.
+const MAX_FILE: usize = 4 << 20;
 
 /// A store: `[{ "pkey": JWK, "implementation-id": hex, "instance-id": hex }]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,7 +20,14 @@ pub struct Entry {
     pub implementation_id: Digest<32>,
     /// Which platform.
     pub instance_id: Digest<33>,
-    /// The curve of its key (CPAK).
+    /// Its key.
+    pub key: PlatformKey,
+}
+
+/// The public key of a platform (CPAK).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlatformKey {
+    /// Its curve.
     pub curve: Curve,
     /// First coordinate, as long as the curve has it.
     pub x: Vec<u8>,
@@ -43,6 +50,8 @@ struct Jwk {
     crv: String,
     x: String,
     y: String,
+    /// The secret of a private key.
+    d: Option<IgnoredAny>,
 }
 
 impl Store {
@@ -51,10 +60,7 @@ impl Store {
     /// # Errors
     /// When it is no JSON of this form, or a key is none on P-256, P-384 or P-521.
     pub fn from_json(json: &[u8]) -> Result<Self, Error> {
-        if json.len() > MAX_STORE {
-            return Err(Error::too_long(FIELD, 0, MAX_STORE, json.len()));
-        }
-        let entries: Vec<JsonEntry> = serde_json::from_slice(json).map_err(|error| Error::json(FIELD, json, &error))?;
+        let entries: Vec<JsonEntry> = read(json)?;
         entries.into_iter().map(Entry::new).collect::<Result<_, _>>().map(Self)
     }
 }
@@ -62,25 +68,49 @@ impl Store {
 impl Entry {
     fn new(json: JsonEntry) -> Result<Self, Error> {
         let JsonEntry { pkey, implementation_id, instance_id } = json;
-        let curve = match (pkey.kty.as_str(), pkey.crv.as_str()) {
+        Ok(Self { implementation_id, instance_id, key: PlatformKey::new(&pkey)? })
+    }
+}
+
+impl PlatformKey {
+    /// Reads a JSON Web Key.
+    ///
+    /// # Errors
+    /// When it is none, is none on P-256, P-384 or P-521, or a private one.
+    pub fn from_json(json: &[u8]) -> Result<Self, Error> {
+        Self::new(&read(json)?)
+    }
+
+    fn new(jwk: &Jwk) -> Result<Self, Error> {
+        let curve = match (jwk.kty.as_str(), jwk.crv.as_str()) {
             ("EC", "P-256") => Curve::P256,
             ("EC", "P-384") => Curve::P384,
             ("EC", "P-521") => Curve::P521,
             (kty, crv) => {
                 let found = format!("{kty} {crv}");
-                return Err(Error::unexpected("pkey", 0, "kty EC, crv P-256, P-384 or P-521", found));
+                return Err(Error::unexpected("platform key", 0, "kty EC, crv P-256, P-384 or P-521", found));
             }
         };
+        if jwk.d.is_some() {
+            return Err(Error::unexpected("platform key", 0, "a public key", "a private one"));
+        }
         let coordinate = |field, text: &str| {
             let bytes = URL_SAFE_NO_PAD.decode(text).ok().filter(|bytes| bytes.len() == curve.width());
             bytes.ok_or_else(|| Error::unexpected(field, 0, "base64url of a coordinate of the curve's length", text))
         };
-        let (x, y) = (coordinate("x", &pkey.x)?, coordinate("y", &pkey.y)?);
-        Ok(Self { implementation_id, instance_id, curve, x, y })
+        let (x, y) = (coordinate("x", &jwk.x)?, coordinate("y", &jwk.y)?);
+        Ok(Self { curve, x, y })
     }
 
-    /// The platform's key.
+    /// As signatures are verified with it.
     pub fn key(&self) -> Key<'_> {
         Key { curve: self.curve, x: &self.x, y: &self.y }
     }
+}
+
+fn read<T: for<'de> Deserialize<'de>>(json: &[u8]) -> Result<T, Error> {
+    if json.len() > MAX_FILE {
+        return Err(Error::too_long(FIELD, 0, MAX_FILE, json.len()));
+    }
+    serde_json::from_slice(json).map_err(|error| Error::json(FIELD, json, &error))
 }

@@ -46,6 +46,7 @@ pub(crate) const PARSERS: &[(&str, Parser)] = &[
     ("acpi CCEL", |bytes| acpi::Ccel::parse(bytes).is_ok()),
     ("acpi TPM2", |bytes| acpi::Tpm2::parse(bytes).is_ok()),
     ("cca", |bytes| cca::Token::parse(bytes).is_ok_and(|token| token.realm_claims.key().is_ok())),
+    ("cca platform key", |bytes| cca::PlatformKey::from_json(bytes).is_ok()),
     ("cca store", |bytes| cca::Store::from_json(bytes).is_ok()),
     ("cel", |bytes| cel::Log::parse(bytes).is_ok_and(|log| log.records().count() == log.record_count())),
     ("collateral bundle", |bytes| collateral::Bundle::from_json(bytes).is_ok()),

@@ -13,6 +13,7 @@ def verify(
     at: int,
     event_log: Optional[bytes],
     ima: Optional[bytes],
+    cel: Optional[bytes],
     signature: Optional[bytes],
     pcrs: Optional[bytes],
     key: Optional[bytes],

@@ -23,6 +23,7 @@ def verify(
     at: datetime | int | None = None,
     event_log: bytes | None = None,
     ima: bytes | None = None,
+    cel: bytes | None = None,
     signature: bytes | None = None,
     pcrs: bytes | None = None,
     key: bytes | None = None,
@@ -45,10 +46,12 @@ def verify(
             DER), revocation lists (PEM, DER), a host's SEV-SNP certificate table, Hygon's HSK and CEK.
         roots: What to trust instead of the vendors' built-in roots, by a name that the facts will call it: a root certificate
             (PEM, DER) or Hygon's HRK; for a TPM its attestation key, or the root above the key's certificates; for Arm CCA a
-            store of platforms' keys (JSON). There is nothing built in for TPMs and Arm CCA.
+            platform's key (JWK) or a store of them (JSON). There is nothing built in for TPMs and Arm CCA.
         at: The point in time, with its zone, or in seconds since 1970. `None` is now.
         event_log: The event log that explains the evidence's registers.
         ima: The kernel's IMA list, for a TPM's quote; for a trust domain's, beside its event log.
+        cel: A canonical event log of what was measured behind the others, for a TPM's quote or a trust domain's: systemd's, or
+            one in TLV, JSON or CBOR.
         signature: The signature of a TPM's quote (`TPMT_SIGNATURE`, or as `tpm2_quote -f plain` writes it).
         pcrs: The PCRs of a TPM's quote, as tpm2-tools write them.
         key: The attestation key of a TPM's quote, where several are named in `roots`.
@@ -72,6 +75,7 @@ def verify(
             at=_point(at),
             event_log=event_log,
             ima=ima,
+            cel=cel,
             signature=signature,
             pcrs=pcrs,
             key=key,

@@ -63,6 +63,15 @@ class RuntimeEvent(TypedDict):
     content: str
 
 
+class CanonicalLog(TypedDict):
+    """How far evidence covers a canonical event log."""
+
+    records: int
+    records_behind: int
+    nv_records: int
+    contradicted: List[int]
+
+
 class _Log(TypedDict):
     present: bool
     enforced: List[str]
@@ -80,6 +89,7 @@ class Log(_Log, total=False):
     events_behind: int
     ima_lines_behind: int
     ima_padded: List[str]
+    cel: CanonicalLog
 
 
 class _TdxClaims(TypedDict):

@@ -8,7 +8,9 @@ use crate::inspect::{MAX_FILE, instead_of_evidence};
 use crate::output::{Outcome, Output};
 use anyhow::Result;
 use request::Files;
+pub(super) use request::unusable;
 use sealwright_verify::any::{Kind, Reason, UNDEMANDING, Verdict};
+use sealwright_verify::replay::CelCheck;
 use sealwright_verify::{Error, Facts, TcbStatus};
 use sealwright_wire::time::UnixTime;
 use std::fmt::{self, Display};
@@ -28,7 +30,7 @@ pub(crate) fn run(args: &args::Verify, output: Output) -> Result<Outcome> {
         }
         None => Err(Error::NotEvidence { found: instead_of_evidence(&bytes) }.into()),
     };
-    let verdict = Verdict::of(facts, args.require).map_err(request::unusable)?;
+    let verdict = Verdict::of(facts, args.require).map_err(unusable)?;
     let required = args.require.unwrap_or(UNDEMANDING);
     output.result(&verdict, Told { verdict: &verdict, kind: evidence.map(|(kind, _)| kind), required })?;
     Ok(if verdict.accepted { Outcome::Yes } else { Outcome::No })
@@ -107,15 +109,26 @@ impl Told<'_> {
                 members.fold(Fields::new(), |fields, (name, claims)| fields.with(name.clone(), claims.clone()))
             )?;
         }
-        match facts.log() {
-            Some(log) => writeln!(
-                f,
-                "event log: {} records explain {}",
-                log.events(),
-                log.enforced().collect::<Vec<_>>().join(", ")
-            ),
-            None => Ok(()),
-        }
+        logs(f, facts)
+    }
+}
+
+/// What the logs explain, and how far they are covered.
+fn logs(f: &mut fmt::Formatter<'_>, facts: &Facts) -> fmt::Result {
+    let join = |names: &mut dyn Iterator<Item = &'static str>| names.collect::<Vec<_>>().join(", ");
+    let (explained, events, cel) = match (facts.log(), facts.pcr_log()) {
+        (Some(log), _) => (join(&mut log.enforced()), log.events(), log.cel()),
+        (None, Some(log)) => (join(&mut log.enforced()), log.events(), log.cel()),
+        (None, None) => return Ok(()),
+    };
+    let explained = if explained.is_empty() { "nothing" } else { &explained };
+    match cel {
+        Some(CelCheck { records, records_behind, .. }) => writeln!(
+            f,
+            "logs: {events} records of the event log and {records} of the canonical log explain {explained}; \
+             {records_behind} of the latter are behind the evidence"
+        ),
+        None => writeln!(f, "event log: {events} records explain {explained}"),
     }
 }
 

@@ -17,6 +17,7 @@ pub(super) struct Files {
     roots: Vec<(String, Vec<u8>)>,
     event_log: Option<Vec<u8>>,
     ima: Option<Vec<u8>>,
+    cel: Option<Vec<u8>>,
     signature: Option<Vec<u8>>,
     pcrs: Option<Vec<u8>>,
     key: Option<Vec<u8>>,
@@ -47,6 +48,7 @@ impl Files {
             roots: args.anchors.iter().map(root).collect::<Result<_>>()?,
             event_log: file(&args.event_log)?,
             ima: file(&args.ima)?,
+            cel: file(&args.cel)?,
             signature: file(&args.signature)?,
             pcrs: file(&args.pcrs)?,
             key: file(&args.key)?,
@@ -62,6 +64,7 @@ impl Files {
             roots: roots.collect(),
             event_log: self.event_log.as_deref(),
             ima: self.ima.as_deref(),
+            cel: self.cel.as_deref(),
             signature: self.signature.as_deref(),
             pcrs: self.pcrs.as_deref(),
             key: self.key.as_deref(),
@@ -113,6 +116,7 @@ const fn option(beside: Beside) -> &'static str {
     match beside {
         Beside::EventLog => "--event-log",
         Beside::Ima => "--ima",
+        Beside::Cel => "--cel",
         Beside::Signature => "--signature",
         Beside::Pcrs => "--pcrs",
         Beside::Key => "--key",
@@ -122,7 +126,7 @@ const fn option(beside: Beside) -> &'static str {
 }
 
 /// A request that makes no sense, in the command line's words; or what is wrong with a file.
-pub(super) fn unusable(error: any::Error) -> Error {
+pub(in crate::commands) fn unusable(error: any::Error) -> Error {
     let option = match &error {
         any::Error::Missing { missing, .. } => match missing {
             Missing::Signature => "--signature FILE",
