@@ -168,7 +168,7 @@ fn an_extended_report_s_own_fields_are_facts_of_the_domain_and_of_its_launch() {
     assert_eq!(extended.init_tee_fmspc.0, [FMSPC.as_slice(), &[0; 6]].concat()[..]);
     assert_eq!((extended.vm_id, extended.dev_info), (0, Digest([0; 48])), "no partition, no device");
     assert_eq!(extended.init_service_td_hash, extended.cur_service_td_hash);
-    assert!(!launched.servtd_ext);
+    assert!(!launched.attribute_bits.servtd_ext);
     let other = claims(&domains[1]).extended.unwrap();
     assert_ne!(extended.td_id, other.td_id, "two domains, and nothing else tells them apart");
     assert_eq!(other.init_cpu_svn, extended.init_cpu_svn);

@@ -226,12 +226,9 @@ pub struct TdxClaims {
     pub mr_owner: Digest<48>,
     pub mr_owner_config: Digest<48>,
     pub tee_tcb_svn: Digest<16>,
-    /// Whether the host is kept from injecting #VE by taking pages away (bit 28 of the attributes).
-    pub sept_ve_disable: bool,
-    /// Whether the domain may be migrated to another machine (bit 29 of the attributes).
-    pub migratable: bool,
-    /// Whether service domains may be bound after launch (bit 17 of the attributes); only a `td15ex` report says which.
-    pub servtd_ext: bool,
+    /// The bits of `td_attributes`; as JSON its members are among the others.
+    #[serde(flatten)]
+    pub attribute_bits: TdAttributes,
     /// Layout of the report: `td10`, `td15` or `td15ex`.
     pub body: &'static str,
     /// TDX 1.5 only.
@@ -243,6 +240,47 @@ pub struct TdxClaims {
     /// Extended TDX 1.5 only; as JSON its members are among the others.
     #[serde(flatten)]
     pub extended: Option<TdxExtendedClaims>,
+}
+
+/// The attributes of a trust domain; names as in [`sealwright_wire::tdx::TdAttributes`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[allow(missing_docs)] // bits are documented where their layout is
+#[non_exhaustive]
+pub struct TdAttributes {
+    pub debug: bool,
+    pub hgs_plus_prof: bool,
+    pub perf_prof: bool,
+    pub pmt_prof: bool,
+    pub icssd: bool,
+    /// Only a `td15ex` report says which service domains are bound.
+    pub servtd_ext: bool,
+    pub lass: bool,
+    pub sept_ve_disable: bool,
+    pub migratable: bool,
+    pub pks: bool,
+    pub kl: bool,
+    pub tpa: bool,
+    pub perfmon: bool,
+}
+
+impl From<tdx::TdAttributes> for TdAttributes {
+    fn from(attributes: tdx::TdAttributes) -> Self {
+        Self {
+            debug: attributes.debug(),
+            hgs_plus_prof: attributes.hgs_plus_prof(),
+            perf_prof: attributes.perf_prof(),
+            pmt_prof: attributes.pmt_prof(),
+            icssd: attributes.icssd(),
+            servtd_ext: attributes.servtd_ext(),
+            lass: attributes.lass(),
+            sept_ve_disable: attributes.sept_ve_disable(),
+            migratable: attributes.migratable(),
+            pks: attributes.pks(),
+            kl: attributes.kl(),
+            tpa: attributes.tpa(),
+            perfmon: attributes.perfmon(),
+        }
+    }
 }
 
 /// What only the extended report of TDX 1.5 says; names as in [`sealwright_wire::tdx::ReportBody15Ex`].
@@ -290,7 +328,6 @@ impl TdxClaims {
 
     fn new(body: &'static str, report: &tdx::ReportBody10) -> Self {
         let [rtmr0, rtmr1, rtmr2, rtmr3] = report.rt_mr.map(Digest);
-        let attributes = report.attributes();
         Self {
             mrtd: Digest(report.mr_td),
             rtmr0,
@@ -306,9 +343,7 @@ impl TdxClaims {
             mr_owner: Digest(report.mr_owner),
             mr_owner_config: Digest(report.mr_owner_config),
             tee_tcb_svn: Digest(report.tee_tcb_svn),
-            sept_ve_disable: attributes.sept_ve_disable(),
-            migratable: attributes.migratable(),
-            servtd_ext: attributes.servtd_ext(),
+            attribute_bits: report.attributes().into(),
             body,
             tee_tcb_svn2: None,
             mr_service_td: None,
@@ -327,6 +362,9 @@ pub struct SgxClaims {
     pub isv_prod_id: u16,
     pub isv_svn: u16,
     pub attributes: Digest<16>,
+    /// The parts of `attributes`; as JSON its members are among the others.
+    #[serde(flatten)]
+    pub attribute_bits: SgxAttributes,
     pub misc_select: Digest<4>,
     pub cpu_svn: Digest<16>,
     pub config_id: Digest<64>,
@@ -343,12 +381,45 @@ impl SgxClaims {
             isv_prod_id: report.isv_prod_id.get(),
             isv_svn: report.isv_svn.get(),
             attributes: Digest(report.attributes),
+            attribute_bits: report.attributes().into(),
             misc_select: Digest(report.misc_select.to_bytes()),
             cpu_svn: Digest(report.cpu_svn),
             config_id: Digest(report.config_id),
             config_svn: report.config_svn.get(),
             isv_ext_prod_id: Digest(report.isv_ext_prod_id),
             isv_family_id: Digest(report.isv_family_id),
+        }
+    }
+}
+
+/// The attributes of an enclave; names as in [`sealwright_wire::sgx::Attributes`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[allow(missing_docs)] // bits are documented where their layout is
+#[non_exhaustive]
+pub struct SgxAttributes {
+    pub init: bool,
+    pub debug: bool,
+    pub mode64bit: bool,
+    pub provision_key: bool,
+    pub einittoken_key: bool,
+    pub cet: bool,
+    pub kss: bool,
+    pub aex_notify: bool,
+    pub xfrm: Digest<8>,
+}
+
+impl From<sgx::Attributes> for SgxAttributes {
+    fn from(attributes: sgx::Attributes) -> Self {
+        Self {
+            init: attributes.init(),
+            debug: attributes.debug(),
+            mode64bit: attributes.mode64bit(),
+            provision_key: attributes.provision_key(),
+            einittoken_key: attributes.einittoken_key(),
+            cet: attributes.cet(),
+            kss: attributes.kss(),
+            aex_notify: attributes.aex_notify(),
+            xfrm: Digest(attributes.xfrm()),
         }
     }
 }

@@ -83,7 +83,7 @@ pub use certificate::P256_KEY_INFO;
 pub use collateral::Collateral;
 pub use csv::{CsvClaims, CsvError, CsvExtendedClaims, CsvOwner, CsvPolicy};
 pub use error::{Error, Part};
-pub use facts::{Claims, Facts, SgxClaims, Tcb, TdxClaims, TdxExtendedClaims};
+pub use facts::{Claims, Facts, SgxAttributes, SgxClaims, Tcb, TdAttributes, TdxClaims, TdxExtendedClaims};
 pub use held_data::HeldDataError;
 pub use issue::{CrlIssue, CrlNumber, Issue};
 pub use nitro::NitroClaims;

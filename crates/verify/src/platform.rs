@@ -284,7 +284,7 @@ fn check_tee(collateral: &Collateral, quote: &Quote<'_>) -> Result<(), Error> {
 
 fn debug(body: &Body<'_>) -> bool {
     match (body.sgx(), body.td()) {
-        (Some(report), _) => report.debug(),
+        (Some(report), _) => report.attributes().debug(),
         (None, Some(report)) => report.attributes().under_debug(),
         (None, None) => true,
     }

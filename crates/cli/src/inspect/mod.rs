@@ -13,7 +13,7 @@ mod tpm;
 pub(crate) use any_log::{AnyLog, decoded};
 pub(crate) use log::{is_tdx, register_name};
 
-use crate::fields::Fields;
+use crate::fields::{Fields, Value};
 use anyhow::{Context, Result, bail};
 use sealwright_channel::seal::{self, Sealed};
 use sealwright_verify::any::{Kind, hex_text};
@@ -26,6 +26,7 @@ use sealwright_wire::sgx;
 use sealwright_wire::snp::CertificateTable;
 use sealwright_wire::tdx::{ReportMac, TdReport};
 use sealwright_wire::tpm::{Public, Signature, tools};
+use serde::Serialize;
 use std::io::{BufRead, Read};
 use std::path::Path;
 use x509_cert::Certificate;
@@ -117,6 +118,11 @@ fn inspect(bytes: &[u8]) -> Result<Inspected> {
     )
 }
 
+/// A structure under the names that `verify` gives its members.
+fn named(value: impl Serialize) -> Result<Value> {
+    Ok(serde_json::to_value(value)?.into())
+}
+
 fn recognise(bytes: &[u8]) -> Option<Result<Inspected>> {
     RECOGNISERS.iter().find_map(|recogniser| recogniser(bytes))
 }
@@ -159,7 +165,7 @@ fn event_log(bytes: &[u8]) -> Option<Result<Inspected>> {
 fn td_report(bytes: &[u8]) -> Option<Result<Inspected>> {
     let (report, rest) = TdReport::ref_from_prefix(bytes).ok()?;
     let of_tdx = report.mac.report_type.get().to_le_bytes().first() == Some(&ReportMac::TYPE_TDX);
-    (of_tdx && rest.is_empty()).then(|| Ok(Inspected::new("Intel TDX report (TDREPORT)", quote::td_report(report))))
+    (of_tdx && rest.is_empty()).then(|| Ok(Inspected::new("Intel TDX report (TDREPORT)", quote::td_report(report)?)))
 }
 
 /// A TDREPORT whose first bytes were lost, as dumps of a driver's buffer have it: the module's information is found by its VALID
@@ -178,7 +184,7 @@ fn headless_td_report(bytes: &[u8]) -> Option<Result<Inspected>> {
             && report.td_info.reserved == [0; 64];
         fits.then(|| {
             let kind = format!("Intel TDX report (TDREPORT) without its first {missing} bytes");
-            Ok(Inspected::new(kind, quote::td_report(&report)))
+            Ok(Inspected::new(kind, quote::td_report(&report)?))
         })
     })
 }
@@ -255,7 +261,7 @@ fn tpm_pcrs_in_text(bytes: &[u8]) -> Option<Result<Inspected>> {
 /// A REPORT of an enclave, which has nothing of its own to be known by but its length and its reserved fields: one of zeros is no report.
 fn sgx_report(bytes: &[u8]) -> Option<Result<Inspected>> {
     let report = sgx::Report::parse(bytes).ok().filter(|report| report.body.mr_enclave != [0; 32])?;
-    Some(Ok(Inspected::new("Intel SGX report (REPORT)", quote::sgx_report(report))))
+    Some(quote::sgx_report(report).map(|fields| Inspected::new("Intel SGX report (REPORT)", fields)))
 }
 
 fn pem(bytes: &[u8]) -> Option<Result<Inspected>> {

@@ -97,9 +97,19 @@ class _TdxClaims(TypedDict):
     mr_owner: str
     mr_owner_config: str
     tee_tcb_svn: str
+    debug: bool
+    hgs_plus_prof: bool
+    perf_prof: bool
+    pmt_prof: bool
+    icssd: bool
+    servtd_ext: bool
+    lass: bool
     sept_ve_disable: bool
     migratable: bool
-    servtd_ext: bool
+    pks: bool
+    kl: bool
+    tpa: bool
+    perfmon: bool
     body: Literal["td10", "td15", "td15ex"]
 
 
@@ -128,6 +138,15 @@ class SgxClaims(TypedDict):
     isv_prod_id: int
     isv_svn: int
     attributes: str
+    init: bool
+    debug: bool
+    mode64bit: bool
+    provision_key: bool
+    einittoken_key: bool
+    cet: bool
+    kss: bool
+    aex_notify: bool
+    xfrm: str
     misc_select: str
     cpu_svn: str
     config_id: str
