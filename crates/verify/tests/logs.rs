@@ -447,17 +447,18 @@ fn real_logs_tell_kernel_initrd_and_command_line() {
     let Some(bytes) = log_of("tpm/google/ubuntu-2404-amd-sevsnp.bin") else { return };
     let boot = boot_of(&bytes, SHA256);
     let kernel = boot.kernel.clone().unwrap();
-    assert_eq!(kernel.path, "/vmlinuz-6.8.0-1010-gcp");
+    assert_eq!(kernel.path.as_deref(), Some("/vmlinuz-6.8.0-1010-gcp"));
     assert_eq!(kernel.digest.as_ref().unwrap().len(), 64);
     assert!(boot.command_lines[0].starts_with("/vmlinuz-6.8.0-1010-gcp root=PARTUUID="));
     assert_eq!((boot.attempts, boot.exit_boot_services, boot.disk.is_some()), (1, true, true));
     let bytes = log_of("ccel/evidence-api/ccel_data.bin").unwrap();
     let boot = boot_of(&bytes, SHA384);
-    assert_eq!(boot.kernel.unwrap().path, "/boot/vmlinuz-6.2.16-v5.2.mvp42-generic");
-    assert_eq!(boot.initrds[0].path, "/boot/initrd.img-6.2.16-v5.2.mvp42-generic");
+    assert_eq!(boot.kernel.unwrap().path.as_deref(), Some("/boot/vmlinuz-6.2.16-v5.2.mvp42-generic"));
+    assert_eq!(boot.initrds[0].path.as_deref(), Some("/boot/initrd.img-6.2.16-v5.2.mvp42-generic"));
     let bytes = log_of("../tpm-quote/qemu-swtpm/ng/binary_bios_measurements").unwrap();
     let boot = boot_of(&bytes, SHA256);
     assert_eq!((boot.initrds.len(), boot.command_line_digests.len()), (1, 1), "Linux' stub measures both");
+    assert_eq!(boot.initrds[0].path, None, "and names no file");
     assert!(boot.kernel.is_some() && boot.command_lines.is_empty());
     // Of systemd-boot, in UTF-16 whose terminator was measured whole and logged in half.
     let bytes = log_of("tpm/google/arch-linux-workstation.bin").unwrap();
