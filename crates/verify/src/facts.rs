@@ -8,7 +8,7 @@ use serde::{Serialize, Serializer, ser::SerializeMap};
 
 /// What a vendor's hardware vouches for: made by verification alone, so that holding one proves that it happened.
 ///
-/// As JSON (the policy's input): `tee`, `anchor`, `at`, `collateral_expires`, `tcb` (where the vendor judges security versions), `debug`, `report_data`,
+/// As JSON (the policy's input): `tee`, `anchor`, `at`, `collateral_expires`, `tcb` (where the vendor judges security versions), `debug` (where evidence tells), `report_data`,
 /// `evidence_sha384`, `quote_version` (of a quote), `trailing_bytes`, then the claims under the name of their kind ([`Claims`]), then
 /// `log`. Bytes are lower-case hex, times RFC 3339.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -19,7 +19,8 @@ pub struct Facts {
     pub(crate) collateral_expires: UnixTime,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) tcb: Option<Tcb>,
-    pub(crate) debug: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) debug: Option<bool>,
     #[serde(serialize_with = "hex::serialize")]
     pub(crate) report_data: Vec<u8>,
     pub(crate) evidence_sha384: Digest<48>,
@@ -61,8 +62,9 @@ impl Facts {
     }
 
     /// Whether the host may look into the environment: an enclave's DEBUG bit, any bit of the "under debug" group of a trust domain (debug,
-    /// profiling), DEBUG in the policy of an SEV-SNP guest, a CSV guest's policy without NODBG.
-    pub const fn debug(&self) -> bool {
+    /// profiling), DEBUG in the policy of an SEV-SNP guest, a CSV guest's policy without NODBG. `None` where evidence cannot tell: a TPM's and a
+    /// GPU's.
+    pub const fn debug(&self) -> Option<bool> {
         self.debug
     }
 

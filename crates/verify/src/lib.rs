@@ -31,7 +31,7 @@
 //! let collateral = Collateral::verify(&bundle, &Anchors::vendor(), at)?;
 //! let quote = std::fs::read("quote")?;
 //! let facts = verify(&Evidence::parse(&quote, None)?, &collateral, at)?;
-//! assert!(!facts.debug(), "{:?} under {}", facts.tcb().map(|tcb| tcb.status), facts.anchor().name);
+//! assert_eq!(facts.debug(), Some(false), "{:?} under {}", facts.tcb().map(|tcb| tcb.status), facts.anchor().name);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 #![forbid(unsafe_code)]

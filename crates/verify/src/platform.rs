@@ -133,7 +133,7 @@ impl Platform {
             at,
             collateral_expires: self.window.until(),
             tcb: Some(self.evaluate(quote, qe_level)?),
-            debug: debug(&quote.body),
+            debug: Some(debug(&quote.body)),
             report_data: quote.body.report_data().to_vec(),
             evidence_sha384: hash::sha384(&[quote.without_trailing()]),
             quote_version: Some(quote.header.version.get()),

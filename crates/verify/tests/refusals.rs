@@ -25,7 +25,7 @@ fn the_site_as_it_is_is_accepted() {
         assert_eq!(facts.tcb().unwrap().status, TcbStatus::UpToDate);
         assert_eq!(facts.anchor().kind, AnchorKind::Configured);
         assert_eq!(facts.report_data(), &[0x5a; 64]);
-        assert!(!facts.debug());
+        assert_eq!(facts.debug(), Some(false));
         assert_eq!(facts.tcb().unwrap().smt_enabled, Some(true));
         assert_eq!(facts.tcb().unwrap().evaluation_number, 17);
     }
@@ -591,11 +591,11 @@ fn debug_is_a_fact() {
     for (byte, bits) in [(0, 0x01), (0, 0x10), (0, 0x40)] {
         let mut site = Site::tdx();
         site.td().td_attributes[byte] |= bits;
-        assert!(site.verify().unwrap().debug(), "{bits:#04x}");
+        assert_eq!(site.verify().unwrap().debug(), Some(true), "{bits:#04x}");
     }
     let mut site = Site::sgx();
     site.enclave().attributes[0] = 0x02;
-    assert!(site.verify().unwrap().debug());
+    assert_eq!(site.verify().unwrap().debug(), Some(true));
 }
 
 /// The name of each bit, and its number (Intel TDX Module ABI Specification, "ATTRIBUTES").

@@ -505,7 +505,6 @@ class _Facts(TypedDict):
     anchor: Anchor
     at: str
     collateral_expires: str
-    debug: bool
     report_data: str
     evidence_sha384: str
     trailing_bytes: int
@@ -520,6 +519,8 @@ class Facts(_Facts, _Azure, total=False):
 
     tcb: Tcb
     """Absent where the vendor does not rate security versions: all but Intel."""
+    debug: bool
+    """Whether the host may look into the environment; absent where evidence cannot tell: a TPM's and a GPU's."""
     quote_version: int
     sgx: SgxClaims
     tdx: TdxClaims
