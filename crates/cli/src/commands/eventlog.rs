@@ -2,14 +2,16 @@ mod yaml;
 
 use crate::args::{EventLogCommand, EventLogReplay, EventLogShow, LogFormat, nonsense};
 use crate::fields::{Fields, Told};
-use crate::inspect::{AnyLog, MAX_FILE, decoded, is_tdx, register_name};
+use crate::inspect::{AnyLog, MAX_FILE, is_tdx, register_name};
 use crate::output::{Outcome, Output};
 use anyhow::{Context, Result, bail};
+use sealwright_verify::any::decoded;
 use sealwright_verify::hash::Hash;
 use sealwright_verify::replay::{self, Boot, Register, Replay};
 use sealwright_wire::cel;
 use sealwright_wire::quote::Quote;
 use sealwright_wire::tcg2::{AlgorithmId, Log};
+use std::borrow::Cow;
 use std::path::Path;
 
 /// The banks of a kernel's list that is not behind a firmware's log.
@@ -26,8 +28,14 @@ pub(crate) fn run(command: &EventLogCommand, output: Output) -> Result<Outcome> 
     }
 }
 
+/// A log, which may be written as hex or base64.
 fn read(path: &Path) -> Result<Vec<u8>> {
-    crate::files::read(path, MAX_FILE).map(decoded)
+    let bytes = crate::files::read(path, MAX_FILE)?;
+    let written = match decoded(&bytes) {
+        Cow::Owned(decoded) => Some(decoded),
+        Cow::Borrowed(_) => None,
+    };
+    Ok(written.unwrap_or(bytes))
 }
 
 fn show(args: &EventLogShow, output: Output) -> Result<Outcome> {

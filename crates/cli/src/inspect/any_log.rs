@@ -3,8 +3,6 @@
 use super::log;
 use crate::fields::{Fields, Rows, Value};
 use anyhow::{Context, Result, bail};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use sealwright_verify::replay::{self, DataMatch};
 use sealwright_wire::cel::{self, Content, Encoding, Record, Register};
 use sealwright_wire::ima::{self, Entry, Form};
@@ -121,17 +119,6 @@ impl<'a> AnyLog<'a> {
             }
         }
     }
-}
-
-/// A log that was written as base64, as it was before.
-pub(crate) fn decoded(bytes: Vec<u8>) -> Vec<u8> {
-    let text = bytes.trim_ascii();
-    let letters = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'\r' | b'\n');
-    if text.is_empty() || !text.iter().all(letters) {
-        return bytes;
-    }
-    let joined: Vec<u8> = text.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
-    STANDARD.decode(joined).unwrap_or(bytes)
 }
 
 /// The entries of a list that was read before.

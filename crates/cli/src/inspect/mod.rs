@@ -10,13 +10,13 @@ mod log;
 mod quote;
 mod tpm;
 
-pub(crate) use any_log::{AnyLog, decoded};
+pub(crate) use any_log::AnyLog;
 pub(crate) use log::{is_tdx, register_name};
 
 use crate::fields::{Fields, Value};
 use anyhow::{Context, Result, bail};
 use sealwright_channel::seal::{self, Sealed};
-use sealwright_verify::any::{Kind, hex_text};
+use sealwright_verify::any::{Kind, decoded, hex_text};
 use sealwright_wire::acpi::Ccel;
 use sealwright_wire::csv::{self, CaCertificate, HskCek};
 use sealwright_wire::hcl;
@@ -27,6 +27,7 @@ use sealwright_wire::snp::CertificateTable;
 use sealwright_wire::tdx::{ReportMac, TdReport};
 use sealwright_wire::tpm::{Public, Signature, tools};
 use serde::Serialize;
+use std::borrow::Cow;
 use std::io::{BufRead, Read};
 use std::path::Path;
 use x509_cert::Certificate;
@@ -103,8 +104,7 @@ fn inspect(bytes: &[u8]) -> Result<Inspected> {
     if let Some((kind, decoded)) = Kind::of_text(bytes) {
         return evidence::of(kind, &decoded);
     }
-    let decoded = decoded(bytes.to_vec());
-    if decoded != bytes
+    if let Cow::Owned(decoded) = decoded(bytes)
         && let Some(found) = recognise(&decoded)
     {
         return found.map(|found| Inspected::new(format!("{}, in base64", found.kind), found.fields));
