@@ -157,8 +157,8 @@ fn ccel_table(bytes: &[u8]) -> Option<Result<Inspected>> {
 
 fn event_log(bytes: &[u8]) -> Option<Result<Inspected>> {
     log::looks_like_tcg2(bytes).then(|| {
-        let log = sealwright_wire::tcg2::Log::parse(bytes)?;
-        Ok(Inspected::new(log::kind(&log), log::events(&log)))
+        let log = AnyLog::Firmware(sealwright_wire::tcg2::Log::parse(bytes)?);
+        Ok(Inspected::new(log.kind(), log.fields()))
     })
 }
 
