@@ -103,6 +103,15 @@ fn logs_of_every_kind_are_named_and_replayed() {
 }
 
 #[test]
+fn a_log_without_the_registers_hash_is_not_held_against_a_quote() {
+    let Some(vectors) = support::vectors() else { return };
+    let log = vectors.join("eventlog/tpm/google/debian-10.bin");
+    let quote = vectors.join("quote/tdx/dcap-qvl-tdx-quote/tdx_quote");
+    let run = sealwright(&["eventlog", "replay", log.to_str().unwrap(), "--quote", quote.to_str().unwrap()]);
+    assert!(run.code == 3 && run.stderr.contains("no sha384 bank"), "{}{}", run.stdout, run.stderr);
+}
+
+#[test]
 fn the_kernels_list_is_replayed_behind_the_firmwares_log() {
     let Some(vectors) = support::vectors() else { return };
     let folder = vectors.join("tpm-quote/qemu-swtpm/ng");

@@ -109,6 +109,10 @@ fn replay(args: &EventLogReplay, output: Output) -> Result<Outcome> {
     let Some(td) = quote.body.td() else {
         bail!("{} is a quote of {}, which has no RTMRs", path.display(), quote.tee().name())
     };
+    if !replayed.banks().any(|bank| bank == AlgorithmId::SHA384) {
+        return Err(replay::Error::NoBank(AlgorithmId::SHA384))
+            .with_context(|| format!("cannot hold {shown} against a quote"));
+    }
     let differing: Vec<_> =
         (1..).zip(&td.rt_mr).filter_map(|(mr_index, quoted)| difference(&replayed, mr_index, quoted)).collect();
     let outcome = if differing.is_empty() { Outcome::Yes } else { Outcome::No };
