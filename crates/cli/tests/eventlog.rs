@@ -102,6 +102,69 @@ fn logs_of_every_kind_are_named_and_replayed() {
     assert!(refused.code == 3 && refused.stderr.contains("tables/data/CCEL"), "{}", refused.stderr);
 }
 
+/// What a list of these lines is told as, in JSON and in text.
+fn told(lines: &str) -> (Vec<Value>, String) {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(file.path(), lines).unwrap();
+    let path = file.path().to_str().unwrap();
+    let shown = sealwright(&["eventlog", "show", "--json", path]);
+    assert_eq!(shown.code, 0, "{}", shown.stderr);
+    assert_eq!(sealwright(&["inspect", "--json", path]).json()["fields"]["list"], shown.json()["list"]);
+    (shown.json()["list"].as_array().unwrap().clone(), sealwright(&["eventlog", "show", path]).stdout)
+}
+
+/// The words of a line behind the template's name, as fields under these names.
+fn assert_fields(line: &str, names: &[&str], told: &Value, text: &str) {
+    let words: Vec<_> = line.split(' ').collect();
+    assert_eq!((&told["template_digest"], &told["template"]), (&words[1].into(), &words[2].into()));
+    assert_eq!(words.len(), 3 + names.len(), "{line}");
+    for (name, word) in names.iter().zip(&words[3..]) {
+        assert_eq!(told[name], *word, "{name} of {line}");
+        assert!(
+            text.lines().any(|shown| shown.trim_start().strip_prefix(name).is_some_and(|rest| rest.trim() == *word))
+        );
+    }
+    assert_eq!(told.as_object().unwrap().len(), 4 + names.len(), "{told}");
+}
+
+#[test]
+fn an_entry_of_the_kernels_list_is_shown_with_every_field_of_its_template() {
+    let Some(vectors) = support::vectors() else { return };
+    let names: [(&str, &[&str]); 6] = [
+        ("ima", &["d", "n"]),
+        ("ima-ng", &["d-ng", "n-ng"]),
+        ("ima-sig-rsa", &["d-ng", "n-ng", "sig"]),
+        ("ima-sig-ec", &["d-ng", "n-ng", "sig"]),
+        ("ima-sig-missing", &["d-ng", "n-ng", "sig"]),
+        ("ima-buf", &["d-ng", "n-ng", "buf"]),
+    ];
+    let entries = json(&vectors.join("eventlog/ima/keylime/entries.json"));
+    assert_eq!(entries["valid"].as_object().unwrap().len(), names.len());
+    for (entry, names) in names {
+        let line = entries["valid"][entry]["line"].as_str().unwrap();
+        let (list, text) = told(line);
+        assert_fields(line, names, &list[0], &text);
+    }
+    let (zero, file) = ("0".repeat(40), "ab".repeat(32));
+    for (fields, names) in [
+        (
+            format!("ima-modsig sha256:{file} /a 0302 sha256:{file} 3082"),
+            &["d-ng", "n-ng", "sig", "d-modsig", "modsig"][..],
+        ),
+        (format!("ima-sigv2 verity:sha256:{file} /a 0302"), &["d-ngv2", "n-ng", "sig"]),
+        (
+            format!("evm-sig sha256:{file} /a 05 security.ima 21000000 0404 0 1000 33188"),
+            &["d-ng", "n-ng", "evmsig", "xattrnames", "xattrlengths", "xattrvalues", "iuid", "igid", "imode"],
+        ),
+        (format!("ima-dep-cgn runc:sh /docker/1 sha256:{file} /a"), &["dep", "cgn", "d-ng", "n-ng"]),
+        (format!("ima-cgpath runc:sh /docker/1 sha256:{file} /a"), &["dep", "cg-path", "d-ng", "n-ng"]),
+    ] {
+        let line = format!("10 {zero} {fields}");
+        let (list, text) = told(&line);
+        assert_fields(&line, names, &list[0], &text);
+    }
+}
+
 #[test]
 fn a_log_without_the_registers_hash_is_not_held_against_a_quote() {
     let Some(vectors) = support::vectors() else { return };

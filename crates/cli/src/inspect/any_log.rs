@@ -5,7 +5,7 @@ use crate::fields::{Fields, Rows, Value};
 use anyhow::{Context, Result, bail};
 use sealwright_verify::replay::{self, DataMatch};
 use sealwright_wire::cel::{self, Content, Encoding, Record, Register};
-use sealwright_wire::ima::{self, Entry, Form};
+use sealwright_wire::ima::{self, Entry, Field, Form};
 use sealwright_wire::tcg2::{Log, event_type};
 
 /// Longest text of a record, in characters.
@@ -127,16 +127,21 @@ fn ima_entries(bytes: &[u8]) -> Box<dyn Iterator<Item = Value> + '_> {
 }
 
 fn ima_entry(entry: &Entry<'_>) -> Fields {
-    Fields::new()
+    let fields = Fields::new()
         .with("pcr", entry.pcr)
         .with("template", entry.template)
         .hex("template_digest", &entry.template_digest)
-        .with_some(
-            "file_digest",
-            entry.file_digest().map(|(algorithm, digest)| format!("{algorithm}:{}", hex::encode(digest))),
-        )
-        .with_some("path", entry.path().map(|path| String::from_utf8_lossy(path).into_owned()))
-        .with("violation", entry.is_violation())
+        .with("violation", entry.is_violation());
+    entry.fields.iter().fold(fields, |fields, field| fields.with(field.name, ima_field(field)))
+}
+
+/// A field as the ASCII list has it.
+fn ima_field(field: &Field<'_>) -> String {
+    let mut text = Vec::new();
+    match field.to_ascii(&mut text) {
+        Ok(()) => String::from_utf8_lossy(&text).into_owned(),
+        Err(_) => hex::encode(&field.data),
+    }
 }
 
 /// The records of a log that was read before.
