@@ -3,7 +3,7 @@
 use super::log;
 use crate::fields::{Fields, Rows, Value};
 use anyhow::{Context, Result, bail};
-use sealwright_verify::replay::{self, DataMatch};
+use sealwright_verify::replay;
 use sealwright_wire::cel::{self, Content, Encoding, Record, Register};
 use sealwright_wire::ima::{self, Entry, Field, Form};
 use sealwright_wire::tcg2::{Log, event_type};
@@ -156,11 +156,6 @@ fn canonical(place: usize, record: &Record<'_>) -> Fields {
         Register::Pcr(pcr) => format!("pcr{pcr}"),
         Register::NvIndex(index) => format!("nv{index:#010x}"),
     };
-    let measured = match replay::cel_matches_digest(record) {
-        DataMatch::Yes => Some(true),
-        DataMatch::No => Some(false),
-        DataMatch::NotApplicable => None,
-    };
     let (kind, about) = said(&record.content);
     Fields::new()
         .with("index", place)
@@ -168,7 +163,7 @@ fn canonical(place: usize, record: &Record<'_>) -> Fields {
         .with("register", register)
         .with("type", kind)
         .with("digests", digests.collect::<Vec<_>>())
-        .with_some("content_is_what_was_measured", measured)
+        .with_some("content_is_what_was_measured", log::is_measured(replay::cel_matches_digest(record)))
         .with("about", about)
 }
 
@@ -177,7 +172,7 @@ fn said(content: &Content<'_>) -> (String, String) {
     match content {
         Content::PcClient { event_type, data } => {
             let name = event_type::name(*event_type);
-            (name.map_or_else(|| format!("{event_type:#x}"), str::to_owned), text_or_length(data))
+            (name.map_or_else(|| format!("{event_type:#x}"), str::to_owned), log::described(data))
         }
         Content::ImaTemplate { name, data } => (format!("ima_template {name}"), format!("{} bytes", data.len())),
         Content::Systemd(said) => {
@@ -185,10 +180,6 @@ fn said(content: &Content<'_>) -> (String, String) {
                 said.event_type.as_deref().map_or_else(|| "systemd".to_owned(), |kind| format!("systemd {kind}"));
             (kind, said.text.as_deref().unwrap_or_default().chars().take(DESCRIPTION).collect())
         }
-        Content::Other { kind, data } => (kind.clone().into_owned(), text_or_length(data)),
+        Content::Other { kind, data } => (kind.clone().into_owned(), log::described(data)),
     }
-}
-
-fn text_or_length(data: &[u8]) -> String {
-    log::printable(data).unwrap_or_else(|| format!("{} bytes", data.len()))
 }
