@@ -13,6 +13,8 @@ use std::sync::Arc;
 pub(crate) enum Value {
     /// A word, a number, a digest in hex.
     Text(String),
+    /// Bytes that are too many for a line: hex in JSON, their number in text.
+    Bytes(Vec<u8>),
     /// A number.
     Number(Number),
     /// A yes or a no.
@@ -108,7 +110,7 @@ impl Value {
     /// Whether it fits behind its name on one line.
     fn is_short(&self) -> bool {
         match self {
-            Self::Text(_) | Self::Number(_) | Self::Flag(_) => true,
+            Self::Text(_) | Self::Bytes(_) | Self::Number(_) | Self::Flag(_) => true,
             Self::List(list) => list.iter().all(|item| matches!(item, Self::Text(text) if text.len() < 32)),
             Self::Fields(_) => false,
             Self::Rows(rows) => rows.count == 0,
@@ -136,6 +138,7 @@ impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Text(text) => Plain(text).fmt(f),
+            Self::Bytes(bytes) => write!(f, "{} bytes", bytes.len()),
             Self::Number(number) => write!(f, "{number}"),
             Self::Flag(flag) => f.write_str(if *flag { "yes" } else { "no" }),
             Self::List(list) if list.is_empty() => f.write_str("none"),
@@ -147,6 +150,15 @@ impl fmt::Display for Value {
             Self::Rows(rows) if rows.count == 0 => f.write_str("none"),
             Self::Rows(rows) => rows.iter().try_for_each(|row| row.print_item(f, 0)),
         }
+    }
+}
+
+/// Bytes in hex, some at a time.
+struct Hex<'b>(&'b [u8]);
+
+impl fmt::Display for Hex<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.chunks(1024).try_for_each(|chunk| f.write_str(&hex::encode(chunk)))
     }
 }
 
@@ -162,6 +174,7 @@ impl Serialize for Value {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Text(text) => serializer.serialize_str(text),
+            Self::Bytes(bytes) => serializer.collect_str(&Hex(bytes)),
             Self::Number(number) => number.serialize(serializer),
             Self::Flag(flag) => serializer.serialize_bool(*flag),
             Self::List(list) => list.serialize(serializer),
@@ -322,6 +335,14 @@ mod tests {
             .with("body", Fields::new().hex("mrtd", [0xab]))
             .with("advisories", Vec::<String>::new());
         assert_eq!(fields.to_string(), "version     4\ndebug       no\nbody\n  mrtd  ab\nadvisories  none\n");
+    }
+
+    #[test]
+    fn bytes_are_counted_in_text_and_hex_in_json() {
+        let bytes: Vec<u8> = (0..=255).cycle().take(3000).collect();
+        let fields = Fields::new().with("data", Value::Bytes(bytes.clone()));
+        assert_eq!(fields.to_string(), "data  3000 bytes\n");
+        assert_eq!(serde_json::to_string(&fields).unwrap(), format!(r#"{{"data":"{}"}}"#, hex::encode(bytes)));
     }
 
     #[test]

@@ -7,7 +7,7 @@ mod program;
 
 use program::{Run, command, sealwright};
 use sealwright_wire::cel::{Encoding, Log as Cel, Record};
-use sealwright_wire::tcg2::{AlgorithmId, Log, Writer, event_type::*};
+use sealwright_wire::tcg2::{AlgorithmId, Guid, Log, Writer, event_type::*};
 use sealwright_wire::tcg12;
 use serde_json::Value;
 use std::fs;
@@ -88,10 +88,7 @@ fn logs_of_every_kind_are_named_and_replayed() {
         let shown = sealwright(&["eventlog", "show", "--json", path]);
         assert_eq!((shown.code, shown.json()["log"].as_str()), (0, Some(kind)), "{path} {}", shown.stderr);
         if !path.ends_with(".b64") {
-            assert!(
-                sealwright(&["inspect", "--json", path]).json()["kind"].as_str().unwrap().starts_with(&kind[..8]),
-                "{path}"
-            );
+            assert_eq!(sealwright(&["inspect", "--json", path]).json()["kind"], kind, "{path}");
         }
         let replayed = sealwright(&["eventlog", "replay", "--json", path]);
         assert_eq!((replayed.code, replayed.json()["log"].as_str()), (0, Some(kind)), "{path} {}", replayed.stderr);
@@ -104,6 +101,162 @@ fn logs_of_every_kind_are_named_and_replayed() {
     let table = eventlog.join("ccel/go-eventlog/CCEL.bin");
     let refused = sealwright(&["eventlog", "show", table.to_str().unwrap()]);
     assert!(refused.code == 3 && refused.stderr.contains("tables/data/CCEL"), "{}", refused.stderr);
+}
+
+/// What a list of these lines is told as, in JSON and in text.
+fn told(lines: &str) -> (Vec<Value>, String) {
+    let file = NamedTempFile::new().unwrap();
+    fs::write(file.path(), lines).unwrap();
+    let path = file.path().to_str().unwrap();
+    let shown = sealwright(&["eventlog", "show", "--json", path]);
+    assert_eq!(shown.code, 0, "{}", shown.stderr);
+    assert_eq!(sealwright(&["inspect", "--json", path]).json()["fields"]["list"], shown.json()["list"]);
+    (shown.json()["list"].as_array().unwrap().clone(), sealwright(&["eventlog", "show", path]).stdout)
+}
+
+/// The words of a line behind the template's name, as fields under these names.
+fn assert_fields(line: &str, names: &[&str], told: &Value, text: &str) {
+    let words: Vec<_> = line.split(' ').collect();
+    assert_eq!((&told["template_digest"], &told["template"]), (&words[1].into(), &words[2].into()));
+    assert_eq!(words.len(), 3 + names.len(), "{line}");
+    for (name, word) in names.iter().zip(&words[3..]) {
+        assert_eq!(told[name], *word, "{name} of {line}");
+        assert!(
+            text.lines().any(|shown| shown.trim_start().strip_prefix(name).is_some_and(|rest| rest.trim() == *word))
+        );
+    }
+    assert_eq!(told.as_object().unwrap().len(), 4 + names.len(), "{told}");
+}
+
+#[test]
+fn an_entry_of_the_kernels_list_is_shown_with_every_field_of_its_template() {
+    let Some(vectors) = support::vectors() else { return };
+    let names: [(&str, &[&str]); 6] = [
+        ("ima", &["d", "n"]),
+        ("ima-ng", &["d-ng", "n-ng"]),
+        ("ima-sig-rsa", &["d-ng", "n-ng", "sig"]),
+        ("ima-sig-ec", &["d-ng", "n-ng", "sig"]),
+        ("ima-sig-missing", &["d-ng", "n-ng", "sig"]),
+        ("ima-buf", &["d-ng", "n-ng", "buf"]),
+    ];
+    let entries = json(&vectors.join("eventlog/ima/keylime/entries.json"));
+    assert_eq!(entries["valid"].as_object().unwrap().len(), names.len());
+    for (entry, names) in names {
+        let line = entries["valid"][entry]["line"].as_str().unwrap();
+        let (list, text) = told(line);
+        assert_fields(line, names, &list[0], &text);
+    }
+    let (zero, file) = ("0".repeat(40), "ab".repeat(32));
+    for (fields, names) in [
+        (
+            format!("ima-modsig sha256:{file} /a 0302 sha256:{file} 3082"),
+            &["d-ng", "n-ng", "sig", "d-modsig", "modsig"][..],
+        ),
+        (format!("ima-sigv2 verity:sha256:{file} /a 0302"), &["d-ngv2", "n-ng", "sig"]),
+        (
+            format!("evm-sig sha256:{file} /a 05 security.ima 21000000 0404 0 1000 33188"),
+            &["d-ng", "n-ng", "evmsig", "xattrnames", "xattrlengths", "xattrvalues", "iuid", "igid", "imode"],
+        ),
+        (format!("ima-dep-cgn runc:sh /docker/1 sha256:{file} /a"), &["dep", "cgn", "d-ng", "n-ng"]),
+        (format!("ima-cgpath runc:sh /docker/1 sha256:{file} /a"), &["dep", "cg-path", "d-ng", "n-ng"]),
+    ] {
+        let line = format!("10 {zero} {fields}");
+        let (list, text) = told(&line);
+        assert_fields(&line, names, &list[0], &text);
+    }
+}
+
+/// A device path as Trustee has it, in the text form of the UEFI specification.
+fn device_path(nodes: &Value) -> String {
+    let node = |node: &Value| {
+        let node = node.as_str().unwrap();
+        let (kind, inside) = node.strip_suffix(')').unwrap().split_once('(').unwrap();
+        match (kind, inside.split_once(',')) {
+            ("ACPI", Some(("PNP0A03", uid))) => format!("PciRoot(0x{uid})"),
+            ("Pci", Some((function, device))) => format!("Pci(0x{device},0x{function})"),
+            ("VenMedia", Some((guid, ""))) => format!("VenMedia({})", guid.to_lowercase()),
+            ("HD", _) => node.replace(inside, &inside.to_lowercase()).replace(",gpt,", ",GPT,"),
+            ("File", _) => inside.to_owned(),
+            other => panic!("{other:?}"),
+        }
+    };
+    nodes.as_array().unwrap().iter().map(node).collect::<Vec<_>>().join("/")
+}
+
+/// A GUID whose bytes Trustee prints as they lie, in the text form of the UEFI specification.
+fn guid(bytes: &Value) -> String {
+    let bytes = hex::decode(bytes.as_str().unwrap().replace('-', "")).unwrap();
+    Guid(bytes.try_into().unwrap()).to_string()
+}
+
+/// What a record says, as Trustee tells it and as it is told here.
+fn assert_told(ours: &Value, theirs: &Value) {
+    use base64::{Engine, engine::general_purpose::STANDARD};
+    let bytes = |text: &Value| hex::encode(STANDARD.decode(text.as_str().unwrap()).unwrap());
+    let (about, data) = (ours["about"].as_str().unwrap(), ours["data"].as_str().unwrap());
+    assert_eq!(data, bytes(&theirs["event"]));
+    let mut details = theirs["details"].as_object().unwrap().clone();
+    if let Some(nodes) = details.remove("device_paths") {
+        assert_eq!(about, device_path(&nodes));
+    }
+    if let Some(name) = details.remove("unicode_name") {
+        let (owner, length) =
+            (guid(&details.remove("variable_name").unwrap()), &details.remove("variable_data_length").unwrap());
+        assert_eq!(about, format!("{} of {owner}, {length} bytes", name.as_str().unwrap()));
+        assert_eq!(details.remove("unicode_name_length").unwrap(), name.as_str().unwrap().len());
+        let content = bytes(&details.remove("variable_data").unwrap());
+        assert!(data.ends_with(&content) && *length == content.len() / 2, "{about}");
+    }
+    if let Some(text) = details.remove("string") {
+        let text = text.as_str().unwrap();
+        let same = match text {
+            // Data that is no text: a domain's HOB, and a table whose structure is not read here.
+            "" | "TdxTable" => about == format!("{} bytes", data.len() / 2),
+            // A part of the firmware has a place besides, where it is not td-shim's.
+            _ if ours["type"] == "EV_EFI_PLATFORM_FIRMWARE_BLOB2" => about.starts_with(&format!("{text}, ")),
+            // The name of the field that holds the command line is not among the words.
+            _ => text.strip_prefix("td_payload_info ").unwrap_or(text) == about,
+        };
+        assert!(same, "{about}, Trustee has {text}");
+    }
+    assert!(details.is_empty(), "{details:?}");
+}
+
+#[test]
+fn records_are_told_as_trustee_tells_them() {
+    let Some(vectors) = support::vectors() else { return };
+    let folder = vectors.join("eventlog/ccel/trustee");
+    let mut data_alone = 0;
+    for name in ["CCEL_data", "CCEL_data_grub", "CCEL_data_ovmf"] {
+        let shown = sealwright(&["eventlog", "show", "--json", folder.join(name).to_str().unwrap()]).json();
+        let answer = json(&folder.join(format!("{name}_out.json")));
+        let (ours, theirs) = (shown["events"].as_array().unwrap(), answer["uefi_event_logs"].as_array().unwrap());
+        assert_eq!(ours.len(), theirs.len(), "{name}");
+        for (ours, theirs) in ours.iter().zip(theirs) {
+            assert_eq!((&ours["mr_index"], &ours["type"]), (&theirs["index"], &theirs["type_name"]));
+            let digests = theirs["digests"].as_array().unwrap().iter();
+            let digests: Vec<_> =
+                digests.map(|digest| format!("sha384:{}", digest["digest"].as_str().unwrap())).collect();
+            assert_eq!(ours["digests"], serde_json::json!(digests));
+            assert_told(ours, theirs);
+            // Trustee says no where the digest is over something else than the data whole, which is no lie of the log.
+            match (theirs["digest_matches_event"].as_bool().unwrap(), ours["data_is_what_was_measured"].as_bool()) {
+                (true, Some(true)) | (false, None) => {}
+                (false, Some(true)) => data_alone += 1,
+                other => panic!("{other:?} {ours}"),
+            }
+        }
+    }
+    assert_eq!(data_alone, 5, "boot variables, whose digest is over their data alone");
+}
+
+#[test]
+fn a_log_without_the_registers_hash_is_not_held_against_a_quote() {
+    let Some(vectors) = support::vectors() else { return };
+    let log = vectors.join("eventlog/tpm/google/debian-10.bin");
+    let quote = vectors.join("quote/tdx/dcap-qvl-tdx-quote/tdx_quote");
+    let run = sealwright(&["eventlog", "replay", log.to_str().unwrap(), "--quote", quote.to_str().unwrap()]);
+    assert!(run.code == 3 && run.stderr.contains("no sha384 bank"), "{}{}", run.stdout, run.stderr);
 }
 
 #[test]

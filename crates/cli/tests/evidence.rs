@@ -114,6 +114,22 @@ fn a_part_that_intel_s_collateral_lacks_is_named() {
     }
 }
 
+/// A TPM has no bit that says whether its machine is under debug, so that nothing is said of it.
+#[test]
+fn a_verdict_tells_of_debugging_where_its_evidence_does() {
+    let Some(vectors) = support::vectors() else { return };
+    let path = |file: &str| vectors.join(file).to_str().unwrap().to_owned();
+    let (message, signature) = (path("tpm-quote/swtpm/q.msg"), path("tpm-quote/swtpm/q.sig"));
+    let (pcrs, key) = (path("tpm-quote/swtpm/q.pcrs"), path("tpm-quote/swtpm/ak.pem"));
+    let tpm = ["verify", &message, "--signature", &signature, "--pcrs", &pcrs, "--anchor", &key];
+    let nitro = ["verify", &path("appraise/nitro/aws.bin"), "--at", "1734075478"];
+    for (words, tells) in [(&tpm[..], false), (&nitro[..], true)] {
+        let run = sealwright(words);
+        assert_eq!(run.code, 0, "{}", run.stderr);
+        assert_eq!(run.stdout.lines().any(|line| line.starts_with("debug ")), tells, "{}", run.stdout);
+    }
+}
+
 /// What stands beside a quote is held against it before anything is asked of its platform.
 #[test]
 fn data_that_an_enclave_did_not_hold_is_refused() {

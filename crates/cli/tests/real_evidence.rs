@@ -20,6 +20,27 @@ fn inspect_prints_the_registers_of_a_real_td() {
     }
 }
 
+#[test]
+fn inspect_prints_the_attributes_of_a_debug_td_as_trustee_does() {
+    let Some(vectors) = support::vectors() else { return };
+    let folder = vectors.join("quote/tdx/trustee-tdx-quote-4");
+    let expected = std::fs::read(folder.join("parse_tdx_claims_expected.json")).unwrap();
+    let expected: Value = serde_json::from_slice(&expected).unwrap();
+    let json = sealwright(&["inspect", "--json", folder.join("tdx_quote_4.dat").to_str().unwrap()]).json();
+    let ours = &json["fields"]["body"]["attribute_bits"];
+    let theirs = expected["td_attributes"].as_object().unwrap();
+    assert_eq!(theirs.len(), 5);
+    for (name, bit) in theirs {
+        let name = match name.as_str() {
+            "key_locker" => "kl",
+            "protection_keys" => "pks",
+            "septve_disable" => "sept_ve_disable",
+            other => other,
+        };
+        assert_eq!(&ours[name], bit, "{name}");
+    }
+}
+
 /// Arguments that verify one of the accepted real quotes, and what is right for it.
 struct Case {
     quote: PathBuf,

@@ -91,7 +91,7 @@ fn reports_of_every_layout_form_and_policy_are_believed_under_the_sites_root_alo
                 assert_eq!((parsed.shape, parsed.body.version()), (layout.shape(), layout.version()));
                 let facts = judge(&verifier, &bytes, None).unwrap();
                 assert_eq!((facts.tee(), facts.report_data()), (Tee::Csv, &DATA[..]));
-                assert_eq!((facts.debug(), facts.trailing_bytes()), (!policy.nodbg(), 0), "{policy:?}");
+                assert_eq!((facts.debug(), facts.trailing_bytes()), (Some(!policy.nodbg()), 0), "{policy:?}");
                 let said = claims(&facts);
                 assert_eq!((said.version, said.signer_mac), (layout.version(), form == SignerForm::Firmware));
                 assert_policy(said, policy);

@@ -60,7 +60,7 @@ fn quotes_of_every_layout_are_believed_under_the_sites_root() {
         assert_eq!(facts.tcb().unwrap().fmspc, Digest(FMSPC));
         assert_eq!(facts.report_data(), &[0x5a; 64]);
         assert_eq!(facts.quote_version(), Some(if format == QuoteFormat::V4 { 4 } else { 5 }));
-        assert!(!facts.debug());
+        assert_eq!(facts.debug(), Some(false));
     }
 }
 
@@ -168,7 +168,7 @@ fn an_extended_report_s_own_fields_are_facts_of_the_domain_and_of_its_launch() {
     assert_eq!(extended.init_tee_fmspc.0, [FMSPC.as_slice(), &[0; 6]].concat()[..]);
     assert_eq!((extended.vm_id, extended.dev_info), (0, Digest([0; 48])), "no partition, no device");
     assert_eq!(extended.init_service_td_hash, extended.cur_service_td_hash);
-    assert!(!launched.servtd_ext);
+    assert!(!launched.attribute_bits.servtd_ext);
     let other = claims(&domains[1]).extended.unwrap();
     assert_ne!(extended.td_id, other.td_id, "two domains, and nothing else tells them apart");
     assert_eq!(other.init_cpu_svn, extended.init_cpu_svn);
@@ -334,7 +334,7 @@ fn a_debug_machine_says_so() {
     let production = boot(&site, QuoteFormat::V4);
     let debug = site.boot(&config).unwrap();
     let facts = judge(&site, &debug.evidence(&[0; 64]).unwrap(), NOW).unwrap();
-    assert!(facts.debug());
+    assert_eq!(facts.debug(), Some(true));
     assert_eq!(debug.measurements().unwrap(), production.measurements().unwrap(), "nothing else tells them apart");
 }
 
@@ -377,13 +377,13 @@ fn sgx_quotes_are_believed_with_sgx_collateral_and_no_other() {
     let facts = judge(&site.sgx_quote(&enclave, &[9; 64]).unwrap()).unwrap();
     assert_eq!(
         (facts.tcb().unwrap().status, facts.debug(), facts.quote_version()),
-        (TcbStatus::UpToDate, false, Some(3))
+        (TcbStatus::UpToDate, Some(false), Some(3))
     );
     let Claims::Sgx(claims) = facts.claims() else { panic!("an enclave's claims") };
     assert_eq!((claims.mr_enclave, claims.mr_signer), (Digest([1; 32]), Digest([2; 32])));
     assert_eq!((claims.isv_prod_id, claims.isv_svn), (3, 4));
     enclave.debug = true;
-    assert!(judge(&site.sgx_quote(&enclave, &[9; 64]).unwrap()).unwrap().debug());
+    assert_eq!(judge(&site.sgx_quote(&enclave, &[9; 64]).unwrap()).unwrap().debug(), Some(true));
     let tdx = boot(&site, QuoteFormat::V4).evidence(&[0; 64]).unwrap();
     assert!(matches!(judge(&tdx.quote), Err(Error::CollateralMismatch { .. })));
     site.age_tcb().unwrap();

@@ -43,6 +43,6 @@ fn main() -> Result<(), Box<dyn Error>> {
         cel: None,
     };
     let facts = az_vtpm::verify(&quote, hardware)?;
-    println!("{} under {}, debug={}", facts.tee().name(), facts.anchor().name, facts.debug());
+    println!("{} under {}, debug={:?}", facts.tee().name(), facts.anchor().name, facts.debug());
     Ok(())
 }

@@ -19,7 +19,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let facts = cca::verify(&fs::read(token)?, &enrolled, at)?;
 
     let claims = facts.claims().cca().ok_or("not a realm of CCA")?;
-    println!("{} debug={}", claims.lifecycle, facts.debug());
+    println!("{} debug={:?}", claims.lifecycle, facts.debug());
     println!("realm initial measurement {}", claims.rim);
     Ok(())
 }

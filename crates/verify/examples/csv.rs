@@ -21,7 +21,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let facts = chip.verify_report(&Report::parse(&report)?, None, at)?;
 
     let claims = facts.claims().csv().ok_or("not a guest of CSV")?;
-    println!("chip {} debug={}", claims.serial_number, facts.debug());
+    println!("chip {} debug={:?}", claims.serial_number, facts.debug());
     println!("measure={}", claims.measure);
     Ok(())
 }

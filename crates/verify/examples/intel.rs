@@ -23,7 +23,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     // Intel judges the platform. Whether that is good enough is for a policy to say, and so is whether to trust the code that ran.
     let tcb = facts.tcb().ok_or("a quote without a TCB")?;
-    println!("{} {} {:?} debug={}", facts.tee().name(), tcb.status, tcb.advisories, facts.debug());
+    println!("{} {} {:?} debug={:?}", facts.tee().name(), tcb.status, tcb.advisories, facts.debug());
     if let Some(tdx) = facts.claims().tdx() {
         println!("mrtd={} rtmr3={}", tdx.mrtd, tdx.rtmr3);
     }

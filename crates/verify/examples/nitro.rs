@@ -21,7 +21,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let facts = nitro::verify(&fs::read(document)?, &Anchors::vendor(), at, Freshness::default())?;
 
     let claims = facts.claims().nitro().ok_or("not a Nitro enclave")?;
-    println!("{} debug={}", claims.module_id, facts.debug());
+    println!("{} debug={:?}", claims.module_id, facts.debug());
     for (pcr, value) in claims.pcrs.iter().filter(|(_, value)| value.0 != [0; 48]) {
         println!("pcr{pcr}={value}");
     }

@@ -32,7 +32,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     // AMD judges no versions: what is recent enough is for a policy to say.
     let claims = facts.claims().snp().ok_or("not a guest of SEV-SNP")?;
-    println!("{} under a {}, VMPL {}, debug={}", claims.product, claims.signing_key, claims.vmpl, facts.debug());
+    println!("{} under a {}, VMPL {}, debug={:?}", claims.product, claims.signing_key, claims.vmpl, facts.debug());
     println!("measurement={}", claims.measurement);
     Ok(())
 }

@@ -329,7 +329,7 @@ pub fn verify(token: &[u8], enrolled: &[Enrolled], at: UnixTime) -> Result<Facts
         at,
         collateral_expires: window.until(),
         tcb: None,
-        debug: !parsed.platform_claims.lifecycle.is_secured(),
+        debug: Some(!parsed.platform_claims.lifecycle.is_secured()),
         report_data: parsed.realm_claims.challenge.to_vec(),
         evidence_sha384: hash::sha384(&[token]),
         quote_version: None,

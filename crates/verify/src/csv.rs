@@ -139,7 +139,7 @@ impl Chip {
             at,
             collateral_expires: NO_END,
             tcb: None,
-            debug: !info.policy().nodbg(),
+            debug: Some(!info.policy().nodbg()),
             report_data: info.report_data.to_vec(),
             evidence_sha384: hash::sha384(&[report.raw]),
             quote_version: None,

@@ -68,7 +68,7 @@ pub enum Error {
         found: String,
     },
     /// A signature does not verify.
-    #[error("signature of the {part} does not verify under the key of the {signer}")]
+    #[error("signature of the {part} does not verify under the {signer}")]
     Signature {
         /// Which part is signed.
         part: Part,

@@ -8,7 +8,7 @@ use serde::{Serialize, Serializer, ser::SerializeMap};
 
 /// What a vendor's hardware vouches for: made by verification alone, so that holding one proves that it happened.
 ///
-/// As JSON (the policy's input): `tee`, `anchor`, `at`, `collateral_expires`, `tcb` (where the vendor judges security versions), `debug`, `report_data`,
+/// As JSON (the policy's input): `tee`, `anchor`, `at`, `collateral_expires`, `tcb` (where the vendor judges security versions), `debug` (where evidence tells), `report_data`,
 /// `evidence_sha384`, `quote_version` (of a quote), `trailing_bytes`, then the claims under the name of their kind ([`Claims`]), then
 /// `log`. Bytes are lower-case hex, times RFC 3339.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -19,7 +19,8 @@ pub struct Facts {
     pub(crate) collateral_expires: UnixTime,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) tcb: Option<Tcb>,
-    pub(crate) debug: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) debug: Option<bool>,
     #[serde(serialize_with = "hex::serialize")]
     pub(crate) report_data: Vec<u8>,
     pub(crate) evidence_sha384: Digest<48>,
@@ -61,8 +62,9 @@ impl Facts {
     }
 
     /// Whether the host may look into the environment: an enclave's DEBUG bit, any bit of the "under debug" group of a trust domain (debug,
-    /// profiling), DEBUG in the policy of an SEV-SNP guest, a CSV guest's policy without NODBG.
-    pub const fn debug(&self) -> bool {
+    /// profiling), DEBUG in the policy of an SEV-SNP guest, a CSV guest's policy without NODBG. `None` where evidence cannot tell: a TPM's and a
+    /// GPU's.
+    pub const fn debug(&self) -> Option<bool> {
         self.debug
     }
 
@@ -226,12 +228,9 @@ pub struct TdxClaims {
     pub mr_owner: Digest<48>,
     pub mr_owner_config: Digest<48>,
     pub tee_tcb_svn: Digest<16>,
-    /// Whether the host is kept from injecting #VE by taking pages away (bit 28 of the attributes).
-    pub sept_ve_disable: bool,
-    /// Whether the domain may be migrated to another machine (bit 29 of the attributes).
-    pub migratable: bool,
-    /// Whether service domains may be bound after launch (bit 17 of the attributes); only a `td15ex` report says which.
-    pub servtd_ext: bool,
+    /// The bits of `td_attributes`; as JSON its members are among the others.
+    #[serde(flatten)]
+    pub attribute_bits: TdAttributes,
     /// Layout of the report: `td10`, `td15` or `td15ex`.
     pub body: &'static str,
     /// TDX 1.5 only.
@@ -243,6 +242,47 @@ pub struct TdxClaims {
     /// Extended TDX 1.5 only; as JSON its members are among the others.
     #[serde(flatten)]
     pub extended: Option<TdxExtendedClaims>,
+}
+
+/// The attributes of a trust domain; names as in [`sealwright_wire::tdx::TdAttributes`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[allow(missing_docs)] // bits are documented where their layout is
+#[non_exhaustive]
+pub struct TdAttributes {
+    pub debug: bool,
+    pub hgs_plus_prof: bool,
+    pub perf_prof: bool,
+    pub pmt_prof: bool,
+    pub icssd: bool,
+    /// Only a `td15ex` report says which service domains are bound.
+    pub servtd_ext: bool,
+    pub lass: bool,
+    pub sept_ve_disable: bool,
+    pub migratable: bool,
+    pub pks: bool,
+    pub kl: bool,
+    pub tpa: bool,
+    pub perfmon: bool,
+}
+
+impl From<tdx::TdAttributes> for TdAttributes {
+    fn from(attributes: tdx::TdAttributes) -> Self {
+        Self {
+            debug: attributes.debug(),
+            hgs_plus_prof: attributes.hgs_plus_prof(),
+            perf_prof: attributes.perf_prof(),
+            pmt_prof: attributes.pmt_prof(),
+            icssd: attributes.icssd(),
+            servtd_ext: attributes.servtd_ext(),
+            lass: attributes.lass(),
+            sept_ve_disable: attributes.sept_ve_disable(),
+            migratable: attributes.migratable(),
+            pks: attributes.pks(),
+            kl: attributes.kl(),
+            tpa: attributes.tpa(),
+            perfmon: attributes.perfmon(),
+        }
+    }
 }
 
 /// What only the extended report of TDX 1.5 says; names as in [`sealwright_wire::tdx::ReportBody15Ex`].
@@ -290,7 +330,6 @@ impl TdxClaims {
 
     fn new(body: &'static str, report: &tdx::ReportBody10) -> Self {
         let [rtmr0, rtmr1, rtmr2, rtmr3] = report.rt_mr.map(Digest);
-        let attributes = report.attributes();
         Self {
             mrtd: Digest(report.mr_td),
             rtmr0,
@@ -306,9 +345,7 @@ impl TdxClaims {
             mr_owner: Digest(report.mr_owner),
             mr_owner_config: Digest(report.mr_owner_config),
             tee_tcb_svn: Digest(report.tee_tcb_svn),
-            sept_ve_disable: attributes.sept_ve_disable(),
-            migratable: attributes.migratable(),
-            servtd_ext: attributes.servtd_ext(),
+            attribute_bits: report.attributes().into(),
             body,
             tee_tcb_svn2: None,
             mr_service_td: None,
@@ -327,6 +364,9 @@ pub struct SgxClaims {
     pub isv_prod_id: u16,
     pub isv_svn: u16,
     pub attributes: Digest<16>,
+    /// The parts of `attributes`; as JSON its members are among the others.
+    #[serde(flatten)]
+    pub attribute_bits: SgxAttributes,
     pub misc_select: Digest<4>,
     pub cpu_svn: Digest<16>,
     pub config_id: Digest<64>,
@@ -343,12 +383,45 @@ impl SgxClaims {
             isv_prod_id: report.isv_prod_id.get(),
             isv_svn: report.isv_svn.get(),
             attributes: Digest(report.attributes),
+            attribute_bits: report.attributes().into(),
             misc_select: Digest(report.misc_select.to_bytes()),
             cpu_svn: Digest(report.cpu_svn),
             config_id: Digest(report.config_id),
             config_svn: report.config_svn.get(),
             isv_ext_prod_id: Digest(report.isv_ext_prod_id),
             isv_family_id: Digest(report.isv_family_id),
+        }
+    }
+}
+
+/// The attributes of an enclave; names as in [`sealwright_wire::sgx::Attributes`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[allow(missing_docs)] // bits are documented where their layout is
+#[non_exhaustive]
+pub struct SgxAttributes {
+    pub init: bool,
+    pub debug: bool,
+    pub mode64bit: bool,
+    pub provision_key: bool,
+    pub einittoken_key: bool,
+    pub cet: bool,
+    pub kss: bool,
+    pub aex_notify: bool,
+    pub xfrm: Digest<8>,
+}
+
+impl From<sgx::Attributes> for SgxAttributes {
+    fn from(attributes: sgx::Attributes) -> Self {
+        Self {
+            init: attributes.init(),
+            debug: attributes.debug(),
+            mode64bit: attributes.mode64bit(),
+            provision_key: attributes.provision_key(),
+            einittoken_key: attributes.einittoken_key(),
+            cet: attributes.cet(),
+            kss: attributes.kss(),
+            aex_notify: attributes.aex_notify(),
+            xfrm: Digest(attributes.xfrm()),
         }
     }
 }

@@ -31,7 +31,7 @@
 //! let collateral = Collateral::verify(&bundle, &Anchors::vendor(), at)?;
 //! let quote = std::fs::read("quote")?;
 //! let facts = verify(&Evidence::parse(&quote, None)?, &collateral, at)?;
-//! assert!(!facts.debug(), "{:?} under {}", facts.tcb().map(|tcb| tcb.status), facts.anchor().name);
+//! assert_eq!(facts.debug(), Some(false), "{:?} under {}", facts.tcb().map(|tcb| tcb.status), facts.anchor().name);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 #![forbid(unsafe_code)]
@@ -83,7 +83,7 @@ pub use certificate::P256_KEY_INFO;
 pub use collateral::Collateral;
 pub use csv::{CsvClaims, CsvError, CsvExtendedClaims, CsvOwner, CsvPolicy};
 pub use error::{Error, Part};
-pub use facts::{Claims, Facts, SgxClaims, Tcb, TdxClaims, TdxExtendedClaims};
+pub use facts::{Claims, Facts, SgxAttributes, SgxClaims, Tcb, TdAttributes, TdxClaims, TdxExtendedClaims};
 pub use held_data::HeldDataError;
 pub use issue::{CrlIssue, CrlNumber, Issue};
 pub use nitro::NitroClaims;

@@ -99,7 +99,7 @@ pub fn verify(document: &[u8], anchors: &Anchors, at: UnixTime, freshness: Fresh
         at,
         collateral_expires: expires,
         tcb: None,
-        debug: debug(statement),
+        debug: Some(debug(statement)),
         report_data: statement.user_data.unwrap_or_default().to_vec(),
         evidence_sha384: hash::sha384(&[document]),
         quote_version: None,

@@ -124,7 +124,7 @@ impl NvidiaError {
 
 /// Verifies a report under the device's certificate chain in PEM, the device's certificate first, as the driver hands both out.
 ///
-/// `report_data` of the facts is the nonce of the request: the caller must compare it with the one that it chose. `debug` is false because
+/// `report_data` of the facts is the nonce of the request: the caller must compare it with the one that it chose. `debug` is absent, because
 /// reports have no such bit: a GPU under debug shows other measurements, which is one more reason to compare them. `collateral_expires` is
 /// the end of the chain's and the lists' validity; NVIDIA's devices' certificates have none, so bound the age by the nonce.
 ///
@@ -156,7 +156,7 @@ pub fn verify(report: &[u8], chain: &[u8], lists: &[&[u8]], anchors: &Anchors, a
         at,
         collateral_expires: window.until(),
         tcb: None,
-        debug: false,
+        debug: None,
         report_data: parsed.request.nonce.to_vec(),
         evidence_sha384: hash::sha384(&[evidence]),
         quote_version: None,

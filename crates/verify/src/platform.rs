@@ -133,7 +133,7 @@ impl Platform {
             at,
             collateral_expires: self.window.until(),
             tcb: Some(self.evaluate(quote, qe_level)?),
-            debug: debug(&quote.body),
+            debug: Some(debug(&quote.body)),
             report_data: quote.body.report_data().to_vec(),
             evidence_sha384: hash::sha384(&[quote.without_trailing()]),
             quote_version: Some(quote.header.version.get()),
@@ -284,7 +284,7 @@ fn check_tee(collateral: &Collateral, quote: &Quote<'_>) -> Result<(), Error> {
 
 fn debug(body: &Body<'_>) -> bool {
     match (body.sgx(), body.td()) {
-        (Some(report), _) => report.debug(),
+        (Some(report), _) => report.attributes().debug(),
         (None, Some(report)) => report.attributes().under_debug(),
         (None, None) => true,
     }

@@ -16,7 +16,7 @@ pub(crate) fn check<'i>(identity: &'i QeIdentity, report: &ReportBody) -> Result
     masked(&identity.miscselect_mask, &identity.miscselect, &report.misc_select.to_bytes())
         .map_err(of("MISCSELECT"))?;
     masked(&identity.attributes_mask, &identity.attributes, &report.attributes).map_err(of("ATTRIBUTES"))?;
-    if report.debug() {
+    if report.attributes().debug() {
         return Err(mismatch("ATTRIBUTES.DEBUG", "0".into(), "1".into()));
     }
     if report.mr_signer != identity.mrsigner {

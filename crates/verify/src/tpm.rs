@@ -6,7 +6,7 @@
 //! key decrypts and never signs a quote: its certificate helps whoever enrols a key by credential activation, and nobody else.)
 //!
 //! A TPM says what a machine booted. It does not keep the machine's owner out of its memory, and has no bit that would say so:
-//! [`Facts::debug`] is false for lack of one, and [`Facts::tcb`] is absent.
+//! [`Facts::debug`] and [`Facts::tcb`] are absent.
 //!
 //! Source: TCG, "Trusted Platform Module Library", Part 1 "Attestation" and Part 2; TCG EK Credential Profile, "Extended Key Usage".
 
@@ -152,7 +152,7 @@ pub fn verify(evidence: &Evidence<'_>, anchors: &Anchors, at: UnixTime) -> Resul
         at,
         collateral_expires: window.map_or(NO_END, |window| window.until()),
         tcb: None,
-        debug: false,
+        debug: None,
         report_data: quoted.report_data,
         evidence_sha384: hash::sha384(&[evidence.message, &quoted.signature]),
         quote_version: None,

@@ -103,7 +103,7 @@ fn hardware_claims_key_and_quote_are_one_chain() {
 fn a_debug_domain_is_a_debug_guest() {
     let mut guest = Guest::new();
     guest.site.td().td_attributes[0] = 1;
-    assert!(guest.verify().unwrap().debug());
+    assert_eq!(guest.verify().unwrap().debug(), Some(true));
 }
 
 #[test]

@@ -38,7 +38,7 @@ fn the_public_token_is_believed_under_its_platform_s_key() {
     let Some(folder) = support::vectors() else { return };
     let bytes = read(&folder, "cca-example-token.cbor");
     let facts = verify(&bytes, &enrolled(&folder), at()).unwrap();
-    assert_eq!((facts.tee(), facts.anchor().kind, facts.debug()), (Tee::Cca, AnchorKind::Configured, false));
+    assert_eq!((facts.tee(), facts.anchor().kind, facts.debug()), (Tee::Cca, AnchorKind::Configured, Some(false)));
     assert_eq!(facts.collateral_expires(), UnixTime::LAST);
     let references: serde_json::Value = serde_json::from_slice(&read(&folder, "rvstore.json")).unwrap();
     let json = serde_json::to_value(&facts).unwrap();
@@ -353,7 +353,7 @@ fn a_platform_in_any_state_but_secured_is_under_debug() {
     ] {
         let site = Site { implementation_id: [3; 32], lifecycle, ..Site::new() };
         let facts = site.verify().unwrap();
-        assert_eq!(facts.debug(), name != "secured", "{name}");
+        assert_eq!(facts.debug(), Some(name != "secured"), "{name}");
         assert_eq!(facts.claims().cca().unwrap().lifecycle, name);
     }
 }

@@ -22,7 +22,7 @@ const CASES: [Case; 9] = [
         example: "intel",
         at: "1750414560",
         files: &["quote/tdx/dcap-qvl-tdx-quote/tdx_quote", "quote/tdx/dcap-qvl-tdx-quote/collateral.json"],
-        printed: &["tdx UpToDate", "mrtd=", "debug=false"],
+        printed: &["tdx UpToDate", "mrtd=", "debug=Some(false)"],
     },
     Case {
         example: "intel",
@@ -54,7 +54,12 @@ const CASES: [Case; 9] = [
         files: &["vtpm/az-snp-vtpm/evidence-v1.json", CHAIN],
         printed: &["az-snp-vtpm under amd-ark-milan"],
     },
-    Case { example: "nitro", at: "1734075478", files: &["appraise/nitro/aws.bin"], printed: &["debug=false", "pcr0="] },
+    Case {
+        example: "nitro",
+        at: "1734075478",
+        files: &["appraise/nitro/aws.bin"],
+        printed: &["debug=Some(false)", "pcr0="],
+    },
     Case {
         example: "cca",
         at: "1750414560",

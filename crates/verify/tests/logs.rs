@@ -6,10 +6,11 @@ mod support;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use proptest::prelude::*;
+use sealwright_verify::any;
 use sealwright_verify::hash::Hash;
 use sealwright_verify::replay::{self, Boot, Covered, DataMatch, Error, Numbering, Replay};
 use sealwright_wire::cel::{self, Encoding, Record, Register};
-use sealwright_wire::ima::Entry;
+use sealwright_wire::ima::{self, Entry};
 use sealwright_wire::tcg2::{AlgorithmId, Guid, Log, UefiVariable, Writer, event_type::*};
 use sealwright_wire::tcg12;
 use sealwright_wire::uefi::{CERT_SHA256, CERT_X509, SignatureList};
@@ -199,7 +200,7 @@ fn boot_aggregate_is_over_the_firmwares_registers() {
         let folder = vectors.join("tpm-quote/qemu-swtpm").join(boot);
         let firmware = replay::replay(&fs::read(folder.join("binary_bios_measurements")).unwrap()).unwrap();
         let list = fs::read(folder.join("ima_ascii")).unwrap();
-        let first = sealwright_wire::ima::entries(&list).unwrap().next().unwrap().unwrap();
+        let first = ima::entries(&list).unwrap().next().unwrap().unwrap();
         let aggregate = firmware.boot_aggregate(bank).unwrap();
         assert_eq!(
             (first.path(), first.file_digest().unwrap().1),
@@ -242,6 +243,19 @@ fn ima_lines_that_lie_or_name_no_register_are_refused() {
     assert!(matches!(refuse(&ima(24, "/init")), Error::ImaRegister { line: 1, register: 24, .. }));
     assert!(matches!(refuse(&honest[..honest.len() - 1]), Error::Ima(_)));
     assert!(matches!(refuse(b"no list"), Error::Ima(_)));
+}
+
+#[test]
+fn a_list_in_the_letters_of_base64_or_hex_is_no_such_text() {
+    for list in [
+        format!("10 {} ima {} /bin/ab\n", "0".repeat(40), "ab".repeat(20)),
+        format!("2 {} d {}", "0".repeat(40), "ab".repeat(20)),
+    ] {
+        let letters: String = list.split_whitespace().collect();
+        assert!(STANDARD.decode(&letters).is_ok() || hex::decode(&letters).is_ok(), "{letters}");
+        assert!(ima::ascii(list.as_bytes()).unwrap().all(|entry| entry.is_ok()));
+        assert_eq!(any::decoded(list.as_bytes()), list.as_bytes());
+    }
 }
 
 #[test]
@@ -447,17 +461,18 @@ fn real_logs_tell_kernel_initrd_and_command_line() {
     let Some(bytes) = log_of("tpm/google/ubuntu-2404-amd-sevsnp.bin") else { return };
     let boot = boot_of(&bytes, SHA256);
     let kernel = boot.kernel.clone().unwrap();
-    assert_eq!(kernel.path, "/vmlinuz-6.8.0-1010-gcp");
+    assert_eq!(kernel.path.as_deref(), Some("/vmlinuz-6.8.0-1010-gcp"));
     assert_eq!(kernel.digest.as_ref().unwrap().len(), 64);
     assert!(boot.command_lines[0].starts_with("/vmlinuz-6.8.0-1010-gcp root=PARTUUID="));
     assert_eq!((boot.attempts, boot.exit_boot_services, boot.disk.is_some()), (1, true, true));
     let bytes = log_of("ccel/evidence-api/ccel_data.bin").unwrap();
     let boot = boot_of(&bytes, SHA384);
-    assert_eq!(boot.kernel.unwrap().path, "/boot/vmlinuz-6.2.16-v5.2.mvp42-generic");
-    assert_eq!(boot.initrds[0].path, "/boot/initrd.img-6.2.16-v5.2.mvp42-generic");
+    assert_eq!(boot.kernel.unwrap().path.as_deref(), Some("/boot/vmlinuz-6.2.16-v5.2.mvp42-generic"));
+    assert_eq!(boot.initrds[0].path.as_deref(), Some("/boot/initrd.img-6.2.16-v5.2.mvp42-generic"));
     let bytes = log_of("../tpm-quote/qemu-swtpm/ng/binary_bios_measurements").unwrap();
     let boot = boot_of(&bytes, SHA256);
     assert_eq!((boot.initrds.len(), boot.command_line_digests.len()), (1, 1), "Linux' stub measures both");
+    assert_eq!(boot.initrds[0].path, None, "and names no file");
     assert!(boot.kernel.is_some() && boot.command_lines.is_empty());
     // Of systemd-boot, in UTF-16 whose terminator was measured whole and logged in half.
     let bytes = log_of("tpm/google/arch-linux-workstation.bin").unwrap();

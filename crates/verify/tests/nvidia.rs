@@ -37,6 +37,7 @@ fn real_reports_are_believed_under_their_chains() {
         let facts = verify(&bytes, chain.as_bytes(), &[], &Anchors::vendor(), at()).unwrap();
         assert_eq!(answers["verdict"], "accept");
         assert_eq!((facts.tee(), facts.anchor().kind), (Tee::Nvidia, AnchorKind::Vendor), "{name}");
+        assert_eq!(facts.debug(), None, "{name}");
         assert_eq!(facts.anchor().name, "nvidia-device-identity-root");
         let nonce = answers["nonce_hex"].as_str().or(answers["report_data_hex"].as_str()).unwrap();
         assert_eq!(hex::encode(facts.report_data()), nonce[..64], "{name}");

@@ -26,7 +26,7 @@ fn real_certificates_are_bound_to_their_quotes() {
         let der = sealwright_wire::collateral::pem_chain(name, &pem).unwrap().remove(0);
         let bound = check_certificate(&der).unwrap();
         assert!(bound.claims.is_some(), "{name}");
-        assert!(bound.quote.body.sgx().unwrap().debug(), "{name}: a policy must refuse it");
+        assert!(bound.quote.body.sgx().unwrap().attributes().debug(), "{name}: a policy must refuse it");
         // Another key in the same certificate: nothing that was signed by an enclave has changed.
         let at = der.windows(bound.spki.len()).position(|window| window == bound.spki).unwrap();
         let mut other = der.clone();

@@ -326,6 +326,11 @@ fn facts_have_the_keys_that_policies_read() {
     let sgx = sgx(&folder);
     let facts = serde_json::to_value(sgx.verify(&Anchors::vendor(), sgx.at).unwrap()).unwrap();
     assert_eq!(facts["sgx"]["mr_enclave"].as_str().unwrap().len(), 64);
+    assert_eq!(
+        (&facts["sgx"]["init"], &facts["sgx"]["mode64bit"]),
+        (&true.into(), &true.into()),
+        "every 64-bit enclave"
+    );
     assert!(facts.get("tdx").is_none());
 }
 

@@ -25,7 +25,7 @@ fn the_site_as_it_is_is_accepted() {
         assert_eq!(facts.tcb().unwrap().status, TcbStatus::UpToDate);
         assert_eq!(facts.anchor().kind, AnchorKind::Configured);
         assert_eq!(facts.report_data(), &[0x5a; 64]);
-        assert!(!facts.debug());
+        assert_eq!(facts.debug(), Some(false));
         assert_eq!(facts.tcb().unwrap().smt_enabled, Some(true));
         assert_eq!(facts.tcb().unwrap().evaluation_number, 17);
     }
@@ -591,24 +591,64 @@ fn debug_is_a_fact() {
     for (byte, bits) in [(0, 0x01), (0, 0x10), (0, 0x40)] {
         let mut site = Site::tdx();
         site.td().td_attributes[byte] |= bits;
-        assert!(site.verify().unwrap().debug(), "{bits:#04x}");
+        assert_eq!(site.verify().unwrap().debug(), Some(true), "{bits:#04x}");
     }
     let mut site = Site::sgx();
     site.enclave().attributes[0] = 0x02;
-    assert!(site.verify().unwrap().debug());
+    assert_eq!(site.verify().unwrap().debug(), Some(true));
 }
 
+/// The name of each bit, and its number (Intel TDX Module ABI Specification, "ATTRIBUTES").
+const TD_ATTRIBUTES: [(&str, usize); 13] = [
+    ("debug", 0),
+    ("hgs_plus_prof", 4),
+    ("perf_prof", 5),
+    ("pmt_prof", 6),
+    ("icssd", 16),
+    ("servtd_ext", 17),
+    ("lass", 27),
+    ("sept_ve_disable", 28),
+    ("migratable", 29),
+    ("pks", 30),
+    ("kl", 31),
+    ("tpa", 62),
+    ("perfmon", 63),
+];
+
+/// The same of an enclave's (Intel SDM volume 3D, "ATTRIBUTES").
+const SGX_ATTRIBUTES: [(&str, usize); 8] = [
+    ("init", 0),
+    ("debug", 1),
+    ("mode64bit", 2),
+    ("provision_key", 4),
+    ("einittoken_key", 5),
+    ("cet", 6),
+    ("kss", 7),
+    ("aex_notify", 10),
+];
+
 #[test]
-fn the_domain_s_attributes_are_facts() {
-    let mut site = Site::tdx();
-    site.td().td_attributes = [0; 8];
-    let facts = site.verify().unwrap();
-    assert!(!facts.claims().tdx().unwrap().sept_ve_disable);
-    let mut site = Site::tdx();
-    site.td().td_attributes[3] |= 0x20;
-    let facts = site.verify().unwrap();
-    let claims = facts.claims().tdx().unwrap();
-    assert!(claims.sept_ve_disable && claims.migratable && !facts.debug());
+fn each_bit_of_the_attributes_is_one_fact() {
+    let set = |claims: &serde_json::Value, names: &[(&'static str, usize)]| {
+        let is_set = |(name, _): &&(&str, usize)| claims[name].as_bool().unwrap();
+        names.iter().filter(is_set).map(|(name, _)| *name).collect::<Vec<_>>()
+    };
+    let one = |names: &[(&'static str, usize)], bit: usize| {
+        names.iter().filter(|(_, number)| *number == bit).map(|(name, _)| *name).collect::<Vec<_>>()
+    };
+    for bit in 0..64 {
+        let mut site = Site::tdx();
+        site.td().td_attributes = (1u64 << bit).to_le_bytes();
+        let facts = serde_json::to_value(site.verify().unwrap()).unwrap();
+        assert_eq!(set(&facts["tdx"], &TD_ATTRIBUTES), one(&TD_ATTRIBUTES, bit), "bit {bit}");
+        let mut site = Site::sgx();
+        site.enclave().attributes[..8].copy_from_slice(&(1u64 << bit).to_le_bytes());
+        site.enclave().attributes[8..].copy_from_slice(&[1, 2, 3, 4, 5, 6, 7, 8]);
+        let facts = serde_json::to_value(site.verify().unwrap()).unwrap();
+        assert_eq!(set(&facts["sgx"], &SGX_ATTRIBUTES), one(&SGX_ATTRIBUTES, bit), "bit {bit}");
+        assert_eq!(facts["sgx"]["xfrm"], "0102030405060708");
+        assert_eq!(facts["debug"], bit == 1);
+    }
 }
 
 #[test]

@@ -93,7 +93,7 @@ fn real_reports_are_genuine() {
     ] {
         let facts = case.verify().unwrap();
         assert_eq!((facts.anchor().name.as_str(), facts.anchor().kind), ("amd-ark-milan", AnchorKind::Vendor));
-        assert_eq!(facts.debug(), debug);
+        assert_eq!(facts.debug(), Some(debug));
         let claims = facts.claims().snp().unwrap();
         assert_eq!(&claims.measurement.to_string()[..8], measurement);
         assert_eq!((claims.product, claims.product_name.as_str()), ("Milan", "Milan-B0"));

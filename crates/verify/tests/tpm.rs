@@ -89,6 +89,7 @@ fn a_real_quote_is_believed_under_its_enrolled_key_alone() {
     assert_eq!(json["tpm"]["firmware_version"], "2019102300163636");
     assert_eq!(json["tpm"]["ak_origin"], "enrolled");
     assert_eq!(json["log"]["present"], false);
+    assert!(facts.debug().is_none() && json.get("debug").is_none(), "a TPM has no bit that would say so");
     for anchors in [Anchors::none(), Anchors::vendor(), Machine::new(Kind::P256).anchors] {
         let error = real.verify(&anchors).unwrap_err();
         assert_eq!(error.code(), "attestation-key-not-enrolled", "{error}");

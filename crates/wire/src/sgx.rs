@@ -17,7 +17,7 @@ pub struct ReportBody {
     pub reserved1: [u8; 12],
     /// ISVEXTPRODID: extended product identity, with KSS (0x20).
     pub isv_ext_prod_id: [u8; 16],
-    /// ATTRIBUTES: flags in the first 8 bytes (bit 1 is DEBUG), XFRM in the last 8 (0x30).
+    /// ATTRIBUTES, see [`Attributes`] (0x30).
     pub attributes: [u8; 16],
     /// MRENCLAVE: SHA-256 over how the enclave was built (0x40).
     pub mr_enclave: [u8; 32],
@@ -49,9 +49,65 @@ impl ReportBody {
     /// The kind of environment that this structure describes.
     pub const TEE: Tee = Tee::Sgx;
 
-    /// Whether the enclave can be read by a debugger (ATTRIBUTES.DEBUG, bit 1).
-    pub const fn debug(&self) -> bool {
-        self.attributes[0] & 0x02 != 0
+    /// ATTRIBUTES with names for its bits.
+    pub const fn attributes(&self) -> Attributes {
+        Attributes(self.attributes)
+    }
+}
+
+/// ATTRIBUTES (Intel SDM volume 3D, "ATTRIBUTES"): 64 flags, then XFRM, both little-endian.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attributes(pub [u8; 16]);
+
+impl Attributes {
+    /// The enclave was initialized by EINIT (INIT, bit 0).
+    pub const fn init(self) -> bool {
+        self.flag(0)
+    }
+
+    /// The enclave can be read and written by a debugger (DEBUG, bit 1).
+    pub const fn debug(self) -> bool {
+        self.flag(1)
+    }
+
+    /// The enclave runs in 64-bit mode (MODE64BIT, bit 2).
+    pub const fn mode64bit(self) -> bool {
+        self.flag(2)
+    }
+
+    /// The enclave may have the provisioning key (PROVISIONKEY, bit 4).
+    pub const fn provision_key(self) -> bool {
+        self.flag(4)
+    }
+
+    /// The enclave may have the key of launch tokens (EINITTOKEN_KEY, bit 5).
+    pub const fn einittoken_key(self) -> bool {
+        self.flag(5)
+    }
+
+    /// Control-flow enforcement (CET, bit 6).
+    pub const fn cet(self) -> bool {
+        self.flag(6)
+    }
+
+    /// Key separation and sharing: CONFIGID and the longer identities of the product (KSS, bit 7).
+    pub const fn kss(self) -> bool {
+        self.flag(7)
+    }
+
+    /// The enclave's threads are told of asynchronous exits (AEX_NOTIFY, bit 10).
+    pub const fn aex_notify(self) -> bool {
+        self.flag(10)
+    }
+
+    /// XFRM: the extended features that are enabled inside, as XCR0 has them.
+    pub const fn xfrm(self) -> [u8; 8] {
+        let [_, _, _, _, _, _, _, _, xfrm @ ..] = self.0;
+        xfrm
+    }
+
+    const fn flag(self, index: u32) -> bool {
+        u128::from_le_bytes(self.0) & 1u128.rotate_left(index) != 0
     }
 }
 

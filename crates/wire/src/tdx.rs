@@ -97,7 +97,7 @@ pub struct ReportBody15Ex {
 
 const _: () = assert!(size_of::<ReportBody15Ex>() == 885);
 
-/// TDATTRIBUTES (Intel TDX Module Base Architecture Specification, "ATTRIBUTES"): 64 bits, little-endian.
+/// TDATTRIBUTES (Intel TDX Module ABI Specification, "ATTRIBUTES"): 64 bits, little-endian.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TdAttributes(pub [u8; 8]);
 
@@ -107,9 +107,24 @@ impl TdAttributes {
         u64::from_le_bytes(self.0)
     }
 
-    /// The domain's memory and registers can be read and changed by the host (bit 0).
+    /// The domain's memory and registers can be read and changed by the host (DEBUG, bit 0).
     pub const fn debug(self) -> bool {
         self.bit(0)
+    }
+
+    /// The host schedules the domain by a profile of what it executes (HGS_PLUS_PROF, bit 4).
+    pub const fn hgs_plus_prof(self) -> bool {
+        self.bit(4)
+    }
+
+    /// The host profiles the domain with performance counters (PERF_PROF, bit 5).
+    pub const fn perf_prof(self) -> bool {
+        self.bit(5)
+    }
+
+    /// The host profiles the domain with the core's telemetry (PMT_PROF, bit 6).
+    pub const fn pmt_prof(self) -> bool {
+        self.bit(6)
     }
 
     /// Any bit of the group that puts the domain under debug or profiling by the host (TUD, bits 0 to 7).
@@ -117,9 +132,19 @@ impl TdAttributes {
         self.bits() & 0xff != 0
     }
 
+    /// ICSSD (bit 16).
+    pub const fn icssd(self) -> bool {
+        self.bit(16)
+    }
+
     /// Service domains may be bound after launch, and the extended report tells of them (SERVTD_EXT, bit 17).
     pub const fn servtd_ext(self) -> bool {
         self.bit(17)
+    }
+
+    /// Linear address space separation (LASS, bit 27).
+    pub const fn lass(self) -> bool {
+        self.bit(27)
     }
 
     /// The host cannot inject #VE by taking pages away (SEPT_VE_DISABLE, bit 28).
@@ -138,8 +163,13 @@ impl TdAttributes {
     }
 
     /// Key locker (KL, bit 31).
-    pub const fn key_locker(self) -> bool {
+    pub const fn kl(self) -> bool {
         self.bit(31)
+    }
+
+    /// The domain is the TEE-IO provisioning agent (TPA, bit 62).
+    pub const fn tpa(self) -> bool {
+        self.bit(62)
     }
 
     /// The domain may use performance counters (PERFMON, bit 63).
@@ -245,6 +275,13 @@ pub struct TdInfo {
 }
 
 const _: () = assert!(size_of::<TdInfo>() == 512);
+
+impl TdInfo {
+    /// TDATTRIBUTES with names for its bits.
+    pub const fn attributes(&self) -> TdAttributes {
+        TdAttributes(self.td_attributes)
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -130,7 +130,7 @@ fn a_debug_domain_has_the_attributes_that_trustee_saw() {
     let attributes = report.attributes();
     for (name, ours) in [
         ("debug", attributes.debug()),
-        ("key_locker", attributes.key_locker()),
+        ("key_locker", attributes.kl()),
         ("perfmon", attributes.perfmon()),
         ("protection_keys", attributes.pks()),
         ("septve_disable", attributes.sept_ve_disable()),

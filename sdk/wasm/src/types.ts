@@ -99,8 +99,8 @@ export interface Facts {
   collateral_expires: string;
   /** How the vendor rates the platform; absent where it does not. */
   tcb?: Tcb;
-  /** Whether the host may look into the environment. */
-  debug: boolean;
+  /** Whether the host may look into the environment; absent where evidence cannot tell: a TPM's and a GPU's. */
+  debug?: boolean;
   /** The bytes of the environment's own choice. Whether they are what a challenge wanted is for the caller to compare. */
   report_data: string;
   evidence_sha384: string;

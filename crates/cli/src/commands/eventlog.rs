@@ -2,15 +2,16 @@ mod yaml;
 
 use crate::args::{EventLogCommand, EventLogReplay, EventLogShow, LogFormat, nonsense};
 use crate::fields::{Fields, Told};
-use crate::inspect::{AnyLog, MAX_FILE, decoded, instead_of_evidence, is_tdx, register_name};
+use crate::inspect::{AnyLog, MAX_FILE, instead_of_evidence, is_tdx, register_name};
 use crate::output::{Outcome, Output};
 use anyhow::{Context, Result, bail};
-use sealwright_verify::any::{self, Kind};
+use sealwright_verify::any::{self, Kind, decoded};
 use sealwright_verify::hash::Hash;
 use sealwright_verify::replay::{self, Boot, Register, Replay};
 use sealwright_wire::cel;
 use sealwright_wire::quote::Quote;
 use sealwright_wire::tcg2::{AlgorithmId, Log};
+use std::borrow::Cow;
 use std::path::Path;
 
 /// The banks of a kernel's list that is not behind a firmware's log.
@@ -27,8 +28,14 @@ pub(crate) fn run(command: &EventLogCommand, output: Output) -> Result<Outcome> 
     }
 }
 
+/// A log, which may be written as hex or base64.
 fn read(path: &Path) -> Result<Vec<u8>> {
-    crate::files::read(path, MAX_FILE).map(decoded)
+    let bytes = crate::files::read(path, MAX_FILE)?;
+    let written = match decoded(&bytes) {
+        Cow::Owned(decoded) => Some(decoded),
+        Cow::Borrowed(_) => None,
+    };
+    Ok(written.unwrap_or(bytes))
 }
 
 fn show(args: &EventLogShow, output: Output) -> Result<Outcome> {
@@ -156,6 +163,7 @@ fn differences(replayed: &Replay, tdx: bool, path: &Path, pcrs: Option<&Path>) -
         }
         let pcrs = pcrs.map(|path| crate::files::read(path, MAX_FILE)).transpose()?;
         let quoted = any::quoted_pcrs(kind, &quote, pcrs.as_deref()).map_err(crate::commands::verify::unusable)?;
+        has_a_bank_of(replayed, &mut quoted.iter().map(|(bank, ..)| bank))?;
         return Ok(quoted
             .iter()
             .filter_map(|(bank, pcr, quoted)| pcr_difference(replayed, bank, pcr, quoted))
@@ -166,8 +174,21 @@ fn differences(replayed: &Replay, tdx: bool, path: &Path, pcrs: Option<&Path>) -
     }
     let quote = Quote::parse(&quote).with_context(|| format!("{shown} is no quote"))?;
     let Some(td) = quote.body.td() else { bail!("{shown} is a quote of {}, which has no RTMRs", quote.tee().name()) };
+    has_a_bank_of(replayed, &mut [AlgorithmId::SHA384].into_iter())?;
     let registers = (1..).zip(&td.rt_mr);
     Ok(registers.filter_map(|(mr_index, quoted)| difference(replayed, mr_index, quoted)).collect())
+}
+
+/// Of a log without any of the banks that are quoted there is nothing to hold against the quote.
+fn has_a_bank_of(replayed: &Replay, quoted: &mut dyn Iterator<Item = AlgorithmId>) -> Result<()> {
+    let mut missing = None;
+    for bank in quoted {
+        if replayed.banks().any(|replayed| replayed == bank) {
+            return Ok(());
+        }
+        missing = Some(bank);
+    }
+    missing.map_or(Ok(()), |bank| Err(replay::Error::NoBank(bank)).context("cannot hold the log against the quote"))
 }
 
 /// What a PCR holds that the log does not explain, in one bank. One that nothing extended is as it was at the start: zeros, or ones up to a dynamic

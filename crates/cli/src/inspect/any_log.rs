@@ -3,11 +3,9 @@
 use super::log;
 use crate::fields::{Fields, Rows, Value};
 use anyhow::{Context, Result, bail};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use sealwright_verify::replay::{self, DataMatch};
+use sealwright_verify::replay;
 use sealwright_wire::cel::{self, Content, Encoding, Record, Register};
-use sealwright_wire::ima::{self, Entry, Form};
+use sealwright_wire::ima::{self, Entry, Field, Form};
 use sealwright_wire::tcg2::{Log, event_type};
 
 /// Longest text of a record, in characters.
@@ -123,33 +121,27 @@ impl<'a> AnyLog<'a> {
     }
 }
 
-/// A log that was written as base64, as it was before.
-pub(crate) fn decoded(bytes: Vec<u8>) -> Vec<u8> {
-    let text = bytes.trim_ascii();
-    let letters = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'\r' | b'\n');
-    if text.is_empty() || !text.iter().all(letters) {
-        return bytes;
-    }
-    let joined: Vec<u8> = text.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
-    STANDARD.decode(joined).unwrap_or(bytes)
-}
-
 /// The entries of a list that was read before.
 fn ima_entries(bytes: &[u8]) -> Box<dyn Iterator<Item = Value> + '_> {
     Box::new(ima::entries(bytes).into_iter().flatten().map_while(Result::ok).map(|entry| ima_entry(&entry).into()))
 }
 
 fn ima_entry(entry: &Entry<'_>) -> Fields {
-    Fields::new()
+    let fields = Fields::new()
         .with("pcr", entry.pcr)
         .with("template", entry.template)
         .hex("template_digest", &entry.template_digest)
-        .with_some(
-            "file_digest",
-            entry.file_digest().map(|(algorithm, digest)| format!("{algorithm}:{}", hex::encode(digest))),
-        )
-        .with_some("path", entry.path().map(|path| String::from_utf8_lossy(path).into_owned()))
-        .with("violation", entry.is_violation())
+        .with("violation", entry.is_violation());
+    entry.fields.iter().fold(fields, |fields, field| fields.with(field.name, ima_field(field)))
+}
+
+/// A field as the ASCII list has it.
+fn ima_field(field: &Field<'_>) -> String {
+    let mut text = Vec::new();
+    match field.to_ascii(&mut text) {
+        Ok(()) => String::from_utf8_lossy(&text).into_owned(),
+        Err(_) => hex::encode(&field.data),
+    }
 }
 
 /// The records of a log that was read before.
@@ -164,11 +156,6 @@ fn canonical(place: usize, record: &Record<'_>) -> Fields {
         Register::Pcr(pcr) => format!("pcr{pcr}"),
         Register::NvIndex(index) => format!("nv{index:#010x}"),
     };
-    let measured = match replay::cel_matches_digest(record) {
-        DataMatch::Yes => Some(true),
-        DataMatch::No => Some(false),
-        DataMatch::NotApplicable => None,
-    };
     let (kind, about) = said(&record.content);
     Fields::new()
         .with("index", place)
@@ -176,7 +163,7 @@ fn canonical(place: usize, record: &Record<'_>) -> Fields {
         .with("register", register)
         .with("type", kind)
         .with("digests", digests.collect::<Vec<_>>())
-        .with_some("content_is_what_was_measured", measured)
+        .with_some("content_is_what_was_measured", log::is_measured(replay::cel_matches_digest(record)))
         .with("about", about)
 }
 
@@ -185,7 +172,7 @@ fn said(content: &Content<'_>) -> (String, String) {
     match content {
         Content::PcClient { event_type, data } => {
             let name = event_type::name(*event_type);
-            (name.map_or_else(|| format!("{event_type:#x}"), str::to_owned), text_or_length(data))
+            (name.map_or_else(|| format!("{event_type:#x}"), str::to_owned), log::described(data))
         }
         Content::ImaTemplate { name, data } => (format!("ima_template {name}"), format!("{} bytes", data.len())),
         Content::Systemd(said) => {
@@ -193,10 +180,6 @@ fn said(content: &Content<'_>) -> (String, String) {
                 said.event_type.as_deref().map_or_else(|| "systemd".to_owned(), |kind| format!("systemd {kind}"));
             (kind, said.text.as_deref().unwrap_or_default().chars().take(DESCRIPTION).collect())
         }
-        Content::Other { kind, data } => (kind.clone().into_owned(), text_or_length(data)),
+        Content::Other { kind, data } => (kind.clone().into_owned(), log::described(data)),
     }
-}
-
-fn text_or_length(data: &[u8]) -> String {
-    log::printable(data).unwrap_or_else(|| format!("{} bytes", data.len()))
 }

@@ -45,7 +45,7 @@ pub(super) fn certificate(certificate: &Certificate) -> Result<Fields> {
         } else if extension.extn_id == ratls::OID_TAGGED_EVIDENCE {
             fields = fields.with("tagged_evidence", tagged_evidence(value)?);
         } else if extension.extn_id == ratls::OID_LEGACY_GRAMINE {
-            fields = fields.with("legacy_evidence", super::quote::quote(&Quote::parse(value)?));
+            fields = fields.with("legacy_evidence", super::quote::quote(&Quote::parse(value)?)?);
         }
     }
     let extensions = tbs.extensions().map(Vec::as_slice).unwrap_or_default();
@@ -71,7 +71,7 @@ fn vek(extensions: &[Extension]) -> Result<Fields> {
 /// One identifier, two uses: what Intel says of a platform, and in old RA-TLS certificates a raw quote.
 fn sgx_extension(value: &[u8]) -> Result<Fields> {
     match Quote::parse(value) {
-        Ok(parsed) => Ok(super::quote::quote(&parsed)),
+        Ok(parsed) => super::quote::quote(&parsed),
         Err(_) => Ok(pck(&PckExtension::from_der(value)?)),
     }
 }
@@ -100,7 +100,7 @@ pub(super) fn tagged_evidence(value: &[u8]) -> Result<Fields> {
         .with_some("receipt_key", claims.receipt_key.map(|key| hex::encode(key.digest)))
         .with_some("event_log_hash", claims.event_log.map(|log| hex::encode(log.digest)));
     Ok(match tagged.kind {
-        EvidenceKind::Quote => fields.with("quote", super::quote::quote(&Quote::parse(tagged.evidence)?)),
+        EvidenceKind::Quote => fields.with("quote", super::quote::quote(&Quote::parse(tagged.evidence)?)?),
         _ => fields.hex("report", tagged.evidence),
     })
 }

@@ -1,6 +1,6 @@
 //! Evidence of other vendors than Intel, field by field. Nothing of it is verified.
 
-use super::{Inspected, tpm};
+use super::{Inspected, named, tpm};
 use crate::fields::{Fields, Value};
 use anyhow::Result;
 use sealwright_verify::CsvPolicy;
@@ -13,7 +13,6 @@ use sealwright_wire::quote::Quote;
 use sealwright_wire::sev::{self, Usage};
 use sealwright_wire::snp::{self, Product, Tcb, TcbVersion, guid};
 use sealwright_wire::{cose, hcl, nitro, nvidia};
-use serde::Serialize;
 
 /// The fields of evidence whose kind is known by its bytes.
 pub(super) fn of(kind: Kind, bytes: &[u8]) -> Result<Inspected> {
@@ -21,7 +20,7 @@ pub(super) fn of(kind: Kind, bytes: &[u8]) -> Result<Inspected> {
         Kind::Quote => {
             let quote = Quote::parse(bytes)?;
             let kind = format!("Intel {} quote, version {}", quote.tee().name().to_uppercase(), quote.header.version);
-            return Ok(Inspected::new(kind, super::quote::quote(&quote)));
+            return Ok(Inspected::new(kind, super::quote::quote(&quote)?));
         }
         Kind::Snp => snp_report(&snp::Report::parse(bytes)?)?,
         Kind::Csv => csv_report(&csv::Report::parse(bytes)?)?,
@@ -39,11 +38,6 @@ pub(super) fn of(kind: Kind, bytes: &[u8]) -> Result<Inspected> {
     Ok(Inspected::new(kind.name(), fields))
 }
 
-/// A structure under the names that `verify` gives its members.
-fn named(value: impl Serialize) -> Result<Value> {
-    Ok(serde_json::to_value(value)?.into())
-}
-
 /// A quote and the data that its enclave held, and what is said of the quote beside.
 fn held_data(document: &HeldData) -> Result<Fields> {
     let stated = document.stated.map(|stated| {
@@ -56,7 +50,7 @@ fn held_data(document: &HeldData) -> Result<Fields> {
     Ok(Fields::new()
         .hex("held_data", &document.data)
         .with_some("stated", stated)
-        .with("quote", super::quote::quote(&Quote::parse(&document.quote)?)))
+        .with("quote", super::quote::quote(&Quote::parse(&document.quote)?)?))
 }
 
 /// An SEV-SNP report's fields.

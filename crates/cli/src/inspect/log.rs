@@ -1,10 +1,11 @@
 //! Event logs, record by record.
 
 use crate::fields::{Fields, Rows, Value};
+use sealwright_verify::replay::{DataMatch, data_matches_digest};
 use sealwright_wire::aael::RuntimeEvent;
 use sealwright_wire::acpi::Ccel;
 use sealwright_wire::tcg2::event_type::{self, EV_NO_ACTION};
-use sealwright_wire::tcg2::{AlgorithmId, Content, Event, Log};
+use sealwright_wire::tcg2::{AlgorithmId, Content, Event, Log, TaggedEvent};
 use sealwright_wire::uefi::FileNames;
 use std::ops::RangeInclusive;
 
@@ -72,7 +73,18 @@ fn record(tdx: bool, event: &Event<'_>) -> Fields {
             event_type::name(event.event_type).map_or_else(|| format!("{:#x}", event.event_type), str::to_owned),
         )
         .with("digests", digests.collect::<Vec<_>>())
+        .with("data", Value::Bytes(event.data.to_vec()))
+        .with_some("data_is_what_was_measured", is_measured(data_matches_digest(event)))
         .with("about", describe(event))
+}
+
+/// Whether what a record says is what its digests are over; `None` where they are over something that the log does not hold.
+pub(super) const fn is_measured(data: DataMatch) -> Option<bool> {
+    match data {
+        DataMatch::Yes => Some(true),
+        DataMatch::No => Some(false),
+        DataMatch::NotApplicable => None,
+    }
 }
 
 /// What a record says about itself, in one line.
@@ -89,21 +101,28 @@ fn describe(event: &Event<'_>) -> String {
             path.unwrap_or_else(|| format!("image of {} bytes", image.length))
         }
         Content::PartitionTable(table) => format!("disk {}, {} partitions", table.disk(), table.number_of_partitions),
-        Content::FirmwareBlob(blob) => format!("{} bytes at {:#x}", blob.length, blob.base),
+        Content::FirmwareBlob(blob) => {
+            let named = blob.description.and_then(printable).map_or_else(String::new, |name| format!("{name}, "));
+            format!("{named}{} bytes at {:#x}", blob.length, blob.base)
+        }
         Content::Separator(value) => format!("{value:#x}"),
         Content::StartupLocality(locality) => format!("startup locality {locality}"),
         Content::Section(text) | Content::Utf16(text) => text.chars().take(DESCRIPTION).collect(),
-        _ => described(event),
+        Content::Payload(command_line) => described(command_line),
+        Content::Initrd | Content::LoadOptions | Content::Tagged(_) => {
+            described(TaggedEvent::parse(event.data).map_or(event.data, |tagged| tagged.data))
+        }
+        _ => described(event.data),
     }
 }
 
 /// The data as text, or its length.
-fn described(event: &Event<'_>) -> String {
-    printable(event.data).unwrap_or_else(|| format!("{} bytes", event.data.len()))
+pub(super) fn described(data: &[u8]) -> String {
+    printable(data).unwrap_or_else(|| format!("{} bytes", data.len()))
 }
 
 /// The data as text, when it is text.
-pub(super) fn printable(data: &[u8]) -> Option<String> {
+fn printable(data: &[u8]) -> Option<String> {
     let data = data.strip_suffix(b"\0").unwrap_or(data);
     let text = std::str::from_utf8(data).ok()?;
     let fits = !text.is_empty() && !text.chars().any(char::is_control);

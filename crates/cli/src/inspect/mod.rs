@@ -10,13 +10,13 @@ mod log;
 mod quote;
 mod tpm;
 
-pub(crate) use any_log::{AnyLog, decoded};
+pub(crate) use any_log::AnyLog;
 pub(crate) use log::{is_tdx, register_name};
 
-use crate::fields::Fields;
+use crate::fields::{Fields, Value};
 use anyhow::{Context, Result, bail};
 use sealwright_channel::seal::{self, Sealed};
-use sealwright_verify::any::{Kind, hex_text, unknown};
+use sealwright_verify::any::{Kind, decoded, hex_text, unknown};
 use sealwright_wire::acpi::Ccel;
 use sealwright_wire::csv::{self, CaCertificate, HskCek};
 use sealwright_wire::sealed::MAGIC;
@@ -25,6 +25,8 @@ use sealwright_wire::sgx;
 use sealwright_wire::snp::CertificateTable;
 use sealwright_wire::tdx::{ReportMac, TdReport};
 use sealwright_wire::tpm::{Public, Signature, tools};
+use serde::Serialize;
+use std::borrow::Cow;
 use std::io::{BufRead, Read};
 use std::path::Path;
 use x509_cert::Certificate;
@@ -117,11 +119,15 @@ fn in_any_form(bytes: &[u8]) -> Option<Result<Inspected>> {
     recognise(bytes)
         .or_else(|| written_in("hex", hex_text(bytes)?))
         .or_else(|| Kind::of_text(bytes).map(|(kind, decoded)| evidence::of(kind, &decoded)))
-        .or_else(|| {
-            Some(decoded(bytes.to_vec()))
-                .filter(|decoded| decoded != bytes)
-                .and_then(|decoded| written_in("base64", decoded))
+        .or_else(|| match decoded(bytes) {
+            Cow::Owned(decoded) => written_in("base64", decoded),
+            Cow::Borrowed(_) => None,
         })
+}
+
+/// A structure under the names that `verify` gives its members.
+fn named(value: impl Serialize) -> Result<Value> {
+    Ok(serde_json::to_value(value)?.into())
 }
 
 fn recognise(bytes: &[u8]) -> Option<Result<Inspected>> {
@@ -158,15 +164,15 @@ fn ccel_table(bytes: &[u8]) -> Option<Result<Inspected>> {
 
 fn event_log(bytes: &[u8]) -> Option<Result<Inspected>> {
     log::looks_like_tcg2(bytes).then(|| {
-        let log = sealwright_wire::tcg2::Log::parse(bytes)?;
-        Ok(Inspected::new(log::kind(&log), log::events(&log)))
+        let log = AnyLog::Firmware(sealwright_wire::tcg2::Log::parse(bytes)?);
+        Ok(Inspected::new(log.kind(), log.fields()))
     })
 }
 
 fn td_report(bytes: &[u8]) -> Option<Result<Inspected>> {
     let (report, rest) = TdReport::ref_from_prefix(bytes).ok()?;
     let of_tdx = report.mac.report_type.get().to_le_bytes().first() == Some(&ReportMac::TYPE_TDX);
-    (of_tdx && rest.is_empty()).then(|| Ok(Inspected::new("Intel TDX report (TDREPORT)", quote::td_report(report))))
+    (of_tdx && rest.is_empty()).then(|| Ok(Inspected::new("Intel TDX report (TDREPORT)", quote::td_report(report)?)))
 }
 
 /// A TDREPORT whose first bytes were lost, as dumps of a driver's buffer have it: the module's information is found by its VALID
@@ -185,7 +191,7 @@ fn headless_td_report(bytes: &[u8]) -> Option<Result<Inspected>> {
             && report.td_info.reserved == [0; 64];
         fits.then(|| {
             let kind = format!("Intel TDX report (TDREPORT) without its first {missing} bytes");
-            Ok(Inspected::new(kind, quote::td_report(&report)))
+            Ok(Inspected::new(kind, quote::td_report(&report)?))
         })
     })
 }
@@ -254,7 +260,7 @@ fn tpm_pcrs_in_text(bytes: &[u8]) -> Option<Result<Inspected>> {
 /// A REPORT of an enclave, which has nothing of its own to be known by but its length and its reserved fields: one of zeros is no report.
 fn sgx_report(bytes: &[u8]) -> Option<Result<Inspected>> {
     let report = sgx::Report::parse(bytes).ok().filter(|report| report.body.mr_enclave != [0; 32])?;
-    Some(Ok(Inspected::new("Intel SGX report (REPORT)", quote::sgx_report(report))))
+    Some(quote::sgx_report(report).map(|fields| Inspected::new("Intel SGX report (REPORT)", fields)))
 }
 
 fn pem(bytes: &[u8]) -> Option<Result<Inspected>> {

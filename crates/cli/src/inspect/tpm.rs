@@ -54,8 +54,7 @@ pub(super) fn quote_parts(bytes: &[u8]) -> Result<Fields> {
 pub(super) fn az_vtpm(json: &[u8]) -> Result<Fields> {
     let evidence = hcl::Evidence::from_json(json)?;
     let quote_fields = quote(&evidence.tpm_quote.message)?;
-    let hardware =
-        evidence.td_quote.as_deref().map(|bytes| Quote::parse(bytes).map(|quote| super::quote::quote(&quote)));
+    let hardware = evidence.td_quote.as_deref().map(|bytes| super::quote::quote(&Quote::parse(bytes)?));
     Ok(Fields::new()
         .with("version", evidence.version)
         .with("hcl_report", hcl_report(&hcl::Report::parse(&evidence.hcl_report)?)?)
@@ -73,7 +72,7 @@ pub(super) fn hcl_report(report: &hcl::Report<'_>) -> Result<Fields> {
     let fields = match report.report_type {
         ReportType::Snp => fields.with("hardware_report", snp_report(&snp::Report::parse(hardware)?)?),
         ReportType::Tdx => match TdReport::ref_from_prefix(hardware) {
-            Ok((report, _)) => fields.with("hardware_report", super::quote::td_report(report)),
+            Ok((report, _)) => fields.with("hardware_report", super::quote::td_report(report)?),
             Err(_) => fields.hex("hardware_report", hardware),
         },
         ReportType::Vbs | ReportType::Tvm => fields.hex("hardware_report", hardware),

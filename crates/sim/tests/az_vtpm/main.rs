@@ -166,7 +166,7 @@ fn check_facts(facts: &Facts, guest: &Guest, version: u32) {
     };
     assert_eq!((facts.tee(), facts.report_data()), (of_vtpm, NONCE));
     assert_eq!((facts.anchor().name.as_str(), facts.anchor().kind), ("the simulated hardware", AnchorKind::Simulated));
-    assert!(!facts.debug());
+    assert_eq!(facts.debug(), Some(false));
     let claims = claims(facts);
     assert_eq!((claims.hcl_version, claims.user_data.as_slice()), (version, [0xab; 64].as_slice()));
     assert_eq!(claims.vm_configuration.secure_boot, Some(false));
@@ -266,5 +266,5 @@ fn a_paravisor_that_a_host_may_read_is_a_debug_guest() {
     let site = site();
     let config = TdConfig { debug: true, ..TdConfig::new("debug", boot_files::generate("paravisor")) };
     let hardware = Hardware::Tdx { td: site.boot(&config).unwrap(), quote: QuoteFormat::V4 };
-    assert!(judged(&Guest::boot(hardware, self::config()).unwrap()).debug());
+    assert_eq!(judged(&Guest::boot(hardware, self::config()).unwrap()).debug(), Some(true));
 }

@@ -131,17 +131,18 @@ pub fn hex_text(bytes: &[u8]) -> Option<Vec<u8>> {
     (!text.is_empty()).then(|| hex::decode(text).ok()).flatten()
 }
 
-/// What bytes are that may be written as hex or base64. Neither logs nor collateral nor signatures are such a text themselves; PEM, whose dashes are
-/// letters of base64url, is told before.
-pub(super) fn decoded(bytes: &[u8]) -> Cow<'_, [u8]> {
+/// What bytes are that may be written as hex or base64: the bytes themselves where they are not. Neither logs nor collateral nor signatures are such a
+/// text themselves; PEM, whose dashes are letters of base64url, is told before.
+pub fn decoded(bytes: &[u8]) -> Cow<'_, [u8]> {
     if bytes.trim_ascii_start().starts_with(b"-----") {
         return Cow::Borrowed(bytes);
     }
     hex_text(bytes).or_else(|| base64_text(bytes)).map_or(Cow::Borrowed(bytes), Cow::Owned)
 }
 
+/// A text without the ends of its lines. Words with spaces between them are an IMA list's, although each may be of letters that base64 has.
 fn in_one_line(text: &[u8]) -> Vec<u8> {
-    text.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect()
+    text.trim_ascii().iter().copied().filter(|byte| !matches!(byte, b'\r' | b'\n')).collect()
 }
 
 /// The one certificate of a PEM text.

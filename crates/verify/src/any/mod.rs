@@ -22,7 +22,7 @@ mod requests;
 mod supplied;
 mod verdict;
 
-pub use kind::{Kind, hex_text};
+pub use kind::{Kind, decoded, hex_text};
 pub use requests::quoted_pcrs;
 pub use supplied::{NotCollateral, Supplied};
 pub use verdict::{NoDemand, Reason, UNDEMANDING, Verdict, demand};

@@ -20,7 +20,7 @@ fn hardware(tee: Tee, report_data: &[u8], report: &[u8]) -> Facts {
         at: UnixTime(1_781_524_800),
         collateral_expires: UnixTime(1_881_524_800),
         tcb: None,
-        debug: false,
+        debug: Some(false),
         report_data: report_data.to_vec(),
         evidence_sha384: hash::sha384(&[report]),
         quote_version: None,

@@ -109,8 +109,8 @@ pub struct Image {
 pub struct MeasuredFile {
     /// The record's number.
     pub record: usize,
-    /// Its path, as the log states it; empty where the log has none.
-    pub path: String,
+    /// Its path, as the log states it.
+    pub path: Option<String>,
     /// Its digest in the bank, in hex.
     pub digest: Option<String>,
 }

@@ -86,7 +86,7 @@ impl Vek {
             at,
             collateral_expires: self.window.until(),
             tcb: None,
-            debug: report.body.guest_policy().debug(),
+            debug: Some(report.body.guest_policy().debug()),
             report_data: report.body.report_data.to_vec(),
             evidence_sha384: hash::sha384(&[report.without_trailing()]),
             quote_version: None,

@@ -62,7 +62,11 @@ impl<'a> Entry<'a> {
 }
 
 impl Field<'_> {
-    fn to_ascii(&self, line: &mut Vec<u8>) -> Result<(), Error> {
+    /// Adds the field as the ASCII list has it, see [`FieldKind`].
+    ///
+    /// # Errors
+    /// When it is a number of another size.
+    pub fn to_ascii(&self, line: &mut Vec<u8>) -> Result<(), Error> {
         match self.kind {
             FieldKind::Name | FieldKind::NameNg => {
                 line.extend_from_slice(self.data.strip_suffix(b"\0").unwrap_or(&self.data));

@@ -107,9 +107,19 @@ class _TdxClaims(TypedDict):
     mr_owner: str
     mr_owner_config: str
     tee_tcb_svn: str
+    debug: bool
+    hgs_plus_prof: bool
+    perf_prof: bool
+    pmt_prof: bool
+    icssd: bool
+    servtd_ext: bool
+    lass: bool
     sept_ve_disable: bool
     migratable: bool
-    servtd_ext: bool
+    pks: bool
+    kl: bool
+    tpa: bool
+    perfmon: bool
     body: Literal["td10", "td15", "td15ex"]
 
 
@@ -138,6 +148,15 @@ class SgxClaims(TypedDict):
     isv_prod_id: int
     isv_svn: int
     attributes: str
+    init: bool
+    debug: bool
+    mode64bit: bool
+    provision_key: bool
+    einittoken_key: bool
+    cet: bool
+    kss: bool
+    aex_notify: bool
+    xfrm: str
     misc_select: str
     cpu_svn: str
     config_id: str
@@ -496,7 +515,6 @@ class _Facts(TypedDict):
     anchor: Anchor
     at: str
     collateral_expires: str
-    debug: bool
     report_data: str
     evidence_sha384: str
     trailing_bytes: int
@@ -511,6 +529,8 @@ class Facts(_Facts, _Azure, total=False):
 
     tcb: Tcb
     """Absent where the vendor does not rate security versions: all but Intel."""
+    debug: bool
+    """Whether the host may look into the environment; absent where evidence cannot tell: a TPM's and a GPU's."""
     quote_version: int
     sgx: SgxClaims
     tdx: TdxClaims

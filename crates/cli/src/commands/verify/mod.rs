@@ -93,7 +93,7 @@ impl Told<'_> {
                 .with("fmspc", tcb.fmspc.to_string());
         }
         let fields = fields
-            .with("debug", facts.debug())
+            .with_some("debug", facts.debug())
             .with("verified_at", facts.at().to_string())
             .with("collateral_expires", facts.collateral_expires().to_string())
             .with("trailing_bytes", facts.trailing_bytes())

@@ -38,16 +38,16 @@ impl Reading {
         match event.content() {
             Content::Image(image) => self.image(event, &image),
             Content::File(path) => {
-                let file = self.file(event, path);
+                let file = self.file(event, Some(path));
                 self.boot.files.push(file);
             }
             Content::ShimList(name) => {
-                let file = self.file(event, name);
+                let file = self.file(event, Some(name));
                 self.boot.shim_lists.push(file);
             }
             Content::Section(name) => self.section(event, name),
             Content::Initrd => {
-                let file = self.file(event, "");
+                let file = self.file(event, None);
                 self.linux_initrds.push(file);
             }
             Content::LoadOptions => {
@@ -61,7 +61,7 @@ impl Reading {
                 }
             }
             Content::Text(name @ ("grub_linuxefi Kernel" | "grub_linuxefi Initrd")) => {
-                let file = self.file(event, name);
+                let file = self.file(event, Some(name));
                 self.boot.files.push(file);
             }
             content => self.words(event, &content),
@@ -179,8 +179,8 @@ impl Reading {
         event.digests.get(self.bank).map(hex::encode)
     }
 
-    fn file(&self, event: &Event<'_>, path: &str) -> MeasuredFile {
-        MeasuredFile { record: event.index, path: path.to_owned(), digest: self.digest(event) }
+    fn file(&self, event: &Event<'_>, path: Option<&str>) -> MeasuredFile {
+        MeasuredFile { record: event.index, path: path.map(str::to_owned), digest: self.digest(event) }
     }
 
     pub(super) fn finish(mut self) -> Boot {
@@ -188,15 +188,15 @@ impl Reading {
             self.boot.secure_boot = None;
         }
         // Of files of one name the last. Sorted, because a log may name as many files as it has.
-        let files: BTreeMap<_, _> = self.boot.files.iter().map(|file| (file.path.as_str(), file)).collect();
+        let files: BTreeMap<_, _> =
+            self.boot.files.iter().filter_map(|file| Some((file.path.as_deref()?, file))).collect();
         let named = |path: &str| files.get(path).map(|file| (*file).clone());
         // The boot loader's command line begins with the kernel's path, which it read as a file.
         let from_loader = self.boot.command_lines.iter().rev().find_map(|line| named(line.split(' ').next()?));
         let from_loader = from_loader.or_else(|| named("grub_linuxefi Kernel"));
         let from_firmware = || {
             let image = self.boot.images.iter().rev().find(|image| image.kind == "application")?;
-            let path = image.device_path.clone().unwrap_or_default();
-            Some(MeasuredFile { record: image.record, path, digest: image.digest.clone() })
+            Some(MeasuredFile { record: image.record, path: image.device_path.clone(), digest: image.digest.clone() })
         };
         let mut read = initrds(&files, &self.boot.commands);
         read.extend(named("grub_linuxefi Initrd"));
