@@ -309,6 +309,40 @@ fn what_userspace_measured_is_joined() {
 }
 
 #[test]
+fn a_canonical_log_is_held_against_a_quote() {
+    let Some(vectors) = support::vectors() else { return };
+    let folder = vectors.join("tpm-quote/qemu-swtpm/ng");
+    let path = |name: &str| folder.join(name).to_str().unwrap().to_owned();
+    let firmware = fs::read(path("binary_bios_measurements")).unwrap();
+    let firmware = Log::parse(&firmware).unwrap();
+    let records: Vec<_> = (0..).zip(firmware.events()).map(|(at, event)| Record::from_event(at, &event)).collect();
+    let verify = |json: bool, records: &[Record<'_>]| {
+        let cel = NamedTempFile::new().unwrap();
+        fs::write(cel.path(), Cel::encode(Encoding::JsonSeq, records).unwrap()).unwrap();
+        let words =
+            ["verify", &path("quote.msg"), "--at", "1750414560", "--anchor", &path("ak.pub")].map(str::to_owned);
+        let files = ["--signature", &path("quote.sig"), "--pcrs", &path("quote.pcrs"), "--cel"].map(str::to_owned);
+        let cel = cel.path().to_str().unwrap().to_owned();
+        let json = json.then(|| "--json".to_owned());
+        sealwright(&[words.as_slice(), &files, &[cel], json.as_slice()].concat())
+    };
+    let run = verify(true, &records);
+    let log = &run.json()["facts"]["log"];
+    assert_eq!((run.code, &log["cel"]["records"]), (0, &Value::from(records.len())), "{}{}", run.stdout, run.stderr);
+    assert_eq!(log["unexplained"], serde_json::json!(["pcr10"]));
+    let told =
+        format!("logs: 0 records of the event log and {} of the canonical log explain pcr0, pcr1", records.len());
+    let run = verify(false, &records);
+    assert!(run.stdout.contains(&told), "{}", run.stdout);
+    let last = records.iter().rposition(Record::extends).unwrap();
+    let run = verify(true, &records[..last]);
+    assert_eq!((run.code, &run.json()["reason"]["code"]), (1, &"event-log-mismatch".into()), "{}", run.stderr);
+    let report = vectors.join("appraise/nitro/aws.bin");
+    let run = sealwright(&["verify", report.to_str().unwrap(), "--cel", &path("ima_ascii")]);
+    assert!(run.code == 2 && run.stderr.contains("(--cel)"), "{}", run.stderr);
+}
+
+#[test]
 fn a_tpm_s_quote_is_compared_with_the_replay() {
     let Some(vectors) = support::vectors() else { return };
     let folder = vectors.join("tpm-quote/qemu-swtpm/ng");

@@ -279,6 +279,19 @@ fn chains_of_strangers_and_other_vendors_are_refused() {
 }
 
 #[test]
+fn a_root_that_is_declared_to_be_of_this_pki_may_have_any_name_but_another_s() {
+    let under = |name| {
+        let mut site = Site::new();
+        site.root.name = name;
+        let anchor = Anchor::nvidia_root("mine", &site.root.der(&site.root))?;
+        verify(&site.report(), &site.chain(), &[], &Anchors::none().with(anchor), at())
+    };
+    assert_eq!(under("mine").unwrap().anchor().kind, AnchorKind::Configured);
+    under("NVIDIA Device Identity CA").unwrap();
+    assert_eq!(under("aws.nitro-enclaves").unwrap_err().code(), "certificate-profile");
+}
+
+#[test]
 fn revocation_lists_are_asked_where_there_are_any() {
     let mut site = Site::new();
     (site.model.serial, site.boot.serial, site.device.serial) = (2, 3, 4);

@@ -51,6 +51,7 @@ struct Jwk {
     x: String,
     y: String,
     /// The secret of a private key.
+    #[serde(default)]
     d: Option<IgnoredAny>,
 }
 
