@@ -375,6 +375,18 @@ fn signatures_by_other_keys_are_refused() {
 }
 
 #[test]
+fn a_message_names_the_key_or_the_certificate_that_a_signature_is_not_of() {
+    let mut site = Site::tdx();
+    site.quote_signer = Some(Key::generate());
+    let error = site.verify().unwrap_err();
+    assert_eq!(error.to_string(), "signature of the quote does not verify under the attestation key");
+    let mut site = Site::tdx();
+    site.qe_signer = Some(Key::generate());
+    let error = site.verify().unwrap_err();
+    assert_eq!(error.to_string(), "signature of the QE report does not verify under the PCK certificate");
+}
+
+#[test]
 fn an_attestation_key_that_the_qe_does_not_bind_is_refused() {
     assert_eq!(refused(|site| site.qe_report_data = Some([0; 64])), "qe-report-data");
     let mut site = Site::tdx();
