@@ -53,7 +53,7 @@ pub use evaluator::{Evaluator, Failure, InProcess, Judgement, Output, Unconfined
 pub use explain::{Answer, Check, Explanation, MAX_TEXT, Outcome};
 pub use key::{ES256, KeyError, SigningKey, VerifyingKey};
 pub use plain::{Plain, is_plain};
-pub use policy::{Kind, MAX_ID, MAX_NESTING, MAX_POLICY, Policy, PolicyError};
+pub use policy::{Kind, MAX_EXPONENT, MAX_ID, MAX_NESTING, MAX_POLICY, Policy, PolicyError};
 pub use reference::{References, Trust};
 pub use release::{Decision, Release, Resource};
 pub use token::{Issuer, LIFETIME, MAX_CLAIMS, PROFILE, Token, TokenError};

@@ -225,46 +225,46 @@ impl From<bool> for Value {
 
 /// A value as JSON says it, with an object's members by their names, and without those that are null. Lists of anything but texts become
 /// [`Rows`].
-pub(crate) struct Told(pub(crate) Option<Value>);
+pub(crate) struct FromJson(pub(crate) Option<Value>);
 
-impl<'de> Deserialize<'de> for Told {
+impl<'de> Deserialize<'de> for FromJson {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ReadTold)
+        deserializer.deserialize_any(ReadJson)
     }
 }
 
-struct ReadTold;
+struct ReadJson;
 
-impl<'de> Visitor<'de> for ReadTold {
-    type Value = Told;
+impl<'de> Visitor<'de> for ReadJson {
+    type Value = FromJson;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("JSON")
     }
 
-    fn visit_unit<E>(self) -> Result<Told, E> {
-        Ok(Told(None))
+    fn visit_unit<E>(self) -> Result<FromJson, E> {
+        Ok(FromJson(None))
     }
 
-    fn visit_bool<E>(self, flag: bool) -> Result<Told, E> {
-        Ok(Told(Some(Value::Flag(flag))))
+    fn visit_bool<E>(self, flag: bool) -> Result<FromJson, E> {
+        Ok(FromJson(Some(Value::Flag(flag))))
     }
 
-    fn visit_u64<E>(self, number: u64) -> Result<Told, E> {
-        Ok(Told(Some(Value::Number(number.into()))))
+    fn visit_u64<E>(self, number: u64) -> Result<FromJson, E> {
+        Ok(FromJson(Some(Value::Number(number.into()))))
     }
 
-    fn visit_i64<E>(self, number: i64) -> Result<Told, E> {
-        Ok(Told(Some(Value::Number(number.into()))))
+    fn visit_i64<E>(self, number: i64) -> Result<FromJson, E> {
+        Ok(FromJson(Some(Value::Number(number.into()))))
     }
 
-    fn visit_str<E>(self, text: &str) -> Result<Told, E> {
-        Ok(Told(Some(text.into())))
+    fn visit_str<E>(self, text: &str) -> Result<FromJson, E> {
+        Ok(FromJson(Some(text.into())))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Told, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<FromJson, A::Error> {
         let (mut texts, mut rows, mut count) = (Vec::new(), Vec::new(), 0usize);
-        while let Some(Told(element)) = elements.next_element()? {
+        while let Some(FromJson(element)) = elements.next_element()? {
             match element {
                 Some(text @ Value::Text(_)) if count == 0 => texts.push(text),
                 row => {
@@ -278,19 +278,19 @@ impl<'de> Visitor<'de> for ReadTold {
             }
         }
         let read: ReadRows = |rows| {
-            let rows = serde_json::Deserializer::from_slice(rows).into_iter::<Told>();
-            Box::new(rows.map_while(Result::ok).filter_map(|Told(row)| row))
+            let rows = serde_json::Deserializer::from_slice(rows).into_iter::<FromJson>();
+            Box::new(rows.map_while(Result::ok).filter_map(|FromJson(row)| row))
         };
-        Ok(Told(Some(if count == 0 { Value::List(texts) } else { Rows::new(rows, count, read).into() })))
+        Ok(FromJson(Some(if count == 0 { Value::List(texts) } else { Rows::new(rows, count, read).into() })))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Told, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<FromJson, A::Error> {
         let mut fields: Vec<(Cow<'static, str>, Value)> = Vec::new();
-        while let Some((name, Told(value))) = members.next_entry::<String, Told>()? {
+        while let Some((name, FromJson(value))) = members.next_entry::<String, FromJson>()? {
             fields.extend(value.map(|value| (Cow::Owned(name), value)));
         }
         fields.sort_by(|(one, _), (other, _)| one.cmp(other));
-        Ok(Told(Some(Fields(fields).into())))
+        Ok(FromJson(Some(Fields(fields).into())))
     }
 }
 
@@ -370,7 +370,7 @@ mod tests {
     fn a_document_is_printed_by_its_names_without_what_is_null() {
         let text = r#"{"z":[{"b":1,"a":null,"c":[true]},{"a":"x"}],"n":null,"m":[7,8],"words":["a","b"],"a":{"y":-1},"none":[]}"#;
         let document: serde_json::Value = serde_json::from_str(text).unwrap();
-        let Told(read) = serde_json::from_str(text).unwrap();
+        let FromJson(read) = serde_json::from_str(text).unwrap();
         let json = serde_json::to_string(&read).unwrap();
         assert_eq!(json, r#"{"a":{"y":-1},"m":[7,8],"none":[],"words":["a","b"],"z":[{"b":1,"c":[true]},{"a":"x"}]}"#);
         let mut known = document;

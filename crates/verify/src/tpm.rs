@@ -179,12 +179,12 @@ fn enrolled(key_info: &[u8], area: Option<&[u8]>, anchors: &Anchors) -> Result<O
     Ok((signer, anchor, None))
 }
 
-/// A key with a certificate.
 /// The anchor of the root (DER) above an attestation key's certificates, whatever else is to be said of them.
 pub(crate) fn root(certificate: &[u8], anchors: &Anchors) -> Result<AnchorId, VerifyError> {
     anchors.trust(&Certificate::parse(Part::AkRootCa, certificate, Profile::TPM)?)
 }
 
+/// A key with a certificate.
 fn certified(
     certificates: &[Vec<u8>],
     public: Option<&[u8]>,

@@ -1,7 +1,7 @@
 mod yaml;
 
 use crate::args::{EventLogCommand, EventLogReplay, EventLogShow, LogFormat, nonsense};
-use crate::fields::{Fields, Told};
+use crate::fields::{Fields, FromJson};
 use crate::inspect::{AnyLog, MAX_FILE, instead_of_evidence, is_tdx, register_name};
 use crate::output::{Outcome, Output};
 use anyhow::{Context, Result, bail};
@@ -72,7 +72,7 @@ fn boot(log: &AnyLog<'_>, firmware: &Log<'_>) -> Result<Fields> {
     let registers: Vec<_> = (0..replay::MAX_REGISTERS).collect();
     let boot = serde_json::to_vec(&Boot::read(firmware, *bank, &registers))?;
     // What is not known is left out.
-    let Told(boot) = serde_json::from_slice(&boot)?;
+    let FromJson(boot) = serde_json::from_slice(&boot)?;
     Ok(Fields::new().with("log", log.kind()).with("bank", bank.to_string()).with_some("boot", boot))
 }
 

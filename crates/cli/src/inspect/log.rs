@@ -20,7 +20,7 @@ pub(super) fn looks_like_tcg2(bytes: &[u8]) -> bool {
     event_type == Some(EV_NO_ACTION) && bytes.get(32..40) == Some(b"Spec ID ")
 }
 
-/// What the log is called: TDX logs have one SHA-384 bank.
+/// What the log is called, with its banks.
 pub(super) fn kind(log: &Log<'_>) -> String {
     let banks: Vec<_> = log.banks().iter().map(|bank| bank.algorithm().to_string()).collect();
     match log.spec_id() {
