@@ -166,6 +166,10 @@ fn what_would_not_be_looked_at_is_refused() {
     let run = sealwright(&["verify", &tdx, "--collateral", &bundle, "--collateral", &bundle]);
     assert_eq!(run.code, 3, "{}", run.stdout);
     assert!(run.stderr.contains("a second one"), "{}", run.stderr);
+    let qve = path("quote/sgx/intel-qvl/qveIdentity.json");
+    let run = sealwright(&["verify", &path("quote/sgx/intel-qvl/quote.dat"), "--collateral", &qve]);
+    assert_eq!(run.code, 3, "{}", run.stdout);
+    assert!(run.stderr.contains("quote verification enclave (QvE)"), "{}", run.stderr);
 }
 
 /// What the vendor says of a platform, to the exit code.
