@@ -151,6 +151,30 @@ fn data_that_an_enclave_did_not_hold_is_refused() {
     }
 }
 
+/// A certificate out of a set of keys, as `jq` writes it; the set is of other keys, too, for which no quote vouches.
+#[test]
+fn a_key_of_azure_s_attestation_service_is_judged_by_its_quote() {
+    let Some(vectors) = support::vectors() else { return };
+    let keys = vectors.join("appraise/tokens/maa/certs-2020.json");
+    let run = sealwright(&["inspect", "--json", keys.to_str().unwrap()]);
+    let quote = "/fields/keys/0/x5c/0/legacy_evidence/body/report_data";
+    let report_data = format!("{:0<128}", "2901401eb935c402ca1c10f86f8bbb4c2bc2275330d0c95865efabc5d78f3ad8");
+    assert_eq!(run.json().pointer(quote), Some(&Value::from(report_data)), "{}", run.stdout);
+    let run = sealwright(&["verify", "--json", keys.to_str().unwrap()]);
+    assert_eq!((run.code, &run.json()["reason"]["code"]), (1, &"not-evidence".into()));
+
+    let keys: Value = serde_json::from_slice(&std::fs::read(keys).unwrap()).unwrap();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let path = file.path().to_str().unwrap();
+    std::fs::write(file.path(), keys["keys"][0]["x5c"][0].as_str().unwrap()).unwrap();
+    let collateral = vectors.join("quote/sgx/dcap-qvl-sgx-quote/collateral.json");
+    let run =
+        sealwright(&["verify", "--json", path, "--at", "1750416960", "--collateral", collateral.to_str().unwrap()]);
+    assert_eq!((run.code, &run.json()["reason"]["code"]), (1, &"collateral-mismatch".into()), "{}", run.stdout);
+    let run = sealwright(&["inspect", "--json", path]);
+    assert_eq!(run.json()["kind"], "RA-TLS certificate", "{}", run.stdout);
+}
+
 #[test]
 fn what_would_not_be_looked_at_is_refused() {
     let Some(vectors) = support::vectors() else { return };
@@ -166,6 +190,10 @@ fn what_would_not_be_looked_at_is_refused() {
     let run = sealwright(&["verify", &tdx, "--collateral", &bundle, "--collateral", &bundle]);
     assert_eq!(run.code, 3, "{}", run.stdout);
     assert!(run.stderr.contains("a second one"), "{}", run.stderr);
+    let qve = path("quote/sgx/intel-qvl/qveIdentity.json");
+    let run = sealwright(&["verify", &path("quote/sgx/intel-qvl/quote.dat"), "--collateral", &qve]);
+    assert_eq!(run.code, 3, "{}", run.stdout);
+    assert!(run.stderr.contains("quote verification enclave (QvE)"), "{}", run.stderr);
 }
 
 /// What the vendor says of a platform, to the exit code.

@@ -9,15 +9,18 @@ use der::asn1::ObjectIdentifier;
 use sealwright_wire::quote::Quote;
 use sealwright_wire::ratls::{
     Certificate, CertificateEvidence, Claims, EvidenceKind, HashAlgorithm, HashEntry, OID_LEGACY_GRAMINE,
-    OID_LEGACY_RATS_TLS, TaggedEvidence, report_data,
+    OID_LEGACY_OPEN_ENCLAVE, OID_LEGACY_RATS_TLS, TaggedEvidence, open_enclave_key, report_data,
 };
+use std::borrow::Cow;
 
 /// Why an RA-TLS certificate does not belong to evidence in it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RatlsError {
     /// There is no evidence in the certificate.
-    #[error("the certificate holds no evidence (extensions 2.23.133.5.4.9 and 1.2.840.113741.1337.6)")]
+    #[error(
+        "the certificate holds no evidence (extensions 2.23.133.5.4.9, 1.2.840.113741.1337.6 and 1.2.840.113556.10.1.1)"
+    )]
     NoEvidence,
     /// The evidence is a report, which only its own machine can check.
     #[error("the certificate holds a report, not a quote: only the machine that made it can check it")]
@@ -133,16 +136,24 @@ fn check_tagged<'a>(certificate: &Certificate<'a>, cbor: &'a [u8]) -> Result<Bou
     Ok(Bound { spki: certificate.spki, quote, claims: Some(claims) })
 }
 
-/// Before the profile: the quote vouches for the key, which for RSA some releases of RATS-TLS hash without what stands around it.
+/// Before the profile: the quote vouches for the key.
 fn check_legacy<'a>(certificate: &Certificate<'a>, oid: ObjectIdentifier, quote: &'a [u8]) -> Result<Bound<'a>, Error> {
-    if oid != OID_LEGACY_GRAMINE && oid != OID_LEGACY_RATS_TLS {
-        return Err(RatlsError::Unnamed { oid: oid.to_string() }.into());
-    }
+    let keys = legacy_keys(certificate, oid).ok_or_else(|| RatlsError::Unnamed { oid: oid.to_string() })?;
     let quote = Quote::parse(quote).map_err(Error::malformed_quote)?;
-    let bare = oid == OID_LEGACY_RATS_TLS && is_rsa_public_key(certificate.key);
-    let keys: &[&[u8]] = if bare { &[certificate.spki, certificate.key] } else { &[certificate.spki] };
-    check_report_data(&quote, "certificate's key", keys)?;
+    check_report_data(&quote, "certificate's key", &keys)?;
     Ok(Bound { spki: certificate.spki, quote, claims: None })
+}
+
+/// The forms of a certificate's key of which the maker of an extension hashes one: for RSA some releases of RATS-TLS leave out what stands around
+/// the key. `None` where the maker hashes something else.
+fn legacy_keys<'a>(certificate: &Certificate<'a>, oid: ObjectIdentifier) -> Option<Vec<Cow<'a, [u8]>>> {
+    let Certificate { spki, key, .. } = *certificate;
+    match oid {
+        OID_LEGACY_RATS_TLS if is_rsa_public_key(key) => Some(vec![spki.into(), key.into()]),
+        OID_LEGACY_GRAMINE | OID_LEGACY_RATS_TLS => Some(vec![spki.into()]),
+        OID_LEGACY_OPEN_ENCLAVE => Some(vec![open_enclave_key(spki).into()]),
+        _ => None,
+    }
 }
 
 /// RSAPublicKey is a SEQUENCE; the points of elliptic curves begin otherwise.
@@ -151,9 +162,9 @@ fn is_rsa_public_key(key: &[u8]) -> bool {
 }
 
 /// The report data must be the hash of one of these.
-fn check_report_data(quote: &Quote<'_>, of: &'static str, one_of: &[&[u8]]) -> Result<(), Error> {
+fn check_report_data(quote: &Quote<'_>, of: &'static str, one_of: &[impl AsRef<[u8]>]) -> Result<(), Error> {
     let stated = quote.body.report_data();
-    let wanted: Vec<_> = one_of.iter().map(|bytes| report_data(&hash::sha256(&[bytes]).0)).collect();
+    let wanted: Vec<_> = one_of.iter().map(|bytes| report_data(&hash::sha256(&[bytes.as_ref()]).0)).collect();
     if wanted.iter().any(|wanted| wanted == stated) {
         return Ok(());
     }

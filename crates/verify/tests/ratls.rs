@@ -5,6 +5,8 @@ mod support;
 
 mod site;
 
+use base64::{Engine, engine::general_purpose::STANDARD};
+use der::{Encode, asn1::OctetString};
 use rcgen::{CertificateParams, CustomExtension, KeyPair, PKCS_ECDSA_P384_SHA384, PublicKeyData};
 use sealwright_verify::any::{self, Kind, Missing, Request, Root, Supplied};
 use sealwright_verify::ratls::check_certificate;
@@ -17,6 +19,7 @@ const TAGGED: &[u64] = &[2, 23, 133, 5, 4, 9];
 const GRAMINE: &[u64] = &[0, 6, 9, 42, 840, 113_741, 1337, 6];
 const RATS_TLS: &[u64] = &[1, 2, 840, 113_741, 1337, 6];
 const INTEL: &[u64] = &[1, 2, 840, 113_741, 1, 13, 1];
+const OPEN_ENCLAVE: &[u64] = &[1, 2, 840, 113_556, 10, 1, 1];
 
 #[test]
 fn real_certificates_are_bound_to_their_quotes() {
@@ -46,6 +49,22 @@ fn real_certificates_are_bound_to_their_quotes() {
             }
         }
     }
+}
+
+/// Of a key by which Azure's attestation service signed tokens: its `kid` is the report data, too.
+#[test]
+fn a_real_key_of_azure_s_attestation_service_is_bound_to_its_quote() {
+    let Some(folder) = support::vectors() else { return };
+    let keys = std::fs::read(folder.join("appraise/tokens/maa/certs-2020.json")).unwrap();
+    let keys: serde_json::Value = serde_json::from_slice(&keys).unwrap();
+    let der = STANDARD.decode(keys["keys"][0]["x5c"][0].as_str().unwrap()).unwrap();
+    let bound = check_certificate(&der).unwrap();
+    assert_eq!(STANDARD.encode(&bound.quote.body.report_data()[..32]), keys["keys"][0]["kid"].as_str().unwrap());
+    assert!(bound.claims.is_none());
+    let at = der.windows(bound.spki.len()).position(|window| window == bound.spki).unwrap();
+    let mut other = der.clone();
+    other[at + 60] ^= 1;
+    assert!(matches!(refused(&other), RatlsError::OtherReportData { of: "certificate's key", .. }));
 }
 
 fn sha256(bytes: &[u8]) -> [u8; 32] {
@@ -102,6 +121,30 @@ fn a_quote_in_a_legacy_certificate_is_verified_as_any_other() {
         assert_eq!(facts.report_data(), report_data(&sha256(&spki)));
         assert_eq!(facts.trailing_bytes(), padding);
     }
+}
+
+#[test]
+fn a_quote_in_open_enclave_s_form_vouches_for_the_key_s_text() {
+    let (mine, other) = (key(), key());
+    let text = |key: &KeyPair| [key.public_key_pem().as_bytes(), b"\0"].concat();
+    let (_, bytes) = quote(report_data(&sha256(&text(&mine))));
+    let length = u64::try_from(bytes.len()).unwrap();
+    let header = [&[1, 0, 0, 0, 2, 0, 0, 0], &length.to_le_bytes()[..]].concat();
+    let of_azure = OctetString::new(bytes.as_slice()).unwrap().to_der().unwrap();
+    for value in [[header.as_slice(), &bytes].concat(), of_azure, bytes.clone()] {
+        let mine = certificate(&mine, OPEN_ENCLAVE, &value);
+        assert_eq!(check_certificate(&mine).unwrap().quote.without_trailing(), bytes);
+        assert!(matches!(refused(&certificate(&other, OPEN_ENCLAVE, &value)), RatlsError::OtherReportData { .. }));
+    }
+    // Without the text's last byte, and of the key as others hash it.
+    let spki = mine.subject_public_key_info();
+    for hashed in [mine.public_key_pem().as_bytes(), &spki] {
+        let (_, bytes) = quote(report_data(&sha256(hashed)));
+        assert!(matches!(refused(&certificate(&mine, OPEN_ENCLAVE, &bytes)), RatlsError::OtherReportData { .. }));
+    }
+    // A header that tells another length is none.
+    let cut = [&header, &bytes[1..]].concat();
+    assert_eq!(check_certificate(&certificate(&mine, OPEN_ENCLAVE, &cut)).unwrap_err().code(), "malformed-evidence");
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod qve;
 mod status;
 mod tcb_info;
 
+pub(crate) use chain::encode_pem;
 pub use chain::{MAX_CERTIFICATES, encode_pem_chain, pem_chain};
 pub use qe_identity::{QeId, QeIdentity, QeTcb, QeTcbLevel};
 pub use qve::QveBundle;

@@ -19,6 +19,8 @@
 use crate::{
     Error,
     cbor::{self, Cbor},
+    collateral::encode_pem,
+    held_data::open_enclave_quote,
     kbs::{
         Message,
         encoding::{base64_standard, base64_standard_option},
@@ -39,6 +41,10 @@ pub const OID_LEGACY_RATS_TLS: ObjectIdentifier = ObjectIdentifier::new_unwrap("
 /// The Intel SGX SDK's extension before the profile: a raw quote. Since the profile it is the same quote as beside it, which vouches for the
 /// profile's claims; before, for a text form of the key that certificates do not have.
 pub const OID_LEGACY_INTEL: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113741.1.13.1");
+/// The Open Enclave SDK's first extension (`X509_OID_FOR_QUOTE_EXT` of its `internal/report.h`): a quote behind the header of a report, whose report
+/// data is [`report_data`] of [`open_enclave_key`]. In certificates of the keys by which Azure's attestation service signs its tokens the quote stands
+/// in an OCTET STRING of its own instead.
+pub const OID_LEGACY_OPEN_ENCLAVE: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113556.10.1.1");
 
 /// Where the exchange takes place.
 pub const ATTEST_PATH: &str = "/sealwright/v0/attest";
@@ -155,7 +161,7 @@ fn find_evidence(extensions: &[u8]) -> Result<Result<CertificateEvidence<'_>, Er
     let mut wrapper = SliceReader::new(extensions)?;
     let mut list = SliceReader::new(sequence(&mut wrapper)?)?;
     wrapper.finish()?;
-    let (mut tagged, mut legacy) = (None, None::<CertificateEvidence<'_>>);
+    let (mut tagged, mut legacy) = (None, None);
     let mut seen = Vec::new();
     while !list.is_finished() {
         let mut extension = SliceReader::new(sequence(&mut list)?)?;
@@ -165,21 +171,38 @@ fn find_evidence(extensions: &[u8]) -> Result<Result<CertificateEvidence<'_>, Er
         }
         let value = <&OctetStringRef>::decode(&mut extension)?.as_bytes();
         extension.finish()?;
-        let is_tagged = oid == OID_TAGGED_EVIDENCE;
-        if !is_tagged && ![OID_LEGACY_GRAMINE, OID_LEGACY_RATS_TLS, OID_LEGACY_INTEL].contains(&oid) {
-            continue;
-        }
+        let found = match legacy_quote(oid, value) {
+            Some(quote) => CertificateEvidence::Legacy { oid, quote },
+            None if oid == OID_TAGGED_EVIDENCE => CertificateEvidence::Tagged(value),
+            None => continue,
+        };
         if seen.contains(&oid) {
             return Ok(Err(Error::unexpected("extensions", 0, "one extension of a kind with evidence", "two")));
         }
         seen.push(oid);
-        if is_tagged {
-            tagged = Some(value);
-        } else {
-            legacy = legacy.or(Some(CertificateEvidence::Legacy { oid, quote: value }));
-        }
+        let place = if oid == OID_TAGGED_EVIDENCE { &mut tagged } else { &mut legacy };
+        place.get_or_insert(found);
     }
-    Ok(Ok(tagged.map(CertificateEvidence::Tagged).or(legacy).unwrap_or(CertificateEvidence::Absent)))
+    Ok(Ok(tagged.or(legacy).unwrap_or(CertificateEvidence::Absent)))
+}
+
+/// The quote in an extension from before the profile, if this is one. A value that has none of its extension's forms is taken for the quote.
+pub fn legacy_quote(oid: ObjectIdentifier, value: &[u8]) -> Option<&[u8]> {
+    match oid {
+        OID_LEGACY_GRAMINE | OID_LEGACY_RATS_TLS | OID_LEGACY_INTEL => Some(value),
+        OID_LEGACY_OPEN_ENCLAVE => {
+            let of_azure = || <&OctetStringRef>::from_der(value).ok().map(OctetStringRef::as_bytes);
+            open_enclave_quote(value).or_else(of_azure).or(Some(value))
+        }
+        _ => None,
+    }
+}
+
+/// What the Open Enclave SDK hashes of a key: its PEM, and the zero byte that ends a text in C (`oe_cert_write_public_key_pem`).
+pub fn open_enclave_key(spki: &[u8]) -> Vec<u8> {
+    let mut text = encode_pem("PUBLIC KEY", spki).into_bytes();
+    text.push(0);
+    text
 }
 
 /// What the first element of tagged evidence is.

@@ -158,6 +158,7 @@ const TAGGED: &str = "2.23.133.5.4.9";
 const GRAMINE: &str = "0.6.9.42.840.113741.1337.6";
 const RATS_TLS: &str = "1.2.840.113741.1337.6";
 const INTEL: &str = "1.2.840.113741.1.13.1";
+const OPEN_ENCLAVE: &str = "1.2.840.113556.10.1.1";
 
 #[test]
 fn the_profile_wins_over_what_came_before_it() {
@@ -167,7 +168,7 @@ fn the_profile_wins_over_what_came_before_it() {
         assert_eq!(found.evidence, CertificateEvidence::Tagged(b"new"));
         assert_eq!((found.spki, found.key), (&spki()[..], &b"key"[..]));
     }
-    for oid in [GRAMINE, RATS_TLS, INTEL] {
+    for oid in [GRAMINE, RATS_TLS, INTEL, OPEN_ENCLAVE] {
         let der = certificate(&[("2.5.29.19", b"\x30\x00"), (oid, b"old")]);
         let CertificateEvidence::Legacy { oid: found, quote } = Certificate::parse(&der).unwrap().evidence else {
             panic!("a legacy extension")
@@ -187,7 +188,7 @@ fn an_object_identifier_inside_another_extension_is_not_found() {
 
 #[test]
 fn hostile_certificates_are_refused() {
-    for oid in [TAGGED, GRAMINE, RATS_TLS, INTEL] {
+    for oid in [TAGGED, GRAMINE, RATS_TLS, INTEL, OPEN_ENCLAVE] {
         let twice = certificate(&[(oid, b"a"), (oid, b"b")]);
         assert!(Certificate::parse(&twice).unwrap_err().to_string().contains("found two"), "{oid}");
     }

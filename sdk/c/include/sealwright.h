@@ -79,7 +79,7 @@ enum {
     SEALWRIGHT_LENGTH = 2,
     /* A text is no UTF-8. */
     SEALWRIGHT_NOT_UTF8 = 3,
-    /* It is no collateral, is malformed, or there is one already where evidence has one alone. */
+    /* It is no collateral, is malformed, there is one already where evidence has one alone, or no evidence is verified with it. */
     SEALWRIGHT_NOT_COLLATERAL = 4,
     /* It is no TCB status, or `Revoked`, which nobody can ask for. */
     SEALWRIGHT_NOT_A_STATUS = 5,

@@ -44,8 +44,8 @@ pub(super) fn certificate(certificate: &Certificate) -> Result<Fields> {
             fields = fields.with("sgx_extension", sgx_extension(value)?);
         } else if extension.extn_id == ratls::OID_TAGGED_EVIDENCE {
             fields = fields.with("tagged_evidence", tagged_evidence(value)?);
-        } else if extension.extn_id == ratls::OID_LEGACY_GRAMINE {
-            fields = fields.with("legacy_evidence", super::quote::quote(&Quote::parse(value)?)?);
+        } else if let Some(quote) = ratls::legacy_quote(extension.extn_id, value) {
+            fields = fields.with("legacy_evidence", super::quote::quote(&Quote::parse(quote)?)?);
         }
     }
     let extensions = tbs.extensions().map(Vec::as_slice).unwrap_or_default();

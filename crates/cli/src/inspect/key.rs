@@ -1,8 +1,9 @@
 //! Keys by themselves: public ones are printed, of private ones it is only said that they are.
 
-use super::Inspected;
+use super::{Inspected, certificate};
 use crate::fields::{Fields, Value};
 use anyhow::{Context, Result, bail};
+use base64::{Engine, engine::general_purpose::STANDARD};
 use sealwright_verify::pem;
 use sealwright_wire::cca::Store;
 use serde_json::{Map, Value as Json};
@@ -56,7 +57,18 @@ fn web_key(key: &Map<String, Json>) -> (&'static str, Fields) {
     let kind =
         if key.keys().any(secret) { "JSON Web Key, private: its secret is not shown" } else { "JSON Web Key, public" };
     let shown = key.iter().filter(|(name, _)| !secret(name));
-    (kind, shown.fold(Fields::new(), |fields, (name, value)| fields.with(name.clone(), Value::from(value.clone()))))
+    (kind, shown.fold(Fields::new(), |fields, (name, value)| fields.with(name.clone(), member(name, value))))
+}
+
+/// The value of a member, or what the certificates in it say (`x5c`: RFC 7517, section 4.7).
+fn member(name: &str, value: &Json) -> Value {
+    let certificates = if name == "x5c" { certificates(value) } else { None };
+    certificates.map_or_else(|| value.clone().into(), Into::into)
+}
+
+fn certificates(chain: &Json) -> Option<Vec<Fields>> {
+    let of_text = |text: &Json| certificate::of_der(&STANDARD.decode(text.as_str()?).ok()?).ok();
+    chain.as_array()?.iter().map(of_text).collect()
 }
 
 /// A store of the keys of Arm CCA platforms.

@@ -4,7 +4,7 @@ use super::{Error, Kind, Missing, hygon, intel::Document, kind::decoded};
 use crate::pem;
 use sealwright_wire::{
     Error as WireError,
-    collateral::{Bundle, Signed, encode_pem_chain},
+    collateral::{Bundle, QeId, QeIdentity, QveBundle, Signed, encode_pem_chain},
     snp::{self, CertificateTable, SigningKey},
 };
 use x509_cert::{
@@ -37,7 +37,7 @@ impl Supplied {
     /// base64.
     ///
     /// # Errors
-    /// When it is none of these, is malformed, or there is one already where evidence has one alone.
+    /// When it is none of these, is malformed, there is one already where evidence has one alone, or no evidence is verified with it.
     pub fn add(&mut self, bytes: &[u8]) -> Result<(), NotCollateral> {
         let bytes = &*decoded(bytes);
         let text = bytes.trim_ascii_start();
@@ -70,6 +70,9 @@ impl Supplied {
     /// Intel's bundle, or AMD's, or a signed document of Intel's.
     fn add_json(&mut self, text: &[u8]) -> Result<(), NotCollateral> {
         const COLLATERAL: &str = "the collateral of this quote's platform";
+        if Signed::qe_identity(text).is_ok_and(|identity| is_of_qve(&identity)) {
+            return Err(NotCollateral::Qve);
+        }
         let documents = [
             (Signed::tcb_info(text), &mut self.tcb_info, "the TCB info of this quote's platform"),
             (Signed::qe_identity(text), &mut self.qe_identity, "the identity of this quote's quoting enclave"),
@@ -85,6 +88,7 @@ impl Supplied {
                 only(self.tcb_info.as_ref().or(self.qe_identity.as_ref()), "a part of this quote's collateral")?;
                 return only(self.intel.replace(bundle), COLLATERAL);
             }
+            Err(_) if QveBundle::from_json(text).is_ok() => return Err(NotCollateral::Qve),
             Err(error) => error,
         };
         let Ok(snp::Bundle { cert_chain, crl }) = snp::Bundle::from_json(text) else { return Err(intel.into()) };
@@ -131,6 +135,11 @@ pub(super) fn only<T>(earlier: Option<T>, what: &'static str) -> Result<(), NotC
     earlier.map_or(Ok(()), |_| Err(NotCollateral::Second(what)))
 }
 
+/// Whether an enclave's identity is that of the quote verification enclave, not of a quoting enclave.
+fn is_of_qve(signed: &Signed<'_>) -> bool {
+    QeIdentity::parse(signed.document).is_ok_and(|identity| identity.id == QeId::Qve)
+}
+
 fn no_certificate(name: &str) -> Error {
     Error::Missing { kind: Kind::Snp, missing: Missing::AmdCertificate(name.to_owned()) }
 }
@@ -164,6 +173,9 @@ pub enum NotCollateral {
     /// Evidence has one of these, and there is one.
     #[error("a second one: name {0} alone")]
     Second(&'static str),
+    /// It is the identity of Intel's quote verification enclave, against which [`crate::QveIdentity`] holds that enclave's reports.
+    #[error("the identity of Intel's quote verification enclave (QvE): no evidence is verified with it")]
+    Qve,
     /// It is malformed.
     #[error(transparent)]
     Malformed(#[from] WireError),

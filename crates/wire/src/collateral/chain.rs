@@ -32,18 +32,19 @@ pub fn pem_chain(field: &'static str, pem: &[u8]) -> Result<Vec<Vec<u8>>, Error>
 
 /// Writes certificates in DER as one PEM text.
 pub fn encode_pem_chain<T: AsRef<[u8]>>(certificates: &[T]) -> String {
-    let mut pem = String::new();
-    for certificate in certificates {
-        pem.push_str("-----BEGIN CERTIFICATE-----\n");
-        let text = STANDARD.encode(certificate);
-        for (at, character) in text.chars().enumerate() {
-            if at > 0 && at.is_multiple_of(LINE) {
-                pem.push('\n');
-            }
-            pem.push(character);
+    certificates.iter().map(|certificate| encode_pem("CERTIFICATE", certificate.as_ref())).collect()
+}
+
+/// Writes one block of PEM, in the strict form.
+pub(crate) fn encode_pem(label: &str, der: &[u8]) -> String {
+    let mut pem = format!("-----BEGIN {label}-----\n");
+    for (at, character) in STANDARD.encode(der).chars().enumerate() {
+        if at > 0 && at.is_multiple_of(LINE) {
+            pem.push('\n');
         }
-        pem.push_str("\n-----END CERTIFICATE-----\n");
+        pem.push(character);
     }
+    pem.push_str(&format!("\n-----END {label}-----\n"));
     pem
 }
 
