@@ -183,7 +183,7 @@ fn under_a_root_that_is_not_trusted_nothing_is_said_of_a_simulator() {
 #[test]
 fn what_evidence_lacks_is_named() {
     let nothing = Supplied::default();
-    let expected = [Missing::IntelCollateral, Missing::AmdCertificate("the product's ARK".into()), Missing::HskCek];
+    let expected = [Missing::IntelCollateral, Missing::AmdCertificate("SEV-VCEK".into()), Missing::HskCek];
     for (files, expected) in all().into_iter().zip(expected) {
         let error = files.request(&nothing).verify(&files.evidence).unwrap_err();
         assert_eq!(error, Error::Missing { kind: files.kind, missing: expected });
@@ -217,6 +217,7 @@ fn a_file_that_evidence_is_not_verified_with_is_refused() {
         Beside::Key => request.key = Some(b"file"),
         Beside::VtpmQuote => request.vtpm_quote = Some(b"file"),
         Beside::TdQuote => request.td_quote = Some(b"file"),
+        Beside::OtherCollateral | Beside::OtherList => unreachable!("collateral is below"),
     };
     let of_tpms = [Beside::Signature, Beside::Pcrs, Beside::Key];
     let of_azure = [Beside::VtpmQuote, Beside::TdQuote];
@@ -335,4 +336,71 @@ fn a_root_that_is_none_is_named() {
     let request = Request { roots: vec![Root { name: "mine", bytes: b"none" }], ..files.request(&supplied) };
     let error = request.verify(&files.evidence).unwrap_err();
     assert!(matches!(&error, Error::Root { name, .. } if name == "mine"), "{error}");
+}
+
+/// Collateral of another vendor's, and another's revocation list, would not be looked at.
+#[test]
+fn collateral_that_evidence_is_not_verified_with_is_refused() {
+    let all = all();
+    let unused = |files: &Files, file: &[u8]| {
+        let mut supplied = files.supplied();
+        supplied.add(file).unwrap();
+        match files.request(&supplied).verify(&files.evidence) {
+            Err(Error::Unused { kind, beside }) if kind == files.kind => beside,
+            other => panic!("{}: {other:?}", files.kind),
+        }
+    };
+    let [td, snp, csv, tpm] = &all;
+    let list_of = |files: &Files| files.collateral[1].clone();
+    for (files, other, beside) in [
+        (td, csv.collateral[0].clone(), Beside::OtherCollateral),
+        (td, list_of(snp), Beside::OtherList),
+        (snp, td.collateral[0].clone(), Beside::OtherCollateral),
+        (snp, csv.collateral[0].clone(), Beside::OtherCollateral),
+        (snp, tpm.collateral.last().unwrap().clone(), Beside::OtherList),
+        (csv, td.collateral[0].clone(), Beside::OtherCollateral),
+        (csv, list_of(snp), Beside::OtherCollateral),
+        (tpm, td.collateral[0].clone(), Beside::OtherCollateral),
+    ] {
+        assert_eq!(unused(files, &other), beside, "{} with {} bytes", files.kind, other.len());
+    }
+}
+
+/// The newest list of an issuer counts, in whichever order lists came, beside a bundle as among its parts.
+#[test]
+fn an_older_list_does_not_hide_a_revocation() {
+    let site = Site::found(fixed_clock(NOW)).unwrap();
+    let td = site.boot(&TdConfig::new("td", files::generate("kernel"))).unwrap();
+    let quote = td.evidence(&DATA).unwrap().quote;
+    let before = site.collateral(Tee::Tdx).unwrap();
+    site.revoke_pck().unwrap();
+    let after = site.collateral(Tee::Tdx).unwrap();
+    let (bundle, root) = (before.to_json().unwrap().into_bytes(), site.root().to_vec());
+    for files in [
+        vec![&bundle, &after.pck_crl],
+        vec![&after.pck_crl, &bundle],
+        vec![&bundle, &before.pck_crl, &after.pck_crl],
+        vec![&bundle, &after.pck_crl, &before.pck_crl],
+    ] {
+        let mut supplied = Supplied::default();
+        files.into_iter().for_each(|file| supplied.add(file).unwrap());
+        let roots = vec![Root { name: "the site", bytes: &root }];
+        let error = Request { roots, ..Request::new(&supplied, NOW) }.verify(&quote).unwrap_err();
+        assert!(matches!(&error, Error::Refused { error, .. } if error.code() == "certificate-revoked"), "{error}");
+    }
+}
+
+/// The key's certificate of the report's chip, its own CA, and that CA's root, whatever else lies beside them.
+#[test]
+fn certificates_of_other_chips_and_products_do_not_get_in_the_way() {
+    let (ours, theirs) = (snp(), snp());
+    for order in [[&ours, &theirs], [&theirs, &ours]] {
+        let mut supplied = Supplied::default();
+        // Of the other vendor the key's certificate alone: its CA has the same name.
+        supplied.add(&order[0].collateral[2]).unwrap();
+        supplied.add(&order[1].collateral[2]).unwrap();
+        ours.collateral[..2].iter().for_each(|file| supplied.add(file).unwrap());
+        let facts = ours.request(&supplied).verify(&ours.evidence).unwrap();
+        assert_eq!(facts.tee(), Tee::Snp);
+    }
 }

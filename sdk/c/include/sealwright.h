@@ -206,13 +206,13 @@ sealwright_result sealwright_request_require(sealwright_request *request, const 
 typedef struct sealwright_verdict sealwright_verdict;
 
 /*
- * The kind of evidence in words, such as "Intel quote", told from how it begins; NULL when it is of no kind. Bytes, or their text in hex, base64 or PEM.
+ * The kind of evidence in words, such as "Intel quote", told from how it begins; NULL when it is of no kind. Bytes, or their text in hex, base64 or, of a certificate, PEM.
  * Nothing is verified. Static: never freed.
  */
 const char *sealwright_kind(const void *evidence, size_t length);
 
 /*
- * Verifies evidence: bytes, or their text in hex, base64 or PEM. What is of no kind is refused by a verdict, as `not-evidence`.
+ * Verifies evidence: bytes, or their text in hex, base64 or, of a certificate, PEM. What is of no kind is refused by a verdict, as `not-evidence`.
  *
  * SEALWRIGHT_OK puts a verdict into `*verdict`, be it yes or no. Every other result puts NULL there, and says what is wrong with the request:
  * SEALWRIGHT_MISSING, SEALWRIGHT_UNUSED, SEALWRIGHT_NOT_A_ROOT, SEALWRIGHT_UNUSABLE; what a setter had refused; or an argument.

@@ -43,6 +43,7 @@ impl From<Error> for RequestError {
                 Beside::Key => "key",
                 Beside::VtpmQuote => "vtpm_quote",
                 Beside::TdQuote => "td_quote",
+                Beside::OtherCollateral | Beside::OtherList => "collateral",
             },
             Error::Root { .. } => "roots",
             _ => "evidence",

@@ -27,7 +27,7 @@ pub fn verify(#[wasm_bindgen(unchecked_param_type = "Request")] request: &JsValu
     js_sys::JSON::parse(&serde_json::to_string(&verdict)?).map_err(|_| JsError::new("the verdict is no JSON"))
 }
 
-/// What kind of evidence these bytes are, in words, by themselves or written as hex, base64 or PEM; `undefined` when they are none that is known.
+/// What kind of evidence these bytes are, in words, by themselves or written as hex, base64 or, of a certificate, PEM; `undefined` when they are none that is known.
 #[wasm_bindgen(unchecked_return_type = "Kind | undefined")]
 pub fn kind(evidence: &[u8]) -> Option<String> {
     Kind::of_text(evidence).map(|(kind, _)| kind.name().to_owned())

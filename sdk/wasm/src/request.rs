@@ -199,6 +199,7 @@ pub(crate) fn unusable(error: &any::Error) -> JsError {
             Beside::Key => "key",
             Beside::VtpmQuote => "vtpmQuote",
             Beside::TdQuote => "tdQuote",
+            Beside::OtherCollateral | Beside::OtherList => "collateral",
         },
         _ => return JsError::new(&error.to_string()),
     };

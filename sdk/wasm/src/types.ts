@@ -28,7 +28,7 @@ export type TcbStatus =
 
 /** What to verify, and with what. A member that is not listed here is refused. */
 export interface Request {
-  /** The evidence: its bytes, or the same written as hex, base64 or PEM. */
+  /** The evidence: its bytes, or the same written as hex, base64 or, of a certificate, PEM. */
   evidence: Uint8Array;
   /** The point in time to verify at: a date, or whole seconds since 1970. Default: now. */
   at?: Date | number;

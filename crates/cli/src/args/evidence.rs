@@ -16,7 +16,7 @@ pub(crate) struct Inspect {
 /// Verify evidence of any kind.
 #[derive(Args)]
 pub(crate) struct Verify {
-    /// A quote, a report, a document, a token or an RA-TLS certificate; its bytes, hex, base64 or PEM.
+    /// A quote, a report, a document, a token or an RA-TLS certificate; its bytes, hex or base64, of a certificate also PEM.
     pub(crate) evidence: PathBuf,
     /// What its vendor says beside it: Intel's collateral as one JSON document, or its parts as its service hands them out; certificates (PEM,
     /// DER) and revocation lists of AMD's, of a TPM's key or of a GPU; or a directory that `collateral fetch` filled. May be given several times.
@@ -83,12 +83,12 @@ pub(crate) struct EventLogShow {
     /// How to print the records.
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     pub(crate) format: LogFormat,
-    /// In YAML: how the tpm2_eventlog that is to be equalled was built.
-    #[arg(long, value_enum, value_name = "BUILD", default_value_t = Tpm2Tools::Efivar38)]
-    pub(crate) tpm2_tools: Tpm2Tools,
-    /// In YAML: what tpm2_eventlog's option of the same name says, 2 to have more structures taken apart.
-    #[arg(long, value_name = "VERSION", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=2))]
-    pub(crate) eventlog_version: u8,
+    /// In YAML: how the tpm2_eventlog that is to be equalled was built [default: efivar38].
+    #[arg(long, value_enum, value_name = "BUILD")]
+    pub(crate) tpm2_tools: Option<Tpm2Tools>,
+    /// In YAML: what tpm2_eventlog's option of the same name says, 2 to have more structures taken apart [default: 1].
+    #[arg(long, value_name = "VERSION", value_parser = clap::value_parser!(u8).range(1..=2))]
+    pub(crate) eventlog_version: Option<u8>,
 }
 
 /// How records are printed.

@@ -1,6 +1,6 @@
 mod yaml;
 
-use crate::args::{EventLogCommand, EventLogReplay, EventLogShow, LogFormat, nonsense};
+use crate::args::{EventLogCommand, EventLogReplay, EventLogShow, LogFormat, Tpm2Tools, nonsense};
 use crate::fields::{Fields, FromJson};
 use crate::inspect::{AnyLog, MAX_FILE, instead_of_evidence, is_tdx, register_name};
 use crate::output::{Outcome, Output};
@@ -43,6 +43,9 @@ fn show(args: &EventLogShow, output: Output) -> Result<Outcome> {
     if yaml && output.is_json() {
         return Err(nonsense("--json and --format yaml are two formats").into());
     }
+    if !yaml && (args.tpm2_tools.is_some() || args.eventlog_version.is_some()) {
+        return Err(nonsense("--tpm2-tools and --eventlog-version say how YAML is written: --format yaml").into());
+    }
     let bytes = read(&args.log)?;
     let shown = args.log.display();
     let log = AnyLog::parse(&bytes).with_context(|| format!("{shown} is no event log"))?;
@@ -50,7 +53,10 @@ fn show(args: &EventLogShow, output: Output) -> Result<Outcome> {
         let AnyLog::Firmware(log) = &log else {
             bail!("{shown} is no firmware's log but a {}, which tpm2_eventlog does not print", log.kind())
         };
-        output.stream(|out| yaml::document(out, log, args.tpm2_tools, args.eventlog_version))?;
+        output.stream(|out| {
+            let build = args.tpm2_tools.unwrap_or(Tpm2Tools::Efivar38);
+            yaml::document(out, log, build, args.eventlog_version.unwrap_or(1))
+        })?;
         return Ok(Outcome::Yes);
     }
     let fields = match &log {
@@ -101,7 +107,7 @@ fn replay(args: &EventLogReplay, output: Output) -> Result<Outcome> {
         output.result(&fields, &fields)?;
         return Ok(Outcome::Yes);
     };
-    let differing = differences(&replayed, tdx, path, args.pcrs.as_deref())?;
+    let differing = differences(&replayed, &log, tdx, path, args.pcrs.as_deref())?;
     let outcome = if differing.is_empty() { Outcome::Yes } else { Outcome::No };
     let fields = fields.with("explains_the_quote", differing.is_empty()).with("differing", differing);
     output.result(&fields, &fields)?;
@@ -110,6 +116,9 @@ fn replay(args: &EventLogReplay, output: Output) -> Result<Outcome> {
 
 /// The registers of a log, and of the kernel's list behind it. In a trust domain the list extends RTMR2.
 fn replayed(log: &AnyLog<'_>, bytes: &[u8], tdx: bool, ima: Option<&Path>) -> Result<Replay> {
+    if let (AnyLog::Ima(_), Some(ima)) = (log, ima) {
+        return Err(nonsense(format!("--ima {}: the log is an IMA list itself", ima.display())).into());
+    }
     let list = ima.map(read).transpose()?;
     if let (true, Some(list)) = (tdx, &list) {
         return Ok(replay::replay_with_ima(bytes, list)?);
@@ -151,7 +160,13 @@ fn shown_register(tdx: bool, register: &Register) -> Fields {
 }
 
 /// The registers of a quote that hold something else than the replay gives.
-fn differences(replayed: &Replay, tdx: bool, path: &Path, pcrs: Option<&Path>) -> Result<Vec<Fields>> {
+fn differences(
+    replayed: &Replay,
+    log: &AnyLog<'_>,
+    tdx: bool,
+    path: &Path,
+    pcrs: Option<&Path>,
+) -> Result<Vec<Fields>> {
     let shown = path.display();
     let bytes = crate::files::read(path, MAX_FILE)?;
     let Some((kind, quote)) = Kind::of_text(&bytes) else {
@@ -175,6 +190,10 @@ fn differences(replayed: &Replay, tdx: bool, path: &Path, pcrs: Option<&Path>) -
     let quote = Quote::parse(&quote).with_context(|| format!("{shown} is no quote"))?;
     let Some(td) = quote.body.td() else { bail!("{shown} is a quote of {}, which has no RTMRs", quote.tee().name()) };
     has_a_bank_of(replayed, &mut [AlgorithmId::SHA384].into_iter())?;
+    // A canonical log may be of either.
+    if !tdx && !matches!(log, AnyLog::Canonical(_)) {
+        bail!("{shown} is a trust domain's quote, of whose registers no {} tells", log.kind());
+    }
     let registers = (1..).zip(&td.rt_mr);
     Ok(registers.filter_map(|(mr_index, quoted)| difference(replayed, mr_index, quoted)).collect())
 }

@@ -14,6 +14,10 @@ pub(super) struct Certificates {
 }
 
 impl Certificates {
+    pub(super) fn is_empty(&self) -> bool {
+        [&self.hsk, &self.cek, &self.hrk].into_iter().all(Option::is_none)
+    }
+
     /// Adds a certificate, or a chip's two in a row; `None` for bytes that are neither.
     pub(super) fn add(&mut self, bytes: &[u8]) -> Option<Result<(), NotCollateral>> {
         if let Ok(HskCek { hsk, cek }) = HskCek::parse(bytes) {

@@ -6,12 +6,6 @@ use sealwright_wire::{
     quote::{CertificationData, Quote},
 };
 use std::borrow::Cow;
-use x509_cert::{
-    Certificate,
-    certificate::Rfc5280,
-    crl::CertificateList,
-    der::{Decode, Encode},
-};
 
 /// Common names of Intel SGX PCK Certificate and CRL Profile Specification, section 2.
 const SIGNER: &str = "Intel SGX TCB Signing";
@@ -37,7 +31,7 @@ impl Supplied {
     /// told by names alone.
     pub(super) fn intel(&self, kind: Kind, quote: &Quote<'_>) -> Result<Cow<'_, Bundle>, Error> {
         if let Some(bundle) = &self.intel {
-            return Ok(Cow::Borrowed(bundle));
+            return Ok(self.with_newer_lists(bundle));
         }
         let missing = |missing| Error::Missing { kind, missing };
         let part = |name| missing(Missing::IntelPart(name));
@@ -53,8 +47,8 @@ impl Supplied {
         let signer_chain = encode_pem_chain(&[signer, root]);
         Ok(Cow::Owned(Bundle {
             pck_crl_issuer_chain: encode_pem_chain(&[ca, root]),
-            root_ca_crl: self.list_of(root).ok_or_else(|| part("the root CA's revocation list"))?.to_vec(),
-            pck_crl: self.list_of(ca).ok_or_else(|| part("the PCK CA's revocation list"))?.to_vec(),
+            root_ca_crl: self.crls.newest_of(root).ok_or_else(|| part("the root CA's revocation list"))?.to_vec(),
+            pck_crl: self.crls.newest_of(ca).ok_or_else(|| part("the PCK CA's revocation list"))?.to_vec(),
             tcb_info_issuer_chain: signer_chain.clone(),
             tcb_info: tcb_info.text.clone(),
             tcb_info_signature: tcb_info.signature,
@@ -63,6 +57,16 @@ impl Supplied {
             qe_identity_signature: qe_identity.signature,
             pck_certificate_chain: self.intel_certificate(PCK).map(|pck| encode_pem_chain(&[pck, ca, root])),
         }))
+    }
+
+    /// A bundle, in which no revocation list is older than one beside it.
+    fn with_newer_lists<'a>(&self, bundle: &'a Bundle) -> Cow<'a, Bundle> {
+        if self.crls.is_empty() {
+            return Cow::Borrowed(bundle);
+        }
+        let newest = |list: &[u8]| self.crls.newest_with(list).to_vec();
+        let (root_ca_crl, pck_crl) = (newest(&bundle.root_ca_crl), newest(&bundle.pck_crl));
+        Cow::Owned(Bundle { root_ca_crl, pck_crl, ..bundle.clone() })
     }
 
     fn intel_certificate(&self, name: &str) -> Option<&Vec<u8>> {
@@ -82,25 +86,4 @@ impl Supplied {
             None => self.intel_certificate(PLATFORM_CA).xor(self.intel_certificate(PROCESSOR_CA)),
         }
     }
-
-    /// The certificate whose subject is this one's issuer.
-    fn issuer_of(&self, der: &[u8]) -> Option<&Vec<u8>> {
-        let certificate = Certificate::from_der(der).ok()?;
-        let issuer = certificate.tbs_certificate().issuer().to_der().ok()?;
-        self.certificates.iter().find(|der| subject(der).is_some_and(|subject| subject == issuer))
-    }
-
-    /// The revocation list that this CA issued.
-    fn list_of(&self, ca: &[u8]) -> Option<&[u8]> {
-        let subject = subject(ca)?;
-        let issued = |der: &&Vec<u8>| {
-            let list = CertificateList::<Rfc5280>::from_der(der).ok()?;
-            Some(list.tbs_cert_list.issuer.to_der().ok()? == subject)
-        };
-        self.crls.iter().find(|der| issued(der) == Some(true)).map(Vec::as_slice)
-    }
-}
-
-fn subject(der: &[u8]) -> Option<Vec<u8>> {
-    Certificate::from_der(der).ok()?.tbs_certificate().subject().to_der().ok()
 }

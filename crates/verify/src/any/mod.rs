@@ -15,9 +15,11 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod amd;
 mod hygon;
 mod intel;
 mod kind;
+mod lists;
 mod requests;
 mod supplied;
 mod verdict;
@@ -93,7 +95,7 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// Verifies evidence, in bytes or written as hex, base64 or PEM.
+    /// Verifies evidence, in bytes or written as hex, base64 or, of a certificate, PEM.
     ///
     /// # Errors
     /// [`Error::Refused`] when the evidence is not believed, or is none; else what is wrong with the request.
@@ -106,7 +108,10 @@ impl<'a> Request<'a> {
 
 /// What there is to say of bytes of which nothing is known.
 pub fn unknown(bytes: &[u8]) -> String {
-    format!("{} bytes beginning with {}", bytes.len(), hex::encode(bytes.get(..16).unwrap_or(bytes)))
+    match bytes {
+        [] => "nothing at all".to_owned(),
+        _ => format!("{} bytes beginning with {}", bytes.len(), hex::encode(bytes.get(..16).unwrap_or(bytes))),
+    }
 }
 
 /// Why there are no facts.
@@ -234,6 +239,10 @@ pub enum Beside {
     VtpmQuote,
     /// The quote of the trust domain below Azure's vTPM.
     TdQuote,
+    /// Collateral of another vendor's.
+    OtherCollateral,
+    /// A revocation list of another vendor's.
+    OtherList,
 }
 
 impl fmt::Display for Beside {
@@ -247,6 +256,8 @@ impl fmt::Display for Beside {
             Self::Key => "an attestation key",
             Self::VtpmQuote => "a vTPM's quote beside it",
             Self::TdQuote => "a trust domain's quote beside it",
+            Self::OtherCollateral => "collateral of this kind",
+            Self::OtherList => "a revocation list of this issuer",
         })
     }
 }

@@ -46,7 +46,7 @@ impl Request<'_> {
 
     /// With everything in its own bytes.
     fn judge(&self, kind: Kind, evidence: &[u8]) -> Result<Facts, Error> {
-        self.check_beside(kind)?;
+        self.check_beside(kind, evidence)?;
         match kind {
             Kind::Quote => self.quote(evidence),
             Kind::Snp => self.snp(evidence, None),
@@ -68,12 +68,13 @@ impl Request<'_> {
     }
 
     /// Whether all that came along is of use for this kind of evidence.
-    fn check_beside(&self, kind: Kind) -> Result<(), Error> {
+    fn check_beside(&self, kind: Kind, evidence: &[u8]) -> Result<(), Error> {
         let in_files = matches!(kind, Kind::Tpm | Kind::HclReport);
         let of_tpm = in_files || matches!(kind, Kind::TpmJson | Kind::TpmQuote | Kind::AzVtpm);
-        let of_td = matches!(kind, Kind::Quote | Kind::Ratls);
+        let of_td = matches!(kind, Kind::Quote | Kind::Ratls) && !is_of_enclave(kind, evidence);
+        let of_csv = kind == Kind::Csv && !is_without_registers(evidence);
         let given = [
-            (Beside::EventLog, self.event_log.is_some(), of_tpm || of_td || kind == Kind::Csv),
+            (Beside::EventLog, self.event_log.is_some(), of_tpm || of_td || of_csv),
             (Beside::Ima, self.ima.is_some(), of_tpm || of_td),
             (Beside::Cel, self.cel.is_some(), of_tpm || of_td),
             (Beside::Signature, self.signature.is_some(), in_files),
@@ -83,6 +84,9 @@ impl Request<'_> {
             (Beside::TdQuote, self.td_quote.is_some(), kind == Kind::HclReport),
         ];
         if let Some((beside, ..)) = given.into_iter().find(|(_, given, of_use)| *given && !of_use) {
+            return Err(Error::Unused { kind, beside });
+        }
+        if let Some(beside) = self.supplied.unused(kind) {
             return Err(Error::Unused { kind, beside });
         }
         // Registers of a TD that hold the list's lines hold the firmware's events before them.
@@ -146,7 +150,8 @@ impl Request<'_> {
             SigningKey::None => SigningKey::Vcek,
             kind => kind,
         };
-        let (bundle, vek) = (self.supplied.snp(kind)?, vek.map_or_else(|| self.supplied.vek(kind), Ok)?);
+        let vek = vek.map_or_else(|| self.supplied.vek(kind, report.body), Ok)?;
+        let bundle = self.supplied.snp(vek)?;
         let anchors = self.anchors()?;
         let root = snp::root(&bundle, &anchors).ok();
         snp::Collateral::verify(&bundle, &anchors, self.revocation, self.at)
@@ -195,7 +200,7 @@ impl Request<'_> {
         let (key, root) = match &key_info {
             Some(key_info) => (AttestationKey::KeyInfo(key_info), None),
             None => {
-                let key = AttestationKey::Certified { chain, public: None, crls: &self.supplied.crls };
+                let key = AttestationKey::Certified { chain, public: None, crls: self.supplied.crls.as_slice() };
                 (key, chain.last().and_then(|root| tpm::root(root, &anchors).ok()))
             }
         };
@@ -272,6 +277,10 @@ impl Request<'_> {
     fn hcl_report(&self, hcl_report: &[u8]) -> Result<Facts, Error> {
         let no_quote = || missing(Kind::HclReport, Missing::VtpmQuote);
         let quote = self.vtpm_quote.ok_or_else(no_quote)?;
+        let report = hcl::Report::parse(hcl_report).map_err(malformed(Part::HclReport))?;
+        if self.td_quote.is_some() && report.report_type.hardware() == Some(Tee::Snp) {
+            return Err(Error::Unused { kind: Kind::HclReport, beside: Beside::TdQuote });
+        }
         let parts;
         let (message, signature, pcrs) = if Kind::of(quote) == Some(Kind::Tpm) {
             let (signature, pcrs) = self.signature_and_pcrs(Kind::HclReport)?;
@@ -337,7 +346,7 @@ impl Request<'_> {
             return Err(missing(Kind::Nvidia, Missing::DeviceChain));
         }
         let chain = encode_pem_chain(&self.supplied.certificates);
-        let crls: Vec<&[u8]> = self.supplied.crls.iter().map(Vec::as_slice).collect();
+        let crls: Vec<&[u8]> = self.supplied.crls.as_slice().iter().map(Vec::as_slice).collect();
         let anchors = self.anchors_or(Anchor::nvidia_root)?;
         Ok(nvidia::verify(report, chain.as_bytes(), &crls, &anchors, self.at)?)
     }
@@ -365,6 +374,17 @@ const fn missing(kind: Kind, missing: Missing) -> Error {
 
 fn malformed(part: Part) -> impl Fn(WireError) -> Error {
     move |source| VerifyError::Malformed { part, source }.into()
+}
+
+/// Whether a quote is of SGX, which has no registers that a log tells of.
+fn is_of_enclave(kind: Kind, evidence: &[u8]) -> bool {
+    let quote = kind.hardware(evidence);
+    quote.is_some_and(|(_, quote)| Quote::parse(&quote).is_ok_and(|quote| quote.body.td().is_none()))
+}
+
+/// Whether a report of CSV is of version 1, which has no registers.
+fn is_without_registers(report: &[u8]) -> bool {
+    csv_wire::Report::parse(report).is_ok_and(|report| matches!(report.body, csv_wire::Body::V1(_)))
 }
 
 /// A refusal of evidence that stands under a root.
@@ -405,7 +425,7 @@ pub fn quoted_pcrs(kind: Kind, evidence: &[u8], pcrs: Option<&[u8]>) -> Result<P
 fn read_pcrs(bytes: &[u8]) -> Result<PcrValues, Error> {
     tools::read_pcrs(bytes).map(|(_, values)| values).or_else(|binary| {
         let yaml = str::from_utf8(bytes).ok().and_then(|text| tools::read_yaml(text).ok());
-        yaml.ok_or_else(|| malformed(Part::TpmQuote)(binary))
+        yaml.ok_or_else(|| malformed(Part::Pcrs)(binary))
     })
 }
 

@@ -1,17 +1,15 @@
 //! What came along with evidence: collateral, certificates and revocation lists, in whatever form their vendors hand them out.
 
-use super::{Error, Kind, Missing, hygon, intel::Document, kind::decoded};
+use super::{Beside, Kind, hygon, intel::Document, kind::decoded, lists::Lists};
 use crate::pem;
 use sealwright_wire::{
     Error as WireError,
-    collateral::{Bundle, QeId, QeIdentity, QveBundle, Signed, encode_pem_chain},
-    snp::{self, CertificateTable, SigningKey},
+    collateral::{Bundle, QeId, QeIdentity, QveBundle, Signed},
+    snp::{self, CertificateTable},
 };
 use x509_cert::{
     Certificate,
-    certificate::Rfc5280,
-    crl::CertificateList,
-    der::{self, Decode},
+    der::{self, Decode, Encode},
 };
 
 /// What came along with evidence, sorted by what it is. Nothing in it is believed before evidence is verified with it.
@@ -25,8 +23,8 @@ pub struct Supplied {
     pub(super) qe_identity: Option<Document>,
     /// Certificates in DER, in the order in which they came.
     pub(super) certificates: Vec<Vec<u8>>,
-    /// Revocation lists in DER.
-    pub(super) crls: Vec<Vec<u8>>,
+    /// Revocation lists.
+    pub(super) crls: Lists,
     /// Hygon's certificates of one chip.
     pub(super) hygon: hygon::Certificates,
 }
@@ -45,17 +43,15 @@ impl Supplied {
             return self.add_json(text);
         }
         if text.starts_with(b"-----BEGIN X509 CRL-----") {
-            let list = pem::revocation_list(text);
-            CertificateList::<Rfc5280>::from_der(&list)?;
-            self.crls.push(list.into_owned());
-            return Ok(());
+            return Ok(self.crls.add(pem::revocation_list(text).into_owned())?);
         }
         if text.starts_with(b"-----BEGIN ") {
             return self.add_certificates(text);
         }
-        if CertificateList::<Rfc5280>::from_der(bytes).is_ok() {
-            self.crls.push(bytes.to_vec());
-        } else if Certificate::from_der(bytes).is_ok() {
+        if self.crls.add(bytes.to_vec()).is_ok() {
+            return Ok(());
+        }
+        if Certificate::from_der(bytes).is_ok() {
             self.certificates.push(bytes.to_vec());
         } else if let Some(added) = self.hygon.add(bytes) {
             return added;
@@ -65,6 +61,22 @@ impl Supplied {
             return Err(NotCollateral::Unknown);
         }
         Ok(())
+    }
+
+    /// What of it evidence of a kind is not verified with.
+    pub(super) fn unused(&self, kind: Kind) -> Option<Beside> {
+        let of_intel = matches!(kind, Kind::Quote | Kind::Ratls | Kind::HeldData | Kind::AzVtpm | Kind::HclReport);
+        let of_amd = matches!(kind, Kind::Snp | Kind::AzVtpm | Kind::HclReport);
+        let certified = of_intel || of_amd || matches!(kind, Kind::Tpm | Kind::TpmQuote | Kind::Nvidia);
+        let documents = self.intel.is_some() || self.tcb_info.is_some() || self.qe_identity.is_some();
+        let certificates = !self.certificates.is_empty() || !self.crls.is_empty();
+        let others = [(documents, of_intel), (certificates, certified), (!self.hygon.is_empty(), kind == Kind::Csv)];
+        if others.into_iter().any(|(given, of_use)| given && !of_use) {
+            return Some(Beside::OtherCollateral);
+        }
+        // Who gives a list of somebody else's means to have something revoked. The chains of TPMs and GPUs are told by no name.
+        let known = |issuer: &str| (of_intel && issuer.contains("SGX")) || (of_amd && issuer.starts_with("ARK-"));
+        ((of_intel || of_amd) && !self.crls.all_of(known)).then_some(Beside::OtherList)
     }
 
     /// Intel's bundle, or AMD's, or a signed document of Intel's.
@@ -92,7 +104,7 @@ impl Supplied {
             Err(error) => error,
         };
         let Ok(snp::Bundle { cert_chain, crl }) = snp::Bundle::from_json(text) else { return Err(intel.into()) };
-        self.crls.extend(crl);
+        crl.map_or(Ok(()), |crl| self.crls.add(crl))?;
         self.add_certificates(cert_chain.as_bytes())
     }
 
@@ -110,24 +122,16 @@ impl Supplied {
         self.certificates.iter().find(|der| common_name(der).is_some_and(|name| accepts(&name)))
     }
 
-    /// The certificate of the key that signs an SEV-SNP guest's reports.
-    pub(super) fn vek(&self, kind: SigningKey) -> Result<&[u8], Error> {
-        let name = if kind == SigningKey::Vlek { "SEV-VLEK" } else { "SEV-VCEK" };
-        self.named(|found| found == name).map(Vec::as_slice).ok_or_else(|| no_certificate(name))
+    /// The certificate whose subject is this one's issuer.
+    pub(super) fn issuer_of(&self, der: &[u8]) -> Option<&Vec<u8>> {
+        let certificate = Certificate::from_der(der).ok()?;
+        let issuer = certificate.tbs_certificate().issuer().to_der().ok()?;
+        self.certificates.iter().find(|der| subject(der).is_some_and(|subject| subject == issuer))
     }
+}
 
-    /// The CA of that key, its root and the root's revocation list.
-    pub(super) fn snp(&self, kind: SigningKey) -> Result<snp::Bundle, Error> {
-        let ark = self.named(|name| name.starts_with(ARK)).ok_or_else(|| no_certificate("the product's ARK"))?;
-        let root = common_name(ark).unwrap_or_default();
-        let product = root.trim_start_matches(ARK);
-        let ca = match kind {
-            SigningKey::Vlek => format!("SEV-VLEK-{product}"),
-            SigningKey::Vcek | SigningKey::None => format!("SEV-{product}"),
-        };
-        let ca_certificate = self.named(|name| name == ca).ok_or_else(|| no_certificate(&ca))?;
-        Ok(snp::Bundle { cert_chain: encode_pem_chain(&[ca_certificate, ark]), crl: self.crls.first().cloned() })
-    }
+fn subject(der: &[u8]) -> Option<Vec<u8>> {
+    Certificate::from_der(der).ok()?.tbs_certificate().subject().to_der().ok()
 }
 
 /// A first one is taken; a second would not be looked at.
@@ -140,10 +144,6 @@ fn is_of_qve(signed: &Signed<'_>) -> bool {
     QeIdentity::parse(signed.document).is_ok_and(|identity| identity.id == QeId::Qve)
 }
 
-fn no_certificate(name: &str) -> Error {
-    Error::Missing { kind: Kind::Snp, missing: Missing::AmdCertificate(name.to_owned()) }
-}
-
 /// The certificates of a host's table; `None` when it is no table, or has none.
 fn of_table(bytes: &[u8]) -> Option<Vec<Vec<u8>>> {
     let table = CertificateTable::parse(bytes).ok()?;
@@ -152,10 +152,8 @@ fn of_table(bytes: &[u8]) -> Option<Vec<Vec<u8>>> {
     (!certificates.is_empty()).then_some(certificates)
 }
 
-/// How the common names of AMD's roots begin; the product line's follows.
-const ARK: &str = "ARK-";
-
-fn common_name(der: &[u8]) -> Option<String> {
+/// The common name of a certificate's subject.
+pub(super) fn common_name(der: &[u8]) -> Option<String> {
     let certificate = Certificate::from_der(der).ok()?;
     let name = certificate.tbs_certificate().subject().common_name().ok()??;
     Some(name.value().into_owned())

@@ -64,6 +64,8 @@ pub enum Part {
     CcaPlatformKey,
     /// The quote of a TPM.
     TpmQuote,
+    /// The values of a TPM's PCRs, in a file of their own.
+    Pcrs,
     /// A TPM's attestation key: its public area, or its SubjectPublicKeyInfo.
     AttestationKey,
     /// The certificate of a TPM's attestation key.
@@ -129,6 +131,7 @@ impl Part {
             Self::CcaRealmToken => "CCA realm token",
             Self::CcaPlatformKey => "enrolled key of the CCA platform",
             Self::TpmQuote => "TPM quote",
+            Self::Pcrs => "file of PCRs",
             Self::AttestationKey => "attestation key",
             Self::AkCertificate => "attestation key certificate",
             Self::AkCa => "attestation key CA certificate",
@@ -184,9 +187,12 @@ pub(super) enum Family {
 impl Part {
     pub(super) const fn family(self) -> Family {
         match self {
-            Self::Quote | Self::TpmQuote | Self::AttestationKey | Self::HclReport | Self::RuntimeClaims => {
-                Family::Quote
-            }
+            Self::Quote
+            | Self::TpmQuote
+            | Self::Pcrs
+            | Self::AttestationKey
+            | Self::HclReport
+            | Self::RuntimeClaims => Family::Quote,
             Self::Report => Family::SnpReport,
             Self::CsvReport => Family::CsvReport,
             Self::NitroDocument

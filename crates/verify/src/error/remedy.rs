@@ -7,8 +7,11 @@ use crate::replay;
 pub(super) fn of(error: &Error) -> &'static str {
     match error {
         Error::NotEvidence { .. } => {
-            "hand over the evidence as its attester sent it, whole, in bytes, hex, base64 or PEM: logs, certificates and collateral are given beside it, \
+            "hand over the evidence as its attester sent it, whole, in bytes, hex, base64 or, of a certificate, PEM: logs, certificates and collateral are given beside it, \
              and a REPORT or TDREPORT is evidence on its own machine alone, where the quoting service makes a quote of it"
+        }
+        Error::Malformed { part: Part::Pcrs, .. } => {
+            "give the PCRs as `tpm2_quote --pcr` or `tpm2_pcrread -o` wrote them, or the text of `tpm2_pcrread`, unchanged"
         }
         Error::Malformed { part, .. } => malformed(part.family()),
         Error::Profile { part, .. } => profile(part.family()),
@@ -62,8 +65,8 @@ const CHANGED_QUOTE: &str = "the evidence was changed after it was signed, or pi
                              the platform make a new quote, and look at what carries it here";
 const CHANGED_CSV_REPORT: &str = "the report was changed after it was signed, or pieces of different reports were put together: have the guest ask for a \
                                   new one, and look at what carries it here";
-const CHANGED_DOCUMENT: &str = "the evidence is not as its maker signed it: take fresh evidence, send its bytes unchanged (not hex, not base64, not cut \
-                                short), and look at what carries it here";
+const CHANGED_DOCUMENT: &str = "the evidence is not as its maker signed it: take fresh evidence, send it unchanged and whole, and look at what \
+                                carries it here";
 const INCOMPLETE: &str = "the certificates in the evidence are incomplete or in another order: send them as the device or service gives them";
 const PCK_CHAIN: &str = "the certificates that came with the quote were changed: have the platform make a new quote, and look at what \
                          carries it here (or fetch pck_certificate_chain again, if the collateral brought the chain)";
@@ -78,15 +81,9 @@ const COLLATERAL: &str = "fetch the collateral again from the vendor's service; 
 
 const fn malformed(family: Family) -> &'static str {
     match family {
-        Family::Quote => {
-            "send the quote's bytes exactly as the platform made them (not hex, not base64, not cut short)"
-        }
-        Family::SnpReport => {
-            "send the report's bytes exactly as the firmware made them (not hex, not base64, not cut short)"
-        }
-        Family::CsvReport => {
-            "send the report's bytes exactly as the device made them, with or without the wrapper (not hex, not base64, not cut short)"
-        }
+        Family::Quote => "send the quote exactly as the platform made it, and whole",
+        Family::SnpReport => "send the report exactly as the firmware made it, and whole",
+        Family::CsvReport => "send the report exactly as the device made it, with or without the wrapper, and whole",
         Family::Document | Family::DocumentChain => CHANGED_DOCUMENT,
         Family::PckChain => PCK_CHAIN,
         Family::Vek => VEK,

@@ -41,7 +41,7 @@ def verify(
     Other threads run meanwhile.
 
     Args:
-        evidence: Of any kind, in bytes or written as hex, base64 or PEM.
+        evidence: Of any kind, in bytes or written as hex, base64 or, of a certificate, PEM.
         collateral: What the vendor hands out beside it, one file each: Intel's or AMD's collateral (JSON), certificates (PEM,
             DER), revocation lists (PEM, DER), a host's SEV-SNP certificate table, Hygon's HSK and CEK.
         roots: What to trust instead of the vendors' built-in roots, by a name that the facts will call it: a root certificate
@@ -89,7 +89,7 @@ def verify(
 
 
 def kind(evidence: bytes) -> str | None:
-    """What kind of evidence these bytes are, in words (`"Intel quote"`), written as hex, base64 or PEM or not; `None` when they are
+    """What kind of evidence these bytes are, in words (`"Intel quote"`), written as hex, base64 or, of a certificate, PEM or not; `None` when they are
     none that can be verified here. Nothing is believed by that."""
     return _sealwright.kind(evidence)
 

@@ -18,6 +18,9 @@ use std::fmt::{self, Display};
 /// The first line of every verdict under a simulated root.
 const SIMULATED: &str = "SIMULATED: this evidence comes from a simulator; it proves nothing about any hardware";
 
+/// What nobody may overlook of evidence that is genuine all the same.
+const DEBUG: &str = "DEBUG: whoever runs this environment can read all that is in it";
+
 /// `sealwright verify EVIDENCE`.
 pub(crate) fn run(args: &args::Verify, output: Output) -> Result<Outcome> {
     let bytes = crate::files::read(&args.evidence, MAX_FILE)?;
@@ -83,6 +86,9 @@ impl Told<'_> {
             )?;
         } else if !accepted {
             writeln!(f, "the worst status accepted is {}", self.required)?;
+        }
+        if facts.debug() == Some(true) {
+            writeln!(f, "{DEBUG}")?;
         }
         let mut fields = Fields::new().with("root", facts.anchor().name.as_str());
         if let Some(tcb) = facts.tcb() {

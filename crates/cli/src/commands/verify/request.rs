@@ -87,6 +87,11 @@ fn kept(folder: &Path, anchors: &[PathBuf], kind: Kind, evidence: &[u8], at: Uni
             .iter()
             .try_fold(Anchors::none(), |anchors, path| Ok::<_, Error>(anchors.with(crate::trust::anchor(path)?)))?,
     };
+    if matches!(kind, Kind::Tpm | Kind::TpmJson | Kind::TpmQuote | Kind::Nitro | Kind::Cca | Kind::Nvidia) {
+        return Err(
+            args::nonsense(format!("--collateral {}: a directory keeps nothing for {kind}", folder.display())).into()
+        );
+    }
     lookup(folder, anchors, kind, evidence, at).map_err(|error| match error {
         error @ (LookupError::Missing { .. } | LookupError::NoItem(_)) => {
             args::nonsense(format!("--collateral {}: {error}", folder.display())).into()
@@ -122,6 +127,7 @@ const fn option(beside: Beside) -> &'static str {
         Beside::Key => "--key",
         Beside::VtpmQuote => "--vtpm-quote",
         Beside::TdQuote => "--td-quote",
+        Beside::OtherCollateral | Beside::OtherList => "--collateral",
     }
 }
 
