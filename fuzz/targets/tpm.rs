@@ -1,6 +1,9 @@
 #![no_main]
 
-use sealwright_wire::tpm::{Attest, Evidence, Public, Signature, tools};
+use sealwright_wire::{
+    tpm::{Attest, Evidence, Public, Signature, dump::Dump, tools},
+    tpm12::QuoteInfo,
+};
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| {
     // What parses must be written back to the same bytes.
@@ -18,5 +21,7 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
         assert_eq!(values.len(), selections.registers().count());
     }
     let _ = Evidence::from_json(input);
+    let _ = Dump::from_json(input);
+    let _ = QuoteInfo::parse(input);
     let _ = std::str::from_utf8(input).map(tools::read_yaml);
 });

@@ -51,6 +51,7 @@ pub mod tcg2;
 pub mod tdx;
 pub mod time;
 pub mod tpm;
+pub mod tpm12;
 pub mod uefi;
 
 pub use digest::{Digest, ParseDigestError};

@@ -18,6 +18,7 @@
 //! covered by it.
 
 mod attest;
+pub mod dump;
 mod evidence;
 mod name;
 mod pcr;

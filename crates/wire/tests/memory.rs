@@ -81,6 +81,8 @@ fn inside(bytes: &[u8]) -> Vec<Vec<u8>> {
     }
     found.extend(ratls::TaggedEvidence::parse(bytes).map(|evidence| evidence.claims.to_vec()));
     found.extend(tpm::Evidence::from_json(bytes).map(|evidence| evidence.ak_public));
+    let dump = tpm::dump::Dump::from_json(bytes);
+    found.extend(dump.into_iter().flat_map(|dump| [dump.key.public, dump.quote.message, dump.log.raw]));
     found.extend(hcl::Evidence::from_json(bytes).map(|evidence| evidence.hcl_report));
     found.extend(hcl::Report::parse(bytes).map(|report| report.claims.to_vec()));
     found.extend(cca::Token::parse(bytes).map(|token| token.realm_claims.public_key.to_vec()));
@@ -125,7 +127,6 @@ const WITHOUT_FILES: &[&str] = &[
     "snp bundle",
     "snp VEK",
     "time",
-    "tpm public",
 ];
 
 #[test]

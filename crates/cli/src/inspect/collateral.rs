@@ -10,10 +10,11 @@ use sealwright_wire::ratls::AttestResponse;
 use sealwright_wire::reference::ReferenceValues;
 use sealwright_wire::snp;
 use sealwright_wire::tcg2::Log;
+use sealwright_wire::tpm::dump::Dump;
 use serde::de::IgnoredAny;
 
 /// The members by which documents are told apart.
-const TELLING: [&str; 11] = [
+const TELLING: [&str; 14] = [
     "tcb_info",
     "qe_identity",
     "qve_identity",
@@ -25,6 +26,9 @@ const TELLING: [&str; 11] = [
     "cert_chain",
     "kty",
     "keys",
+    "AK",
+    "Quote",
+    "Log",
 ];
 
 /// A JSON document of a kind that is known here.
@@ -55,6 +59,9 @@ pub(super) fn json(text: &[u8]) -> Result<Inspected> {
     }
     if has("cert_chain") {
         return amd_bundle(&snp::Bundle::from_json(text)?);
+    }
+    if has("AK") && has("Quote") && has("Log") {
+        return super::tpm::dump(&Dump::from_json(text)?);
     }
     if has("kty") || has("keys") {
         return super::key::web(text);

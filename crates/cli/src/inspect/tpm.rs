@@ -1,13 +1,17 @@
 //! Quotes of TPMs, and what comes with them, field by field.
 
+use super::Inspected;
 use super::evidence::snp_report;
 use crate::fields::{Fields, Value};
 use anyhow::Result;
 use sealwright_verify::tpm::AkAttributes;
 use sealwright_wire::hcl::ReportType;
 use sealwright_wire::quote::Quote;
+use sealwright_wire::tcg2::Log;
 use sealwright_wire::tdx::TdReport;
+use sealwright_wire::tpm::dump::Dump;
 use sealwright_wire::tpm::{Attest, Key, PcrValues, Public, Signature};
+use sealwright_wire::tpm12::QuoteInfo;
 use sealwright_wire::{hcl, snp, tpm};
 use zerocopy::FromBytes;
 
@@ -48,6 +52,42 @@ pub(super) fn quote_parts(bytes: &[u8]) -> Result<Fields> {
         .with("quote", quote(&parts.message)?)
         .with("signature", signature(&parts.signature()))
         .with("pcrs", registers(&parts.values()?)))
+}
+
+/// A machine as go-attestation's tool dumps it, whose TPM is told by its quote.
+pub(super) fn dump(dump: &Dump) -> Result<Inspected> {
+    let Dump { machine, key, quote, log } = dump;
+    let (version, signed) = match QuoteInfo::parse(&quote.message) {
+        Ok(info) => ("1.2", dumped_quote_info(dump, info)),
+        Err(_) => ("2.0", dumped_attest(dump)?),
+    };
+    let pcrs = log.pcrs.iter().map(|pcr| Fields::new().with("pcr", pcr.index).hex("value", &pcr.digest));
+    let fields = signed
+        .with_some("nonce", quote.nonce.as_ref().map(hex::encode))
+        .with_some(
+            "endorsement_key",
+            machine.endorsement_key.as_deref().map(|pem| String::from_utf8_lossy(pem).into_owned()),
+        )
+        .with_some("creation_data", key.creation_data.as_ref().map(hex::encode))
+        .with_some("creation_attestation", key.creation_attestation.as_ref().map(hex::encode))
+        .with_some("creation_signature", key.creation_signature.as_ref().map(hex::encode))
+        .with("pcrs", pcrs.collect::<Vec<_>>())
+        .with("event_log", super::log::events(&Log::parse(&log.raw)?));
+    Ok(Inspected::new(format!("TPM {version} quote, as go-attestation dumps it"), fields))
+}
+
+/// What a TPM 1.2 signed, with key and signature.
+fn dumped_quote_info(dump: &Dump, info: &QuoteInfo) -> Fields {
+    let quote = Fields::new().hex("digest_value", info.digest_value).hex("external_data", info.external_data);
+    Fields::new().hex("ak_public", &dump.key.public).with("quote", quote).hex("signature", &dump.quote.signature)
+}
+
+/// What a TPM 2.0 signed, with key and signature.
+fn dumped_attest(dump: &Dump) -> Result<Fields> {
+    Ok(Fields::new()
+        .with("ak_public", public_area(&Public::parse(&dump.key.public)?)?)
+        .with("quote", quote(&dump.quote.message)?)
+        .with("signature", signature(&Signature::parse(&dump.quote.signature)?)))
 }
 
 /// Fields of a guest behind Azure's vTPM.

@@ -241,6 +241,8 @@ fn evidence() -> Vec<Input> {
     for (name, item) in SMALL {
         let tpm = stuffed(r#"{"ak_public":"","tpm_quote":{"signature":"","message":"","pcrs":@}}"#, item, SIZE);
         inputs.push(input(format!("TPM evidence: {name}"), tpm, &[]));
+        let dump = r#"{"Static":{},"AK":{"Public":""},"Quote":{"Quote":"","Signature":""},"Log":{"Raw":"","PCRs":@}}"#;
+        inputs.push(input(format!("TPM dump: {name}"), stuffed(dump, item, SIZE), &[]));
         for (member, text) in [
             ("the report", r#"{"hcl_report":@}"#),
             ("the message", r#"{"hcl_report":"","tpm_quote":{"message":@}}"#),

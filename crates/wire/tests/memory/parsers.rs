@@ -3,7 +3,8 @@
 use sealwright_wire::{
     Error, Evidence, aael, acpi, cca, cel, collateral, cose, csv, hcl, held_data, ima, jws,
     kbs::{self, Message},
-    nitro, nvidia, pck, quote, ratls, receipt, reference, sealed, sev, sgx, snp, tcg2, tcg12, tdx, time, tpm, uefi,
+    nitro, nvidia, pck, quote, ratls, receipt, reference, sealed, sev, sgx, snp, tcg2, tcg12, tdx, time, tpm, tpm12,
+    uefi,
 };
 use zerocopy::FromBytes;
 
@@ -111,12 +112,14 @@ pub(crate) const PARSERS: &[(&str, Parser)] = &[
     ("tdx", |bytes| tdx::TdReport::ref_from_bytes(bytes).is_ok()),
     ("time", |bytes| time::UnixTime::parse_rfc3339(text(bytes)).is_ok()),
     ("tpm attest", |bytes| tpm::Attest::parse(bytes).is_ok()),
+    ("tpm dump", |bytes| tpm::dump::Dump::from_json(bytes).is_ok()),
     ("tpm ECDSA", |bytes| tpm::tools::plain_ecdsa(bytes).is_ok()),
     ("tpm evidence", |bytes| tpm::Evidence::from_json(bytes).is_ok_and(|it| it.tpm_quote.values().is_ok())),
     ("tpm PCR file", |bytes| tpm::tools::read_pcrs(bytes).is_ok()),
     ("tpm public", |bytes| tpm::Public::without_size(bytes).and_then(tpm::Public::parse).is_ok()),
     ("tpm signature", |bytes| tpm::Signature::parse(bytes).is_ok()),
     ("tpm YAML", |bytes| tpm::tools::read_yaml(text(bytes)).is_ok()),
+    ("tpm12 quote", |bytes| tpm12::QuoteInfo::parse(bytes).is_ok()),
     ("uefi device path", |bytes| {
         let path = uefi::DevicePath(bytes);
         drop(path.file());
