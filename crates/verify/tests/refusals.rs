@@ -485,6 +485,18 @@ fn a_quote_with_its_pck_certificate_alone_is_verified_under_the_collateral_s_iss
     assert_eq!(none.refusal(), "malformed-pck-chain");
 }
 
+/// A platform manifest is for the registration of a platform: the PCK chain comes beside it, and its key must have signed.
+#[test]
+fn a_quote_with_a_platform_manifest_is_believed_under_the_chain_of_its_platform_alone() {
+    let site = Site { certification: Certification::Data(7, vec![0xa5; 200]), ..Site::tdx() };
+    assert_eq!(site.refusal(), "no-pck-chain");
+    let chain = |site: &Site| Some(String::from_utf8(site.chain()).unwrap());
+    let with_chain = Site { bundle_chain: chain(&site), ..site.clone() };
+    assert_eq!(with_chain.verify().unwrap().tcb().unwrap().status, TcbStatus::UpToDate);
+    let stranger = Site { pck: Cert { key: Key::generate(), ..site.pck.clone() }, ..site.clone() };
+    assert_eq!(Site { bundle_chain: chain(&stranger), ..site }.refusal(), "qe-report-signature");
+}
+
 #[test]
 fn a_chain_in_the_bundle_never_overrides_the_quote_s() {
     let site = Site::tdx();
