@@ -138,6 +138,11 @@ pub struct CaHeader {
 
 const _: () = assert!(size_of::<CaHeader>() == 0x40);
 
+/// The uses of an ARK and of an ASK.
+const CA_USAGES: [u32; 2] = [0x0000, 0x0013];
+/// The sizes of their moduli in bits.
+const CA_MODULI: [u32; 2] = [2048, 4096];
+
 /// A certificate of AMD's: an RSA key and its signature.
 #[derive(Clone, Copy)]
 pub struct CaCertificate<'a> {
@@ -155,12 +160,18 @@ impl<'a> CaCertificate<'a> {
     /// Reads a certificate that is all of `input`.
     ///
     /// # Errors
-    /// When it is cut short or longer, of another version, for nothing that is known, or of a size that no CA has.
+    /// When it is cut short or longer, of another version or use, or of a size that no CA has.
     pub fn parse(input: &'a [u8]) -> Result<Self, Error> {
         let mut reader = Reader::new(input);
         let header: &CaHeader = reader.structure("SEV CA certificate")?;
         check_version(header.version)?;
-        check("KEY_USAGE", 0x24, Usage(header.key_usage.get()).name(), header.key_usage)?;
+        if !CA_USAGES.contains(&header.key_usage.get()) {
+            let found = format_args!("{:#x}", header.key_usage);
+            return Err(Error::unexpected("KEY_USAGE", 0x24, "that of an ARK or ASK", found));
+        }
+        if !CA_MODULI.contains(&header.modulus_size.get()) {
+            return Err(Error::unexpected("MODULUS_SIZE", 0x3c, "2048 or 4096 bits", header.modulus_size));
+        }
         let modulus_size = bytes("MODULUS_SIZE", 0x3c, header.modulus_size)?;
         let exponent = reader.bytes("PUBEXP", bytes("PUBEXP_SIZE", 0x38, header.pubexp_size)?)?;
         let modulus = reader.bytes("MODULUS", modulus_size)?;
@@ -179,8 +190,8 @@ impl<'a> CaCertificate<'a> {
 pub fn looks_like_ca(bytes: &[u8]) -> bool {
     CaHeader::ref_from_prefix(bytes).is_ok_and(|(header, _)| {
         header.version.get() == VERSION
-            && [0x0000, 0x0013].contains(&header.key_usage.get())
-            && [2048, 4096].contains(&header.modulus_size.get())
+            && CA_USAGES.contains(&header.key_usage.get())
+            && CA_MODULI.contains(&header.modulus_size.get())
     })
 }
 

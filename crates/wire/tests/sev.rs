@@ -55,3 +55,24 @@ proptest! {
         }
     }
 }
+
+/// Found by fuzzing: a header with sizes of nothing passed for a whole certificate.
+#[test]
+fn a_certificate_of_no_size_or_for_another_key_is_none() {
+    let mut header = [0; 0x40];
+    header[0] = 1;
+    assert!(CaCertificate::parse(&header).is_err() && !looks_like_ca(&header));
+    let of = |usage: u16, bits: u16| {
+        let mut bytes = header.to_vec();
+        bytes[0x24..0x26].copy_from_slice(&usage.to_le_bytes());
+        bytes[0x3c..0x3e].copy_from_slice(&bits.to_le_bytes());
+        bytes.extend(vec![0; 2 * usize::from(bits / 8)]);
+        bytes
+    };
+    for (usage, bits, good) in
+        [(0, 2048, true), (0x13, 4096, true), (0x13, 1024, false), (0x13, 3072, false), (0x1004, 2048, false)]
+    {
+        let bytes = of(usage, bits);
+        assert_eq!((CaCertificate::parse(&bytes).is_ok(), looks_like_ca(&bytes)), (good, good), "{usage:#x}, {bits}");
+    }
+}
