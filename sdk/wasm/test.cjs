@@ -12,12 +12,9 @@ const test = require("node:test");
 const { verify, kind } = require(path.resolve(process.argv[2]));
 const vectors = process.env.SEALWRIGHT_VECTORS;
 assert(existsSync(vectors), `SEALWRIGHT_VECTORS names no folder: ${vectors}`);
-const table = path.join(__dirname, "../../crates/cli/tests/vectors.json");
-// A file whose name begins with "./" lies beside the table.
-const place = (name) => path.resolve(name.startsWith("./") ? path.dirname(table) : vectors, name);
-const file = (name) => new Uint8Array(readFileSync(place(name)));
+const file = (name) => new Uint8Array(readFileSync(path.join(vectors, name)));
 const stem = (name) => path.basename(name, path.extname(name));
-const cases = JSON.parse(readFileSync(table)).verify;
+const cases = JSON.parse(readFileSync(path.join(__dirname, "../../crates/cli/tests/vectors.json"))).verify;
 const sealwright = existsSync(process.env.SEALWRIGHT ?? "") ? process.env.SEALWRIGHT : undefined;
 
 /** The request of a case. */
@@ -41,7 +38,7 @@ function request(one) {
 
 /** What the command line says of a case. */
 function told(one) {
-  const of = (flag, files) => (files ?? []).flatMap((name) => [flag, place(name)]);
+  const of = (flag, files) => (files ?? []).flatMap((name) => [flag, path.join(vectors, name)]);
   const words = ["verify", "--json", path.resolve(vectors, one.evidence), "--at", `${one.at}`, ...of("--collateral", one.collateral)];
   words.push(...of("--anchor", one.anchors), ...of("--signature", one.signature && [one.signature]));
   words.push(...of("--pcrs", one.pcrs && [one.pcrs]), ...of("--event-log", one.event_log && [one.event_log]));

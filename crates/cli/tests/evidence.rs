@@ -274,3 +274,31 @@ fn files_beside_the_evidence_may_be_hex_or_base64_in_lines() {
         assert_eq!(run.code, 0, "{name}: {}{}", run.stdout, run.stderr);
     }
 }
+
+/// The root of documents that somebody else than AWS signed stands in the documents themselves. It vouches for them where it is named, and for no other.
+#[test]
+fn a_nitro_document_is_believed_under_its_own_root_where_that_is_named() {
+    let Some(vectors) = support::vectors() else { return };
+    let path = |name: &str| vectors.join("appraise/nitro").join(name).to_str().unwrap().to_owned();
+    let bytes = std::fs::read(path("custom-root.bin")).unwrap();
+    let document = sealwright_wire::nitro::Document::parse(&bytes).unwrap();
+    let root = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(root.path(), document.statement.cabundle[0]).unwrap();
+    let (ours, aws) = (root.path().to_str().unwrap(), path("aws-root-g1.pem"));
+    for (file, at, roots, expected) in [
+        ("custom-root.bin", "1734080745", vec![ours], Ok("configured")),
+        ("custom-root_pcr16.bin", "1746022043", vec![ours], Ok("configured")),
+        ("aws.bin", "1734075478", vec![ours], Err("untrusted-root")),
+        ("aws.bin", "1734075478", vec![ours, &aws], Ok("vendor")),
+    ] {
+        let anchors: Vec<_> = roots.into_iter().flat_map(|root| ["--anchor", root]).collect();
+        let evidence = path(file);
+        let run = sealwright(&[&["verify", "--json", &evidence, "--at", at], &anchors[..]].concat());
+        let said = run.json();
+        match expected {
+            Ok(kind) => assert_eq!(said["facts"]["anchor"]["kind"], kind, "{file}: {said}"),
+            Err(code) => assert_eq!(said["reason"]["code"], code, "{file}: {said}"),
+        }
+        assert_eq!(run.code == 0, expected.is_ok(), "{file}");
+    }
+}

@@ -226,11 +226,8 @@ impl Case {
         }
     }
 
-    /// Files of the vectors, or beside the table, whose names begin with `./`.
     fn files(&self, member: &str, vectors: &Path) -> Vec<PathBuf> {
-        let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../crates/cli/tests");
-        let file = |file: &str| if file.starts_with("./") { beside.join(file) } else { vectors.join(file) };
-        self.texts(member).into_iter().map(file).collect()
+        self.texts(member).iter().map(|file| vectors.join(file)).collect()
     }
 
     fn quote_and_collateral(&self, vectors: &Path) -> [String; 2] {

@@ -18,8 +18,7 @@ TABLE = Path(__file__).parents[3] / "crates/cli/tests/vectors.json"
 
 
 def read(name: str) -> bytes:
-    """A file of the vectors, or one beside the table, whose name begins with `./`."""
-    return ((TABLE.parent if name.startswith("./") else ROOT) / name).read_bytes()
+    return (ROOT / name).read_bytes()
 
 
 @dataclass
