@@ -69,7 +69,7 @@ struct File {
     unlogged: Option<String>,
 }
 
-/// One file of the vectors, what is given beside it, and the right answer. A file whose name begins with `./` lies beside the table.
+/// One file of the vectors, what is given beside it, and the right answer.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Case {
